@@ -1,0 +1,127 @@
+"""Where images come from: what a source is, the embedded digits, and a folder of the user's own images."""
+
+import dataclasses
+import functools
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from rwejax.data.images import PIECE, Split, resize, stack
+from rwejax.errors import InputError
+
+DIGITS = "digits"
+DIGITS_SIZE = 16  # networks pool an image two or three times, for which 8x8 is too small
+FOLDER = "folder:"
+SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp"})
+SMALLEST_CLASS = 3  # images: one each to train, to validate and to test
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Labelled images that have been found but not read.
+
+    Attributes:
+        name: the dataset's, as the user gave it.
+        location: where the images lie; two sources are the same if it is.
+        fingerprint: changes whenever the files do; None if reading is so quick that the cache would only be in the way.
+        test_split: what to test on; None if a part of the train split is to be held out.
+        read: from a split and an image_size to the images. Raises `InputError`.
+    """
+
+    name: str
+    location: str
+    fingerprint: str | None
+    test_split: str | None
+    read: Callable[[str, int | None], Split]
+
+
+def fingerprint(root: Path, files: Iterable[Path]) -> str:
+    """Stands for the content of files by their names, sizes and times of change, without reading them."""
+    digest = hashlib.sha256()
+    for file in files:
+        status = file.stat()
+        digest.update(f"{file.relative_to(root)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="replace"))
+    return digest.hexdigest()[:16]
+
+
+def digits() -> Source:
+    """The 1,797 scans of handwritten digits in scikit-learn: 8x8 pixels, one channel, ten classes.
+
+    Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998.
+    """
+    return Source(DIGITS, location=DIGITS, fingerprint=None, test_split=None, read=_read_digits)
+
+
+def _read_digits(split: str, image_size: int | None) -> Split:
+    del split  # there is only one
+    from sklearn.datasets import load_digits  # costs a second that the other sources should not pay
+
+    bunch = load_digits()
+    pixels = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
+    images = np.stack([resize(image, image_size or DIGITS_SIZE) for image in pixels])
+    return Split(images, bunch.target.astype(np.int32), len(bunch.target_names))
+
+
+def folder(name: str) -> Source:
+    """The images in `folder:PATH`, one folder a class; classes are numbered in the order of their sorted names.
+
+    Raises:
+        InputError: PATH is missing or unreadable, or does not hold at least two folders of at least three images.
+    """
+    root = Path(os.path.expanduser(name.removeprefix(FOLDER)))
+    if not name.removeprefix(FOLDER):
+        raise InputError(f"dataset {name!r} names no folder: write 'folder:PATH', PATH holding one folder a class")
+    try:
+        files = _list_classes(name, root)
+        mark = fingerprint(root, (file for images in files for file in images))
+    except PermissionError as error:
+        raise InputError(
+            f"dataset {name!r} is unreadable, because {error.filename!r} may not be read: change its permissions"
+        ) from error
+    except OSError as error:
+        raise InputError(f"dataset {name!r} is unreadable ({error}): check the folder") from error
+    return Source(name, str(root.resolve()), mark, test_split=None, read=functools.partial(_read_folder, name, files))
+
+
+def _list_classes(name: str, root: Path) -> list[list[Path]]:
+    if not root.exists():
+        raise InputError(f"dataset {name!r} does not exist: write 'folder:PATH' with the PATH of an existing folder")
+    if not root.is_dir():
+        raise InputError(f"dataset {name!r} is not a folder but a file: name the folder that holds one folder a class")
+    classes = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if len(classes) < 2:
+        found = f"only the class folder {classes[0].name!r}" if classes else "no class folders"
+        raise InputError(f"dataset {name!r} holds {found}: put the images into one folder a class, two at least")
+    files = []
+    for path in classes:
+        images = sorted(
+            file
+            for file in path.iterdir()
+            if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
+        )
+        if len(images) < SMALLEST_CLASS:
+            raise InputError(
+                f"class folder {path.name!r} of dataset {name!r} holds {len(images) or 'no'} "
+                f"image{'s' * (len(images) != 1)} ({', '.join(sorted(s[1:] for s in SUFFIXES))}): "
+                f"add some until there are {SMALLEST_CLASS}, or remove the folder"
+            )
+        files.append(images)
+    return files
+
+
+def _read_folder(name: str, files: list[list[Path]], split: str, image_size: int | None) -> Split:
+    del split  # there is only one
+    paths = [file for images in files for file in images]
+    images = stack(
+        name,
+        (paths[start : start + PIECE] for start in range(0, len(paths), PIECE)),
+        len(paths),
+        channels=3,
+        image_size=image_size,
+        describe=lambda number: f"image {str(paths[number])!r}",
+    )
+    labels = np.repeat(np.arange(len(files), dtype=np.int32), [len(images) for images in files])
+    return Split(images, labels, len(files))

@@ -1,0 +1,319 @@
+"""NSGA-II (Deb et al., 2002) over integer genomes, in evosax's ask / tell shape.
+
+[1] Deb, Pratap, Agarwal, Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II", IEEE Transactions
+    on Evolutionary Computation 6(2), 2002, https://doi.org/10.1109/4235.996017
+[2] Lu et al., "NSGA-Net: neural architecture search using multi-objective genetic algorithm", GECCO 2019,
+    https://arxiv.org/abs/1810.03522 (two-point crossover, a population of 40, no genome twice)
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import no_type_check
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from evosax.algorithms.population_based.base import Params as BaseParams
+from evosax.algorithms.population_based.base import PopulationBasedAlgorithm
+from evosax.algorithms.population_based.base import State as BaseState
+from flax import struct
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Real
+
+from rwejax.errors import InputError
+from rwejax.evolve.distinct import Space, fill_distinct, find_first
+from rwejax.evolve.ranking import crowding_distance, non_dominated_rank, select_survivors
+from rwejax.evolve.variation import mutate, tournament, two_point_crossover
+
+Metrics = dict[str, Array]
+
+# State and Params are exempt from shape checks: JAX rebuilds a pytree around whatever a transformation puts in it, such
+# as a batch of arrays, shapes or dtypes.
+
+
+@no_type_check
+@struct.dataclass
+class State(BaseState):
+    """What NSGA-II knows between generations: a pytree of arrays whose shapes and dtypes never change.
+
+    Attributes:
+        population: (n, genes) int32, the survivors, best first.
+        fitness: (n, m) their objectives, to be minimised.
+        rank: (n,) int32 their non-dominated ranks, as found among survivors and rejected together.
+        crowding: (n,) their crowding distances, likewise.
+        best_solution: (genes,) int32, of the first front the row with the lowest first objective, then second, ...
+        best_fitness: its first objective; infinite while every evaluation has given NaN.
+        generation_counter: int32, how many times `tell` was called.
+        archive: (archive_size, genes) int32 canonical forms of the genomes evaluated last.
+        archive_count: int32, how many genomes were ever written to the archive.
+    """
+
+    population: Int[Array, "n genes"]
+    fitness: Float[Array, "n m"]
+    rank: Int[Array, " n"]
+    crowding: Float[Array, " n"]
+    best_solution: Int[Array, " genes"]
+    best_fitness: Float[Array, ""]
+    generation_counter: Int[Array, ""]
+    archive: Int[Array, "archive genes"]
+    archive_count: Int[Array, ""]
+
+
+@no_type_check
+@struct.dataclass
+class Params(BaseParams):
+    """Probabilities of variation.
+
+    Attributes:
+        crossover_rate: probability that a child has genes of two parents.
+        mutation_rate: probability that a gene of a child changes.
+    """
+
+    crossover_rate: float
+    mutation_rate: float
+
+
+def metrics_fn(
+    key: PRNGKeyArray, population: Int[Array, "n genes"], fitness: Float[Array, "n m"], state: State, params: Params
+) -> Metrics:
+    """Measures a generation, after its survivors were chosen.
+
+    Args:
+        key: a random key, unused.
+        population: (n, genes) the genomes just told, unused.
+        fitness: (n, m) their objectives, unused.
+        state: the state that `tell` returns.
+        params: the algorithm's parameters, unused.
+
+    Returns:
+        generation_counter, best_fitness and best_solution as in `State`; front_size, how many survivors nobody
+        dominates; ideal, (m,) the lowest value of each objective among the survivors, NaN where there is none.
+    """
+    del key, population, fitness, params
+    evaluated = ~jnp.isnan(state.fitness).any(axis=1)
+    lowest = jnp.min(jnp.where(evaluated[:, None], state.fitness, jnp.inf), axis=0)
+    return {
+        "generation_counter": state.generation_counter,
+        "best_fitness": state.best_fitness,
+        "best_solution": state.best_solution,
+        "front_size": jnp.sum((state.rank == 0) & evaluated, dtype=jnp.int32),
+        "ideal": jnp.where(evaluated.any(), lowest, jnp.nan),
+    }
+
+
+class NSGA2(PopulationBasedAlgorithm):
+    """NSGA-II: binary tournament, two-point crossover, mutation, and (mu + lambda) survival by rank and crowding.
+
+    Differs from evosax's other algorithms in three ways: fitness is (n, m) and never shaped; genomes are int32 within
+    the bounds of a space; and no genome is asked for twice, as far as the space has others left.
+
+    Each method is compiled once per object, shapes given. The methods may be called inside `jit`, `scan` and `vmap`.
+
+    Args:
+        population_size: survivors, and children, per generation; at least 2, odd or even.
+        space: any object with `lower`, `upper`, `sample` and `canonical`, see `rwejax.evolve.Space`.
+        archive_size: how many evaluated genomes to remember, so that none of them is asked for again; the oldest are
+            forgotten first. With 0, children still differ from each other and from the population.
+        metrics_fn: makes the metrics that `tell` returns, called as `metrics_fn` in this module is.
+
+    Raises:
+        InputError: if a size is too small.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> class Bits:
+        ...     lower, upper = jnp.zeros(8, jnp.int32), jnp.ones(8, jnp.int32)
+        ...     def sample(self, key, n):
+        ...         return jax.random.randint(key, (n, 8), 0, 2)
+        ...     def canonical(self, genomes):
+        ...         return genomes
+        >>> def evaluate(genomes):  # few ones at the start, many at the end
+        ...     return jnp.stack([genomes[:, :4].sum(1), -genomes[:, 4:].sum(1)], axis=1).astype(jnp.float32)
+        >>> algorithm = NSGA2(10, Bits())
+        >>> key_start, key_init, key = jax.random.split(jax.random.key(0), 3)
+        >>> population = algorithm.initial_population(key_start)
+        >>> state = algorithm.init(key_init, population, evaluate(population), algorithm.default_params)
+        >>> for _ in range(20):
+        ...     key, key_ask, key_tell = jax.random.split(key, 3)
+        ...     children, state = algorithm.ask(key_ask, state, algorithm.default_params)
+        ...     state, metrics = algorithm.tell(key_tell, children, evaluate(children), state, algorithm.default_params)
+        >>> state.best_solution.tolist(), metrics["ideal"].tolist()
+        ([0, 0, 0, 0, 1, 1, 1, 1], [0.0, -4.0])
+    """
+
+    def __init__(
+        self,
+        population_size: int,
+        space: Space,
+        archive_size: int = 0,
+        metrics_fn: Callable[..., Metrics] = metrics_fn,
+    ) -> None:
+        if population_size < 2:
+            raise InputError(f"population_size is {population_size}, but a tournament needs 2 genomes; give 2 or more.")
+        if archive_size < 0:
+            raise InputError(f"archive_size is {archive_size}; give 0 for no archive, or how many genomes to remember.")
+        super().__init__(population_size, jnp.zeros((len(space.lower),), dtype=jnp.int32), metrics_fn=metrics_fn)
+        self.space = space
+        self.archive_size = archive_size
+
+    @property
+    def _default_params(self) -> Params:
+        return Params(crossover_rate=0.9, mutation_rate=1 / self.num_dims)
+
+    @partial(jax.jit, static_argnames=("self",))
+    def initial_population(self, key: PRNGKeyArray) -> Int[Array, "n genes"]:
+        """Samples population_size genomes that differ in canonical form, to be evaluated and given to `init`."""
+        nothing = jnp.zeros((0, self.num_dims), dtype=jnp.int32)
+        return fill_distinct(key, partial(self.space.sample, n=self.population_size), self.space.canonical, nothing, 0)
+
+    @partial(jax.jit, static_argnames=("self",))
+    def init(
+        self,
+        key: PRNGKeyArray,
+        population: Int[Array | np.ndarray, "n genes"],
+        fitness: Real[Array | np.ndarray, "..."],
+        params: Params,
+    ) -> State:
+        """Starts from an evaluated population.
+
+        Args:
+            key: a random key; nothing is drawn, evosax's contract has it.
+            population: (population_size, genes) genomes.
+            fitness: (population_size, m) their objectives, to be minimised; NaN where an evaluation failed. The number
+                of objectives is fixed from here on.
+            params: the algorithm's parameters.
+
+        Returns:
+            The state of generation 0.
+
+        Raises:
+            InputError: if a shape does not fit.
+        """
+        del key, params
+        fitness = jnp.asarray(fitness, jnp.result_type(fitness, float))
+        population = self._check(population, fitness)
+        if population.shape[0] != self.population_size:
+            raise InputError(
+                f"init was given {population.shape[0]} genomes; give {self.population_size}, one a survivor."
+            )
+        state = State(
+            archive=jnp.zeros((self.archive_size, self.num_dims), dtype=jnp.int32),
+            archive_count=jnp.int32(0),
+            generation_counter=jnp.int32(0),
+            **self._survive(population, fitness),
+        )
+        return self._remember(state, population)
+
+    @partial(jax.jit, static_argnames=("self",))
+    def ask(self, key: PRNGKeyArray, state: State, params: Params) -> tuple[Int[Array, "n genes"], State]:
+        """Makes the children of the population.
+
+        They differ in canonical form from each other, from the population and from the archive, unless 100 rounds of
+        variation do not find enough of them; the remaining children are then repeats.
+
+        Args:
+            key: a random key.
+            state: the state that `init` or `tell` returned.
+            params: the algorithm's parameters.
+
+        Returns:
+            (population_size, genes) int32 genomes to evaluate, and the state, unchanged.
+        """
+
+        def propose(key: PRNGKeyArray) -> Int[Array, "n genes"]:
+            key_parents, key_crossover, key_mutation = jax.random.split(key, 3)
+            parents = tournament(key_parents, state.rank, state.crowding, 2 * self.population_size)
+            first, second = state.population[parents.reshape(2, -1)]
+            children = two_point_crossover(key_crossover, first, second, params.crossover_rate)
+            return mutate(key_mutation, children, self.space.lower, self.space.upper, params.mutation_rate)
+
+        taken = jnp.concatenate([self.space.canonical(state.population), state.archive])
+        taken_count = self.population_size + state.archive_count
+        return fill_distinct(key, propose, self.space.canonical, taken, taken_count), state
+
+    @partial(jax.jit, static_argnames=("self",))
+    def tell(
+        self,
+        key: PRNGKeyArray,
+        population: Int[Array | np.ndarray, "n genes"],
+        fitness: Real[Array | np.ndarray, "..."],
+        state: State,
+        params: Params,
+    ) -> tuple[State, Metrics]:
+        """Lets the best of the population and its children live on.
+
+        Args:
+            key: a random key, passed on to metrics_fn.
+            population: (n, genes) evaluated children, usually all that `ask` returned.
+            fitness: (n, m) their objectives, to be minimised; NaN where an evaluation failed.
+            state: the state that `ask` returned.
+            params: the algorithm's parameters.
+
+        Returns:
+            The next state, and its metrics.
+
+        Raises:
+            InputError: if a shape does not fit.
+        """
+        fitness = jnp.asarray(fitness, state.fitness.dtype)
+        population = self._check(population, fitness)
+        if fitness.shape[1] != state.fitness.shape[1]:
+            raise InputError(
+                f"tell was given {fitness.shape[1]} objectives; init was given {state.fitness.shape[1]}, give as many."
+            )
+        survivors = self._survive(
+            jnp.concatenate([state.population, population]), jnp.concatenate([state.fitness, fitness])
+        )
+        state = state.replace(generation_counter=state.generation_counter + 1, **survivors)
+        state = self._remember(state, population)
+        return state, self.metrics_fn(key, population, fitness, state, params)
+
+    def get_best_solution(self, state: State) -> Int[Array, " genes"]:
+        """Returns `state.best_solution`."""
+        return state.best_solution
+
+    def _check(
+        self, population: Int[Array | np.ndarray, "n genes"], fitness: Float[Array, "..."]
+    ) -> Int[Array, "n genes"]:
+        """Refuses a wrong fitness rank with a sentence, which is why signatures leave the shape of a fitness open."""
+        if fitness.ndim != 2:
+            raise InputError(
+                f"fitness has shape {fitness.shape}; give (n, m), one row a genome, one column an objective."
+            )
+        if population.shape != (fitness.shape[0], self.num_dims):
+            raise InputError(
+                f"population has shape {population.shape}; give {(fitness.shape[0], self.num_dims)}, one genome a row "
+                "of the fitness."
+            )
+        return jnp.asarray(population, jnp.int32)
+
+    def _survive(self, population: Int[Array, "n genes"], fitness: Float[Array, "n m"]) -> dict[str, Array]:
+        """Chooses population_size rows: the fields of the state that follow from them."""
+        forms = self.space.canonical(population)
+        n = forms.shape[0]
+        repeats = find_first(forms, forms, jnp.ones((n,), dtype=bool)) != jnp.arange(n)
+        # A repeat, which a used-up space makes unavoidable, ranks like a failure: it must not displace another genome.
+        objectives = jnp.where(repeats[:, None], jnp.nan, fitness)
+        rank = non_dominated_rank(objectives)
+        crowding = crowding_distance(objectives, rank)
+        keep = select_survivors(rank, crowding, self.population_size)
+
+        population, fitness, rank = population[keep], fitness[keep], rank[keep]
+        best = jnp.lexsort((*fitness.T[::-1], rank))[0]
+        best_fitness = jnp.where(jnp.isnan(fitness[best]).any(), jnp.inf, fitness[best, 0])
+        return {
+            "population": population,
+            "fitness": fitness,
+            "rank": rank,
+            "crowding": crowding[keep],
+            "best_solution": population[best],
+            "best_fitness": best_fitness,
+        }
+
+    def _remember(self, state: State, population: Int[Array, "n genes"]) -> State:
+        """Writes canonical forms to the archive, a ring: the oldest are overwritten once it is full."""
+        if self.archive_size == 0:
+            return state
+        latest = self.space.canonical(population)[-self.archive_size :]
+        place = (state.archive_count + jnp.arange(latest.shape[0])) % self.archive_size
+        count = state.archive_count + latest.shape[0]
+        return state.replace(archive=state.archive.at[place].set(latest), archive_count=count)

@@ -1,0 +1,52 @@
+"""What every search space offers."""
+
+from typing import Any, ClassVar, Protocol
+
+import jax
+import numpy as np
+from jaxtyping import Array, Int
+
+Genomes = Int[Array, "n genes"] | Int[np.ndarray, "n genes"]
+
+
+class Space(Protocol):
+    """A search space: genomes, what they mean, and what they cost. No weights, no images.
+
+    A genome is an int32 vector; everything here takes and returns whole populations, as JAX or as numpy arrays.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of an image."""
+
+    @property
+    def classes(self) -> int:
+        """Number of classes of the last linear layer."""
+
+    @property
+    def lower(self) -> Int[np.ndarray, " genes"]:
+        """Smallest value of each gene."""
+
+    @property
+    def upper(self) -> Int[np.ndarray, " genes"]:
+        """Largest value of each gene, inclusive."""
+
+    def sample(self, key: jax.Array, n: int) -> Int[Array, "n genes"]:
+        """`n` genomes, uniform over the gene values."""
+
+    def canonical(self, genomes: Genomes) -> Any:
+        """One representative for all genomes that decode to the same network; the same kind of array comes back."""
+
+    def macs(self, genomes: Genomes) -> Int[np.ndarray, " n"]:
+        """Multiply-adds of the convolutions and linear layers for one image, int64."""
+
+    def params(self, genomes: Genomes) -> Int[np.ndarray, " n"]:
+        """Trainable numbers, int64."""
+
+    def to_string(self, genome: Any) -> str:
+        """The text form of one genome."""
+
+    def from_string(self, text: str) -> Int[np.ndarray, " genes"]:
+        """The genome of a text; a `ValueError` says where a bad text goes wrong."""
