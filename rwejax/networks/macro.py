@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Int
 
-from rwejax.networks.program import ABSENT, Builder, Group, Network, Program, stack_sources
+from rwejax.networks.program import ABSENT, Builder, Group, Network, stack_sources
 from rwejax.networks.slots import Entry, Node, Output
 from rwejax.spaces import Macro
 
@@ -29,10 +29,8 @@ def network(space: Macro) -> Network:
     return Network(tuple(groups), buffers)
 
 
-def lower(
-    space: Macro, genomes: Int[np.ndarray, "n genes"], builder: Builder
-) -> tuple[Program, Int[np.ndarray, " n"]]:
-    """Add the rows of genomes and return the program and each genome's row of features."""
+def add_rows(space: Macro, genomes: Int[np.ndarray, "n genes"], builder: Builder) -> Int[np.ndarray, " n"]:
+    """Add the rows of genomes and return each genome's row of features."""
     wiring = space.wiring(space.canonical(genomes))
     x = np.zeros(len(genomes), int)
     for p in range(len(space.maps)):
@@ -44,4 +42,4 @@ def lower(
         feeds = wiring.outputs[:, p].T
         sources = [np.where(feed, row, ABSENT) for feed, row in zip(feeds, rows, strict=True)]
         x = builder.add(f"output{p + 1}", 0, np.stack(sources, 1))
-    return builder.build(), x
+    return x

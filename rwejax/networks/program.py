@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import flax.linen as nn
-import jax
 import numpy as np
 from flax import struct
 from jaxtyping import Array, Int
@@ -177,11 +176,6 @@ class Builder:
             rows.sources[begin:end, :fan_in] = np.take_along_axis(sources, blocks, 1)
             chunk, begin = chunks.stop, end
         return rows.replace(chunks=np.int32(chunk))
-
-
-def specification(network: Network, genomes: int, chunk: int) -> Program:
-    """The shapes of every program of that capacity, for lowering without a population."""
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), Builder(network, genomes, chunk).build())
 
 
 def stack_sources(sources: Sequence[np.ndarray], arity: int) -> Int[np.ndarray, "n arity"]:

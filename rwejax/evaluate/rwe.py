@@ -1,0 +1,300 @@
+"""Random-weight evaluation: keep the random weights, fit the last layer, and rank by its error.
+
+[1] Hu, Cheng, He, Lu, Wang, Zhang, "Accelerating multi-objective neural architecture search by random-weight
+    evaluation", Complex & Intelligent Systems 2021, https://arxiv.org/abs/2110.05242
+[2] Hu, Cheng, He, Lu, "Multi-objective neural architecture search with almost no training", EMO 2021,
+    https://arxiv.org/abs/2011.13591
+
+Ours by choice: kernels belong to slots and so are shared by the genomes of a population, normalisation statistics come
+from a calibration batch, and the head is a closed-form ridge.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jax import lax
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Float, Int
+
+from rwejax import networks
+from rwejax.data import Dataset
+from rwejax.errors import InputError
+from rwejax.evaluate.ridge import RidgeScores, constant_scores, ridge_scores
+from rwejax.networks import IMAGES_AXIS, Program
+from rwejax.spaces import Space
+
+SCORES = ("loo_error", "validation_error", "loo_squared_error", "log_evidence")
+
+_MAX_GENOMES = 64
+
+
+@struct.dataclass
+class Scores:
+    """The scores of a population, each averaged over the weight draws.
+
+    Attributes:
+        loo_error: leave-one-out error on train and validation images, in %.
+        validation_error: error on the validation images of a head fitted on the train images, in %.
+        loo_squared_error: leave-one-out squared error, summed over the entries of the one-hot target.
+        log_evidence: log marginal likelihood of the targets, in nats an image and class; higher is better.
+        failed: number of weight draws with NaN or infinite features, which score 100 %, infinity or minus infinity.
+        score: the name of the score that ranks.
+    """
+
+    loo_error: Float[np.ndarray, " n"]
+    validation_error: Float[np.ndarray, " n"]
+    loo_squared_error: Float[np.ndarray, " n"]
+    log_evidence: Float[np.ndarray, " n"]
+    failed: Int[np.ndarray, " n"]
+    score: str = struct.field(pytree_node=False, default="loo_error")
+
+    @property
+    def error(self) -> Float[np.ndarray, " n"]:
+        """The classification error in %: on the validation images where they rank, else leave-one-out."""
+        return self.validation_error if self.score == "validation_error" else self.loo_error
+
+    @property
+    def objective(self) -> Float[np.ndarray, " n"]:
+        """The score that ranks, signed so that lower is better."""
+        return _minimised(self.score, getattr(self, self.score))
+
+
+class RandomWeightEvaluator:
+    """Scores whole populations in one compiled pass.
+
+    The first call compiles, later calls of any population do not. Equal parts of different genomes are computed once.
+
+    Args:
+        space: the search space, made for the images of `dataset`.
+        dataset: images and labels.
+        head: "ridge", the closed-form head.
+        seeds: weight draws to average over.
+        score: which of `SCORES` ranks.
+        genomes_per_program: genomes that are evaluated together, by default the size of the first population, at most
+            64. Memory grows with it; so does the share of work that genomes have in common.
+        images_per_batch: images that a device takes through the networks at once. By default a CPU's largest feature
+            map of a batch has about 1 MiB, and an accelerator takes 512.
+        calibration_images: the first so many train images give the normalisation statistics.
+        devices: the devices over which the images are split; by default all of JAX's, as far as they divide the
+            calibration images.
+
+    Raises:
+        InputError: an argument is out of its range, or space and dataset do not fit.
+
+    Example:
+        >>> import jax
+        >>> from rwejax import data, spaces
+        >>> dataset = data.load("digits", train=100, validation=50)
+        >>> space = spaces.get("macro", nodes=2, channels=4, input_shape=dataset.image_shape)
+        >>> evaluate = RandomWeightEvaluator(space, dataset)
+        >>> scores = evaluate(jax.random.key(0), space.sample(jax.random.key(1), 3))
+        >>> scores.error.shape, bool((scores.error < 90).all())
+        ((3,), True)
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        dataset: Dataset,
+        head: str = "ridge",
+        seeds: int = 1,
+        score: str = "loo_error",
+        genomes_per_program: int | None = None,
+        images_per_batch: int | None = None,
+        calibration_images: int = 256,
+        devices: Sequence[jax.Device] | None = None,
+    ) -> None:
+        _check(space, dataset, head, score)
+        for name, value in {
+            "seeds": seeds,
+            "genomes_per_program": genomes_per_program,
+            "images_per_batch": images_per_batch,
+            "calibration_images": calibration_images,
+        }.items():
+            if value is not None and value < 1:
+                raise InputError(f"{name} is {value}: give 1 or more")
+        self.space, self.dataset, self.seeds, self.score = space, dataset, seeds, score
+        self.reference = float(_minimised(score, constant_scores(self._labels, dataset.classes)[score]))
+        self._network = networks.network(space)
+        self._genomes = genomes_per_program
+        calibration = min(calibration_images, len(dataset.train_images))
+        self._mesh = _mesh(jax.devices() if devices is None else devices, calibration)
+        cpu = self._mesh.devices.flat[0].platform == "cpu"
+        self._chunk = 1 if cpu else 8
+        if images_per_batch is None:
+            largest = max(4 * int(np.prod(shape)) for shape in self._network.buffers.values())
+            images_per_batch = max(8, 2**20 // largest) if cpu else 512
+        self._calibration, self._batches, self._order = self._split_images(calibration, images_per_batch)
+        self._initialise = jax.jit(lambda key: networks.initialise(self._network, key))
+        self._evaluate: Any = None
+
+    def __call__(self, key: jax.Array, genomes: Int[Any, "n genes"]) -> Scores:
+        """Score a population.
+
+        Args:
+            key: draws the weights; the same key gives the same weights.
+            genomes: the population; genomes that decode to the same network get the same scores.
+
+        Returns:
+            The scores, as numpy arrays in the order of the genomes.
+        """
+        genomes = np.asarray(genomes, np.int32)
+        self._prepare(len(genomes))
+        draws = [self._initialise(draw) for draw in jax.random.split(key, self.seeds)]
+        total = {name: np.zeros(len(genomes)) for name in RidgeScores._fields}
+        for members, program, rows in self._programs(np.asarray(self.space.canonical(genomes))):
+            for kernels in draws:
+                scores = self._evaluate(program, self._calibration, self._batches, kernels)
+                for name, values in _wait(scores)._asdict().items():
+                    total[name][members] += np.asarray(values)[rows]
+        failed = total.pop("failed").astype(int)
+        return Scores(**{name: values / self.seeds for name, values in total.items()}, failed=failed, score=self.score)
+
+    def features(self, key: jax.Array, genomes: Int[Any, "n genes"]) -> Float[np.ndarray, "n images d"]:
+        """The pooled features behind the scores, for studies; a search never moves them off the device.
+
+        Args:
+            key: draws the weights; the features are those of the first of the evaluator's `seeds` draws.
+            genomes: the population.
+
+        Returns:
+            For each genome one row an image, the train images first, before standardisation.
+        """
+        genomes = np.asarray(genomes, np.int32)
+        self._prepare(len(genomes))
+        kernels = self._initialise(jax.random.split(key, self.seeds)[0])
+        found = np.zeros((len(genomes), len(self._order), *self._network.buffers["features"]), np.float32)
+        for members, program, rows in self._programs(np.asarray(self.space.canonical(genomes))):
+            out = self._features(program, self._calibration, self._batches, kernels)
+            found[members] = np.asarray(out)[rows][:, self._order]
+        return found
+
+    def export(self, genomes: int, platforms: Sequence[str]) -> jax.export.Exported:
+        """Lower (program, calibration images, batches of images, kernels) -> scores for other platforms.
+
+        Args:
+            genomes: the number of genomes that a program holds.
+            platforms: "cpu", "cuda", "rocm" or "tpu".
+
+        Returns:
+            The serialisable lowering, made without a population and without those devices.
+        """
+        self._prepare(genomes)
+        program = networks.empty_program(self._network, self._capacity, self._chunk)
+        kernels = jax.eval_shape(self._initialise, jax.random.key(0))
+        return jax.export.export(self._evaluate, platforms=platforms)(
+            program, self._calibration, self._batches, kernels
+        )
+
+    @property
+    def _labels(self) -> Int[np.ndarray, " n"]:
+        return np.concatenate([self.dataset.train_labels, self.dataset.validation_labels])
+
+    def _split_images(self, calibration: int, images_per_batch: int) -> tuple[Array, Array, Int[np.ndarray, " n"]]:
+        """Put the images on the devices, and say where the compiled pass puts each image's features."""
+        devices = self._mesh.size
+        images = np.concatenate([self.dataset.train_images, self.dataset.validation_images])
+        rest = len(images) - calibration
+        batches = -(-rest // (images_per_batch * devices))
+        size = -(-rest // (batches * devices)) * devices
+        padded = np.concatenate([np.arange(calibration, len(images)), np.zeros(batches * size - rest, int)])
+        padded = padded.reshape(batches, size)
+        # Each device returns its own share of the calibration images, then its own share of every batch.
+        shares = np.split(np.arange(calibration), devices), np.split(padded, devices, axis=1)
+        order = np.concatenate([part.ravel() for pair in zip(*shares, strict=True) for part in pair])
+        place = np.zeros(len(images), int)
+        place[order[::-1]] = np.arange(len(order))[::-1]
+
+        def put(x: np.ndarray, *spec: str | None) -> Array:
+            return jax.device_put(x, NamedSharding(self._mesh, PartitionSpec(*spec)))
+
+        return put(images[:calibration], IMAGES_AXIS), put(images[padded], None, IMAGES_AXIS), place
+
+    def _prepare(self, genomes: int) -> None:
+        """Fix the capacity at the first population, and build the compiled pass."""
+        if self._evaluate is not None:
+            return
+        devices = self._mesh.size
+        wanted = self._genomes or min(genomes, _MAX_GENOMES)
+        self._capacity = -(-wanted // devices) * devices
+        features = networks.make_features(self._network, self._capacity, self._chunk)
+        labels, order, train = jnp.asarray(self._labels), self._order, len(self.dataset.train_labels)
+        share = self._capacity // devices
+
+        def evaluate(program: Program, calibration: Array, batches: Array, kernels: Any) -> RidgeScores:
+            x = features(program, calibration, batches, kernels)
+            # From a share of the images of every network to all images of a share of the networks.
+            x = lax.all_to_all(x, IMAGES_AXIS, 0, 1, tiled=True)[:, order]
+
+            def score(row: Array, scores: RidgeScores) -> RidgeScores:
+                new = ridge_scores(x[row], labels, self.dataset.classes, train)
+                return jax.tree.map(lambda all_rows, value: all_rows.at[row].set(value), scores, new)
+
+            nothing = RidgeScores(*[jnp.zeros(share)] * 4, failed=jnp.zeros(share, bool))
+            mine = jnp.clip(program.features - lax.axis_index(IMAGES_AXIS) * share, 0, share)
+            return lax.fori_loop(0, mine, score, nothing)
+
+        self._evaluate = self._compile(evaluate, PartitionSpec(IMAGES_AXIS))
+        self._features = self._compile(features, PartitionSpec(None, IMAGES_AXIS))
+
+    def _compile(self, function: Callable[..., Any], out_specs: PartitionSpec) -> Any:
+        """Split the images over the devices, and give them all of the program and the kernels."""
+        everywhere = PartitionSpec()
+        in_specs = everywhere, PartitionSpec(IMAGES_AXIS), PartitionSpec(None, IMAGES_AXIS), everywhere
+        return jax.jit(
+            jax.shard_map(function, mesh=self._mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False)
+        )
+
+    def _programs(
+        self, genomes: Int[np.ndarray, "n genes"]
+    ) -> Iterator[tuple[Int[np.ndarray, " m"], Program, Int[np.ndarray, " m"]]]:
+        """Split a population into programs: which genomes, the program, and the row of features of each genome.
+
+        Sorted genomes lie next to those with which they share rows.
+        """
+        pending = np.array_split(np.lexsort(genomes.T[::-1]), -(-len(genomes) // self._capacity))
+        while pending:
+            members = pending.pop(0)
+            try:
+                program, rows = networks.lower(
+                    self.space, self._network, genomes[members], self._capacity, self._chunk
+                )
+            except networks.CapacityError:
+                pending[:0] = np.array_split(members, 2)
+            else:
+                yield members, program, rows
+
+
+def _check(space: Space, dataset: Dataset, head: str, score: str) -> None:
+    if head != "ridge":
+        raise InputError(f"head {head!r} is unknown: the only head is 'ridge'")
+    if score not in SCORES:
+        raise InputError(f"score {score!r} is unknown: choose one of {', '.join(SCORES)}")
+    if space.input_shape != dataset.image_shape or space.classes != dataset.classes:
+        raise InputError(
+            f"the space is made for {space.classes} classes of {space.input_shape} images and the dataset has "
+            f"{dataset.classes} classes of {dataset.image_shape}: "
+            "pass input_shape=dataset.image_shape and classes=dataset.classes to spaces.get"
+        )
+
+
+def _mesh(devices: Sequence[jax.Device], calibration: int) -> Mesh:
+    """As many of the devices as divide the calibration images evenly."""
+    count = max(n for n in range(1, len(devices) + 1) if calibration % n == 0)
+    return Mesh(np.array(devices[:count]), (IMAGES_AXIS,), axis_types=(AxisType.Auto,))
+
+
+def _minimised(score: str, values: Any) -> Any:
+    return -values if score == "log_evidence" else values
+
+
+def _wait(scores: RidgeScores) -> RidgeScores:
+    """Wait in short sleeps, so that Ctrl-C is answered at once."""
+    while not scores.failed.is_ready():
+        time.sleep(0.005)
+    return scores

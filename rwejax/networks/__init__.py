@@ -1,0 +1,59 @@
+"""HOW genomes run: a population becomes a program, and one compiled executor runs any program of a space."""
+
+from types import ModuleType
+
+import numpy as np
+from jaxtyping import Int
+
+from rwejax.networks import macro
+from rwejax.networks.executor import initialise, make_features
+from rwejax.networks.program import Builder, CapacityError, Network, Program
+from rwejax.networks.slots import IMAGES_AXIS
+from rwejax.spaces import Space
+
+_LOWERINGS: dict[str, ModuleType] = {"macro": macro}
+
+__all__ = [
+    "IMAGES_AXIS",
+    "CapacityError",
+    "Network",
+    "Program",
+    "empty_program",
+    "initialise",
+    "lower",
+    "make_features",
+    "network",
+]
+
+
+def network(space: Space) -> Network:
+    """The groups and buffers of a space."""
+    return _LOWERINGS[space.name].network(space)
+
+
+def lower(
+    space: Space, network: Network, genomes: Int[np.ndarray, "n genes"], capacity: int, chunk: int
+) -> tuple[Program, Int[np.ndarray, " n"]]:
+    """Lower genomes to a program.
+
+    Args:
+        space: the space of the genomes.
+        network: `network(space)`.
+        genomes: at least one.
+        capacity: the number of genomes whose rows must fit; every program of a capacity has the same shapes.
+        chunk: rows that the executor computes at once.
+
+    Returns:
+        The program, and for each genome its row of features; genomes that decode to the same network share one.
+
+    Raises:
+        CapacityError: the rows do not fit.
+    """
+    builder = Builder(network, capacity, chunk)
+    rows = _LOWERINGS[space.name].add_rows(space, genomes, builder)
+    return builder.build(), rows
+
+
+def empty_program(network: Network, capacity: int, chunk: int) -> Program:
+    """A program of no rows: the shapes that every program of that capacity has."""
+    return Builder(network, capacity, chunk).build()
