@@ -1,4 +1,4 @@
-"""The closed-form head: ridge regression on one-hot targets, and every score that its eigendecomposition gives for free.
+"""The closed-form head: ridge regression on one-hot targets, and every score that its decomposition gives for free.
 
 With standardised features Z (n, d), Z'Z = V diag(e) V' and A = Z V, the fit at strength s is A diag(1 / (e + s)) A'Y:
 one decomposition serves every strength, the leave-one-out residuals [1] and the evidence of the Gaussian process whose
@@ -96,7 +96,8 @@ def constant_scores(labels: Int[np.ndarray, " n"], classes: int) -> dict[str, fl
     return {
         "loo_error": 100.0,
         "validation_error": 100.0,
-        "loo_squared_error": variance,
+        # Leaving an image out moves the mean away from it.
+        "loo_squared_error": variance * (len(labels) / (len(labels) - 1)) ** 2,
         "log_evidence": float(log_evidence),
     }
 

@@ -130,7 +130,11 @@ class RandomWeightEvaluator:
             largest = max(4 * int(np.prod(shape)) for shape in self._network.buffers.values())
             images_per_batch = max(8, 2**20 // largest) if cpu else 512
         self._calibration, self._batches, self._order = self._split_images(calibration, images_per_batch)
-        self._initialise = jax.jit(lambda key: networks.initialise(self._network, key))
+        # LLVM takes ten seconds to optimise these many small random draws, which run once a search.
+        self._initialise = jax.jit(
+            lambda key: networks.initialise(self._network, key),
+            compiler_options={"xla_backend_optimization_level": 1},
+        )
         self._evaluate: Any = None
 
     def __call__(self, key: jax.Array, genomes: Int[Any, "n genes"]) -> Scores:
@@ -182,7 +186,7 @@ class RandomWeightEvaluator:
             platforms: "cpu", "cuda", "rocm" or "tpu".
 
         Returns:
-            The serialisable lowering, made without a population and without those devices.
+            The lowering, made without a population and without those devices.
         """
         self._prepare(genomes)
         program = networks.empty_program(self._network, self._capacity, self._chunk)
@@ -235,7 +239,8 @@ class RandomWeightEvaluator:
                 new = ridge_scores(x[row], labels, self.dataset.classes, train)
                 return jax.tree.map(lambda all_rows, value: all_rows.at[row].set(value), scores, new)
 
-            nothing = RidgeScores(*[jnp.zeros(share)] * 4, failed=jnp.zeros(share, bool))
+            scores = jnp.zeros(share)
+            nothing = RidgeScores(scores, scores, scores, scores, failed=jnp.zeros(share, bool))
             mine = jnp.clip(program.features - lax.axis_index(IMAGES_AXIS) * share, 0, share)
             return lax.fori_loop(0, mine, score, nothing)
 
@@ -261,9 +266,7 @@ class RandomWeightEvaluator:
         while pending:
             members = pending.pop(0)
             try:
-                program, rows = networks.lower(
-                    self.space, self._network, genomes[members], self._capacity, self._chunk
-                )
+                program, rows = networks.lower(self.space, self._network, genomes[members], self._capacity, self._chunk)
             except networks.CapacityError:
                 pending[:0] = np.array_split(members, 2)
             else:
@@ -293,7 +296,7 @@ def _minimised(score: str, values: Any) -> Any:
     return -values if score == "log_evidence" else values
 
 
-def _wait(scores: RidgeScores) -> RidgeScores:
+def _wait(scores: Any) -> Any:
     """Wait in short sleeps, so that Ctrl-C is answered at once."""
     while not scores.failed.is_ready():
         time.sleep(0.005)

@@ -104,9 +104,9 @@ def crowding_distance(
 ) -> Float[Array, " n"]:
     """Measures how alone each row is inside its own front; infinite at the ends of the front.
 
-    The sum over the objectives of the gap between a row's two neighbours, in units of that front's range of the
-    objective. It is Deb's definition; pymoo's "cd" is the same number divided by m. What Deb leaves open is settled as
-    in pymoo, except where pymoo gives NaN:
+    The mean over the objectives of the gap between a row's two neighbours, in units of that front's range of the
+    objective: pymoo's "cd". Deb's own distance is the sum, m times as much, and orders rows alike. What Deb leaves
+    open is settled as in pymoo, except where pymoo gives NaN:
 
     - both rows of a front of two, and the one of a front of one, are infinite;
     - equal values keep the order of the rows. Equal rows are neighbours at distance 0, none is filtered out, so only
@@ -127,14 +127,14 @@ def crowding_distance(
         >>> import jax.numpy as jnp
         >>> objectives = jnp.array([[0.0, 4.0], [1.0, 2.0], [4.0, 0.0]])
         >>> crowding_distance(objectives, non_dominated_rank(objectives)).tolist()
-        [inf, 2.0, inf]
+        [inf, 1.0, inf]
     """
     objectives = jnp.asarray(objectives)
     values = objectives.astype(jnp.result_type(objectives, float))
     nan = _has_nan(values)
     front = jnp.where(nan, jnp.iinfo(jnp.int32).max, rank)
     distances = jax.vmap(partial(_gaps, front=front), in_axes=1)(values)
-    return jnp.where(nan, 0, jnp.sum(distances, axis=0))
+    return jnp.where(nan, 0, jnp.mean(distances, axis=0))
 
 
 def _gaps(values: Float[Array, " n"], front: Int[Array, " n"]) -> Float[Array, " n"]:

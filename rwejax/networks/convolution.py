@@ -17,7 +17,7 @@ _NARROW = 24
 def convolve(
     x: Float[Array, "images height width inputs"], kernel: Float[Array, "3 3 inputs outputs"], *args: Any, **kwargs: Any
 ) -> Float[Array, "images height width outputs"]:
-    """Drop-in for `lax.conv_general_dilated` at stride 1 with padding that keeps the size, as `flax.linen.Conv` calls it."""
+    """Drop-in for `lax.conv_general_dilated`, as `flax.linen.Conv` calls it with stride 1 and "SAME" padding."""
 
     def plain(x: Array, kernel: Array) -> Array:
         return lax.conv_general_dilated(x, kernel, *args, **kwargs)

@@ -54,7 +54,7 @@ def make_features(
     """
 
     def empty(images: int) -> dict[str, Array]:
-        rows = {name: chunk for name in network.buffers}
+        rows = dict.fromkeys(network.buffers, chunk)
         for group in network.groups:
             rows[group.target] += group.capacity(genomes)
         shapes = {name: (rows[name], images, *shape) for name, shape in network.buffers.items() if name != "images"}
@@ -119,7 +119,7 @@ def _run_group(
             y, changed = group.module.apply(variables, read, blocks, fan_in, calibrate, mutable=["batch_stats"])
             return y, changed.get("batch_stats", {})
 
-        def window(table: Array) -> Array:
+        def window(table: Any) -> Array:
             return lax.dynamic_slice_in_dim(table, begin, chunk)
 
         arguments = window(rows.sources), window(rows.blocks), jax.tree.map(window, statistics)
@@ -128,7 +128,7 @@ def _run_group(
         else:
             out = jax.vmap(row)(*arguments)
 
-        def write(table: Array, values: Array, place: Array) -> Array:
+        def write(table: Array, values: Array, place: Any) -> Array:
             return lax.dynamic_update_slice_in_dim(table, values, place, 0)
 
         target = write(target, out[0], rows.first + begin)

@@ -19,6 +19,8 @@ from jaxtyping import Array, Int
 
 ABSENT = -1
 
+Table = Array | np.ndarray  # made by numpy on the host, traced by JAX
+
 
 @dataclass(frozen=True)
 class Group:
@@ -79,13 +81,13 @@ class Rows:
         blocks: position among the slot's possible inputs of each source.
     """
 
-    first: Int[Array, ""]
-    chunks: Int[Array, ""]
-    slot: Int[Array, " chunks"]
-    fan_in: Int[Array, " chunks"]
-    begin: Int[Array, " chunks"]
-    sources: Int[Array, "rows arity"]
-    blocks: Int[Array, "rows arity"]
+    first: Int[Table, ""]
+    chunks: Int[Table, ""]
+    slot: Int[Table, " chunks"]
+    fan_in: Int[Table, " chunks"]
+    begin: Int[Table, " chunks"]
+    sources: Int[Table, "rows arity"]
+    blocks: Int[Table, "rows arity"]
 
 
 @struct.dataclass
@@ -93,7 +95,7 @@ class Program:
     """What the executor runs: the rows of each group, and how many rows of features come out."""
 
     rows: dict[str, Rows]
-    features: Int[Array, ""]
+    features: Int[Table, ""]
 
 
 class CapacityError(Exception):
@@ -150,32 +152,31 @@ class Builder:
 
     def build(self) -> Program:
         """The program of all rows that were added."""
-        return Program(
-            {name: self._rows(group) for name, group in self._groups.items()}, np.int32(self._filled["features"])
-        )
+        rows = {name: self._rows(group) for name, group in self._groups.items()}
+        return Program(rows, np.array(self._filled["features"], np.int32))
 
     def _rows(self, group: Group) -> Rows:
         capacity = group.capacity(self._genomes)
-        rows = Rows(
-            first=np.int32(self._first[group.name]),
-            chunks=np.int32(0),
-            slot=np.zeros(capacity, np.int32),
-            fan_in=np.zeros(capacity, np.int32),
-            begin=np.zeros(capacity, np.int32),
-            sources=np.zeros((capacity + self._chunk, group.arity), np.int32),
-            blocks=np.zeros((capacity + self._chunk, group.arity), np.int32),
-        )
+        slots, fan_ins, begins = np.zeros((3, capacity), np.int32)
+        sources, blocks = np.zeros((2, capacity + self._chunk, group.arity), np.int32)
         chunk = begin = 0
-        for slot, fan_in, sources in self._pieces[group.name]:
-            end = begin + len(sources)
+        for slot, fan_in, distinct in self._pieces[group.name]:
+            end = begin + len(distinct)
             starts = np.arange(begin, end, self._chunk)
             chunks = slice(chunk, chunk + len(starts))
-            rows.slot[chunks], rows.fan_in[chunks], rows.begin[chunks] = slot, fan_in, starts
-            blocks = np.nonzero(sources != ABSENT)[1].reshape(-1, fan_in)
-            rows.blocks[begin:end, :fan_in] = blocks
-            rows.sources[begin:end, :fan_in] = np.take_along_axis(sources, blocks, 1)
+            slots[chunks], fan_ins[chunks], begins[chunks] = slot, fan_in, starts
+            blocks[begin:end, :fan_in] = np.nonzero(distinct != ABSENT)[1].reshape(-1, fan_in)
+            sources[begin:end, :fan_in] = np.take_along_axis(distinct, blocks[begin:end, :fan_in], 1)
             chunk, begin = chunks.stop, end
-        return rows.replace(chunks=np.int32(chunk))
+        return Rows(
+            np.array(self._first[group.name], np.int32),
+            np.array(chunk, np.int32),
+            slots,
+            fan_ins,
+            begins,
+            sources,
+            blocks,
+        )
 
 
 def stack_sources(sources: Sequence[np.ndarray], arity: int) -> Int[np.ndarray, "n arity"]:

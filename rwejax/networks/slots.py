@@ -89,9 +89,7 @@ class Node(nn.Module):
     def __call__(self, read: Read, blocks: Int[Array, " arity"], fan_in: Int[Array, ""], calibrate: bool) -> Array:
         """Compute the node's feature map."""
         x = Mix(self.arity)(read, blocks, fan_in)
-        conv = nn.Conv(
-            self.channels, (3, 3), use_bias=False, kernel_init=_he_normal, conv_general_dilated=convolve
-        )
+        conv = nn.Conv(self.channels, (3, 3), use_bias=False, kernel_init=_he_normal, conv_general_dilated=convolve)
         return nn.relu(Normalise()(conv(x), calibrate))
 
 

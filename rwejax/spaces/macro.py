@@ -123,11 +123,12 @@ class Macro:
 
     def wiring(self, genomes: Genomes) -> Wiring:
         """Decode genomes; both repairs look at the bits as they are written."""
-        phases = np.asarray(genomes).reshape(len(genomes), PHASES, self.bits) > 0
+        phases = np.asarray(genomes, bool).reshape(len(genomes), PHASES, self.bits)
         inputs = np.zeros((len(genomes), PHASES, self.nodes, self.nodes + 1), bool)
         reader, read = np.tril_indices(self.nodes, -1)
         inputs[..., reader, read + 1] = phases[..., :-1]
-        has_input, has_reader = inputs.any(-1), inputs.any(-2)[..., 1:]
+        has_input = inputs.any(-1, keepdims=True)[..., 0]
+        has_reader = inputs[..., 1:].any(-2, keepdims=True)[..., 0, :]
         inputs[..., 0] = has_reader & ~has_input
         outputs = np.concatenate([phases[..., -1:], has_input & ~has_reader], -1)
         outputs[..., 0] |= ~has_input.any(-1)

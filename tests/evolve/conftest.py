@@ -23,15 +23,6 @@ class Grid:
         return jnp.sort(genomes, axis=1)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """The arrays here are tiny, and compiling takes all the time: leave out the passes that would make them faster."""
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
-
 @pytest.fixture(scope="session")
 def grid():
     return cache(Grid)

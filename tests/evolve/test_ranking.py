@@ -29,11 +29,10 @@ def pymoo_rank(objectives):
 
 
 def pymoo_crowding(objectives, rank):
-    """Deb's sum, where pymoo gives the mean over the objectives."""
     crowding = np.empty(len(objectives))
     for front in np.unique(rank):
         crowding[rank == front] = get_crowding_function("cd").do(objectives[rank == front])
-    return crowding * objectives.shape[1]
+    return crowding
 
 
 def random_objectives(n, m, kind, seed=0):
@@ -103,20 +102,20 @@ def test_crowding_is_never_nan_or_negative(objectives):
 
 def test_row_with_nan_takes_no_part_even_in_the_front_it_is_given():
     objectives = np.array([[0, 3], [1, 1], [np.nan, 0], [3, 0]], np.float32)
-    np.testing.assert_allclose(crowding_distance(objectives, np.zeros(4, int)), [np.inf, 2, 0, np.inf])
+    np.testing.assert_allclose(crowding_distance(objectives, np.zeros(4, int)), [np.inf, 1, 0, np.inf])
 
 
 def test_crowding_counts_ranges_of_the_own_front_only():
     front = np.array([[0, 4], [1, 2], [4, 0]], np.float32)
     objectives = np.concatenate([front, 10 * front + 100])
     np.testing.assert_allclose(
-        crowding_distance(objectives, non_dominated_rank(objectives)), [np.inf, 2, np.inf, np.inf, 2, np.inf]
+        crowding_distance(objectives, non_dominated_rank(objectives)), [np.inf, 1, np.inf, np.inf, 1, np.inf]
     )
 
 
 def test_constant_objective_adds_nothing_and_constant_front_has_no_crowding():
     objectives = np.array([[0, 4, 5], [1, 2, 5], [4, 0, 5]], np.float32)
-    np.testing.assert_allclose(crowding_distance(objectives, np.zeros(3, int)), [np.inf, 2, np.inf])
+    np.testing.assert_allclose(crowding_distance(objectives, np.zeros(3, int)), [np.inf, 2 / 3, np.inf])
     np.testing.assert_array_equal(crowding_distance(np.ones((4, 2), np.float32), np.zeros(4, int)), 0)
 
 
@@ -129,7 +128,7 @@ def test_infinite_objective_leaves_the_finite_gaps_measurable():
     objectives = np.array([[0, 9], [1, 8], [2, 4], [4, 4], [np.inf, 0]], np.float32)
     np.testing.assert_allclose(
         crowding_distance(objectives, np.zeros(5, int)),
-        [np.inf, 2 / 4 + 5 / 9, 3 / 4 + 4 / 9, np.inf, np.inf],
+        [np.inf, (2 / 4 + 5 / 9) / 2, (3 / 4 + 4 / 9) / 2, np.inf, np.inf],
         rtol=1e-6,
     )
 
@@ -149,7 +148,7 @@ def test_survivors_agree_with_pymoo(kind, m, seed):
         None, Population.new(F=objectives), n_survive=100, random_state=np.random.default_rng(seed)
     )
     ours = sorted(zip(rank[kept].tolist(), crowding[kept].tolist(), strict=True))
-    theirs = sorted(zip(population.get("rank"), population.get("crowding") * m, strict=True))
+    theirs = sorted(zip(population.get("rank"), population.get("crowding"), strict=True))
     np.testing.assert_allclose(ours, theirs, rtol=1e-5)
 
 

@@ -1,0 +1,20 @@
+"""Two devices, as on the smallest machine that people search on, and the data that tests may use where it is."""
+
+import os
+from pathlib import Path
+
+import jax
+import pytest
+
+jax.config.update("jax_num_cpu_devices", 2)
+# Most of a test's time is compilation, and no result may depend on how well the code is optimised.
+jax.config.update("jax_disable_most_optimizations", True)
+
+
+@pytest.fixture(scope="session")
+def truth() -> Path:
+    """The folder of published tables."""
+    folder = os.environ.get("RWEJAX_TRUTH")
+    if not folder:
+        pytest.skip("RWEJAX_TRUTH names no folder of published tables")
+    return Path(folder)

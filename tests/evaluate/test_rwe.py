@@ -1,0 +1,130 @@
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from rwejax import data, spaces
+from rwejax.errors import InputError
+from rwejax.evaluate import SCORES, RandomWeightEvaluator, ridge_scores
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return data.load("digits", train=64, validation=32, image_size=8)
+
+
+@pytest.fixture(scope="module")
+def space(dataset):
+    return spaces.get("macro", nodes=3, channels=4, input_shape=dataset.image_shape)
+
+
+@pytest.fixture(scope="module")
+def genomes(space):
+    return np.asarray(space.sample(jax.random.key(0), 5))
+
+
+@pytest.fixture(scope="module")
+def evaluate(space, dataset):
+    return RandomWeightEvaluator(space, dataset, calibration_images=32)
+
+
+def test_scores_are_the_ridge_scores_of_the_features(evaluate, dataset, genomes):
+    scores = evaluate(jax.random.key(1), genomes)
+    labels = np.concatenate([dataset.train_labels, dataset.validation_labels])
+    for i, features in enumerate(evaluate.features(jax.random.key(1), genomes)):
+        expected = ridge_scores(features, labels, 10, 64)
+        for name in SCORES:
+            assert getattr(scores, name)[i] == pytest.approx(float(getattr(expected, name)), rel=1e-3)
+
+
+def test_no_compilation_after_the_first_call(evaluate, space):
+    first, others = (np.asarray(space.sample(jax.random.key(seed), n)) for seed, n in ((1, 5), (2, 17)))
+    evaluate(jax.random.key(0), first)
+    compilations = []
+
+    def listen(event, duration, **kwargs):
+        if "backend_compile" in event:
+            compilations.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        jax.jit(lambda x: x * 3.25)(1.5)
+        assert len(compilations) == 1
+        evaluate(jax.random.key(0), others)
+        evaluate(jax.random.key(5), others[:3])
+        assert len(compilations) == 1
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+
+
+def test_seeds_are_averaged(space, dataset, genomes):
+    evaluate = RandomWeightEvaluator(space, dataset, seeds=2)
+    averaged = evaluate(jax.random.key(3), genomes)
+    [(members, program, rows)] = evaluate._programs(np.asarray(space.canonical(genomes)))
+    draws = []
+    for key in jax.random.split(jax.random.key(3), 2):
+        images = evaluate._calibration, evaluate._batches
+        draws.append(np.asarray(evaluate._evaluate(program, *images, evaluate._initialise(key)).loo_error)[rows])
+    np.testing.assert_allclose(averaged.loo_error[members], np.mean(draws, 0), atol=1e-4)
+    assert not np.array_equal(*draws)
+
+
+def test_the_key_decides(evaluate, genomes):
+    first, again, other = (evaluate(jax.random.key(seed), genomes).log_evidence for seed in (0, 0, 1))
+    assert (first == again).all()
+    assert (first != other).all()
+
+
+def test_isomorphic_genomes_get_the_same_scores(evaluate, space):
+    texts = ("100010001000", "001001001000")
+    scores = evaluate(jax.random.key(0), np.stack([space.from_string(text) for text in texts]))
+    assert scores.loo_squared_error[0] == scores.loo_squared_error[1]
+
+
+def test_images_of_nan_fail_every_network_and_are_counted(space, dataset, genomes):
+    images = dataset.train_images.copy()
+    images[50, 3, 3] = np.nan
+    broken = dataclasses.replace(dataset, train_images=images)
+    scores = RandomWeightEvaluator(space, broken, seeds=2, calibration_images=32)(jax.random.key(0), genomes)
+    assert (scores.failed == 2).all()
+    assert (scores.error == 100).all()
+    assert np.isposinf(scores.loo_squared_error).all()
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_each_score_can_rank_and_lies_below_its_reference(evaluate, space, dataset, genomes, score):
+    reference = RandomWeightEvaluator(space, dataset, score=score).reference
+    scores = dataclasses.replace(evaluate(jax.random.key(0), genomes), score=score)
+    sign = -1 if score == "log_evidence" else 1
+    assert (scores.objective == sign * getattr(scores, score)).all()
+    assert (scores.objective < reference).all()
+    expected = scores.validation_error if score == "validation_error" else scores.loo_error
+    assert (scores.error == expected).all()
+
+
+def test_lowers_for_every_platform(evaluate):
+    exported = evaluate.export(4, ("cpu", "cuda", "tpu"))
+    assert exported.platforms == ("cpu", "cuda", "tpu")
+    assert len(exported.out_avals) == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"head": "svm"}, "head 'svm' is unknown"),
+        ({"score": "accuracy"}, "score 'accuracy' is unknown"),
+        ({"seeds": 0}, "seeds is 0"),
+        ({"genomes_per_program": 0}, "genomes_per_program is 0"),
+        ({"images_per_batch": -1}, "images_per_batch is -1"),
+        ({"calibration_images": 0}, "calibration_images is 0"),
+    ],
+)
+def test_bad_arguments_are_one_sentence(space, dataset, options, sentence):
+    with pytest.raises(InputError, match=sentence):
+        RandomWeightEvaluator(space, dataset, **options)
+
+
+def test_a_space_for_other_images_is_refused(dataset):
+    with pytest.raises(InputError, match="pass input_shape"):
+        RandomWeightEvaluator(spaces.get("macro"), dataset)
