@@ -127,8 +127,8 @@ class Macro:
         inputs = np.zeros((len(genomes), PHASES, self.nodes, self.nodes + 1), bool)
         reader, read = np.tril_indices(self.nodes, -1)
         inputs[..., reader, read + 1] = phases[..., :-1]
-        has_input = inputs.any(-1, keepdims=True)[..., 0]
-        has_reader = inputs[..., 1:].any(-2, keepdims=True)[..., 0, :]
+        has_input = np.asarray(inputs.any(-1))
+        has_reader = np.asarray(inputs[..., 1:].any(-2))
         inputs[..., 0] = has_reader & ~has_input
         outputs = np.concatenate([phases[..., -1:], has_input & ~has_reader], -1)
         outputs[..., 0] |= ~has_input.any(-1)
