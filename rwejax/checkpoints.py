@@ -1,0 +1,99 @@
+"""The state of an algorithm on disk, by Orbax: named arrays, one folder a generation, each whole or absent."""
+
+import contextlib
+import logging
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orbax.checkpoint as ocp
+
+from rwejax.errors import InputError
+
+_KEPT = 2
+
+
+class Checkpoints:
+    """The checkpoints in a folder, the last two of them kept.
+
+    Args:
+        folder: where they lie; made if it is missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.absolute()
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=_KEPT, enable_async_checkpointing=False, cleanup_tmp_directories=True
+        )
+        with _quiet_log():
+            self._manager = ocp.CheckpointManager(self._folder, options=options)
+
+    def save(self, generation: int, state: Mapping[str, np.ndarray]) -> None:
+        """Save the state after a generation; the checkpoint is complete when this returns."""
+        with _quiet_log():
+            self._manager.save(generation, args=ocp.args.StandardSave(dict(state)))
+            self._manager.wait_until_finished()
+
+    def load(self, like: Mapping[str, Any]) -> tuple[int, dict[str, np.ndarray]] | None:
+        """Load the newest checkpoint.
+
+        Args:
+            like: names, shapes and dtypes of the arrays that are expected.
+
+        Returns:
+            The number of finished generations, and the state after them; None if there is no checkpoint yet.
+
+        Raises:
+            InputError: the checkpoint is broken or of another search.
+        """
+        generation = self._manager.latest_step()
+        if generation is None:
+            return None
+        expected = {name: np.zeros(array.shape, array.dtype) for name, array in like.items()}
+        try:
+            with _quiet_log(), _quiet_failure():
+                state = self._manager.restore(generation, args=ocp.args.StandardRestore(expected))
+            for name, array in expected.items():
+                if state[name].shape != array.shape or state[name].dtype != array.dtype:
+                    raise ValueError(f"{name} is {state[name].dtype}{list(state[name].shape)}")
+        except Exception as error:  # tensorstore, zarr and JSON, each with its own errors
+            raise InputError(
+                f"checkpoint {str(self._folder / str(generation))!r} is broken: delete it to go on from the one before"
+            ) from error
+        return generation, state
+
+    def close(self) -> None:
+        """End Orbax's threads."""
+        self._manager.close()
+
+
+@contextlib.contextmanager
+def _quiet_log() -> Iterator[None]:
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _quiet_failure() -> Iterator[None]:
+    """Keep other tracebacks than the caller's off the screen.
+
+    When one array of a broken checkpoint cannot be read, Orbax closes its event loop, and the reads of the others,
+    still under way, complain a moment later, in threads that nobody listens to.
+    """
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda _: None
+    try:
+        yield
+    except Exception:
+        time.sleep(0.2)
+        raise
+    finally:
+        sys.unraisablehook = hook

@@ -1,0 +1,200 @@
+"""What a search is told: one flat, frozen dataclass, read from YAML and overridden on the command line.
+
+Nothing heavy is imported here, so that `--help` and a mistyped key are answered at once.
+"""
+
+import contextlib
+import dataclasses
+import difflib
+import os
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import yaml
+
+from rwejax.errors import InputError
+
+SCORES = {
+    "loo_error": "leave-one-out error (%)",
+    "validation_error": "validation error (%)",
+    "loo_squared_error": "leave-one-out squared error",
+    "log_evidence": "log evidence (nats an image and class)",
+}
+"""The scores that can rank, and how they are written on a screen or an axis."""
+
+ALGORITHMS = ("nsga2", "random")
+
+_WORDS = {int: "an integer", str: "a text", Path: "a path"}
+_LARGEST_SEED = 2**31 - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchConfig:
+    """What is searched, on which images, by which algorithm. Evaluations: population size x generations.
+
+    Attributes:
+        space: search space; macro: three phases of wired 3x3 convolutions.
+        nodes: nodes of a phase, macro 2 to 6; None: the space's own default, macro 6.
+        channels: channels of the first phase; None: the space's own default, macro 16.
+        dataset: digits (embedded), folder:PATH (one folder of images a class), or any image classification set of
+            TensorFlow Datasets, such as cifar10.
+        data_dir: folder of the prepared TensorFlow Datasets; None: TFDS_DATA_DIR, or else TFDS's own default.
+        image_size: height and width to resize to, in pixels; None: as they are (digits 16).
+        train_images: images that heads are fitted on.
+        validation_images: further images; leave-one-out scores use both parts.
+        population_size: genomes of a generation, 2 or more.
+        generations: generations, the first population counted as one.
+        seeds: weight draws that every score is averaged over.
+        seed: draws the images, the weights and the genomes.
+        score: first objective: loo_error, validation_error, loo_squared_error or log_evidence. The second is macs.
+        algorithm: nsga2, or random for the baseline.
+        run_dir: folder for the results, missing or empty; None: runs/SPACE-DATASET-TIME.
+        genomes_per_program: genomes evaluated together, which bounds memory; None: a whole population, at most 64.
+        images_per_batch: images that a device takes at once, which bounds memory; None: as fits the device's cache.
+        calibration_images: train images that give the normalisation statistics.
+
+    Example:
+        >>> SearchConfig(population_size=1).validate()
+        Traceback (most recent call last):
+        rwejax.errors.InputError: population_size is 1: give 2 or more, for parents come in pairs
+    """
+
+    space: str = "macro"
+    nodes: int | None = None
+    channels: int | None = None
+    dataset: str = "digits"
+    data_dir: Path | None = None
+    image_size: int | None = None
+    train_images: int = 900
+    validation_images: int = 300
+    population_size: int = 32
+    generations: int = 10
+    seeds: int = 1
+    seed: int = 0
+    score: str = "loo_error"
+    algorithm: str = "nsga2"
+    run_dir: Path | None = None
+    genomes_per_program: int | None = None
+    images_per_batch: int | None = None
+    calibration_images: int = 256
+
+    @property
+    def evaluations(self) -> int:
+        """Genomes that the whole search evaluates."""
+        return self.population_size * self.generations
+
+    def validate(self) -> None:
+        """Refuse what cannot be searched with. What only a space or a dataset can judge, these refuse themselves.
+
+        Raises:
+            InputError: a field is out of its range.
+        """
+        if self.population_size < 2:
+            raise InputError(f"population_size is {self.population_size}: give 2 or more, for parents come in pairs")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int) and field.name != "seed" and value < 1:
+                raise InputError(f"{field.name} is {value}: give 1 or more")
+        if not 0 <= self.seed <= _LARGEST_SEED:
+            raise InputError(f"seed is {self.seed}: give a seed from 0 to {_LARGEST_SEED}")
+        for name, known in (("score", tuple(SCORES)), ("algorithm", ALGORITHMS)):
+            if (value := getattr(self, name)) not in known:
+                raise InputError(f"{name} {value!r} is unknown: choose one of {', '.join(known)}")
+
+    def anchored(self) -> "SearchConfig":
+        """The same search with absolute paths, so that it can be resumed from any working directory."""
+        data_dir = None if self.data_dir is None else Path(self.data_dir).expanduser().absolute()
+        dataset = self.dataset
+        if dataset.startswith("folder:") and dataset != "folder:":
+            dataset = f"folder:{Path(dataset.removeprefix('folder:')).expanduser().absolute()}"
+        return dataclasses.replace(self, data_dir=data_dir, dataset=dataset)
+
+    def differences(self, other: "SearchConfig") -> list[str]:
+        """Names of the fields in which two searches differ, wherever their results may lie."""
+        names = [field.name for field in dataclasses.fields(self) if field.name != "run_dir"]
+        return [name for name in names if getattr(self, name) != getattr(other, name)]
+
+
+def read_config(path: str | Path, base: SearchConfig | None = None) -> SearchConfig:
+    """Read a YAML file of fields.
+
+    Args:
+        path: the file.
+        base: where the fields come from that the file does not name; by default, the defaults.
+
+    Raises:
+        InputError: the file is missing, unreadable or no YAML, a key is unknown, or a value has the wrong type.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"config file {str(path)!r} does not exist: check the path") from error
+    except OSError as error:
+        raise InputError(f"config file {str(path)!r} is unreadable ({error.strerror}): check the path") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise InputError(f"config file {str(path)!r} is no YAML{where}: write one 'key: value' a line") from error
+    if not isinstance(content, dict):
+        raise InputError(f"config file {str(path)!r} holds no keys: write one 'key: value' a line")
+    types_of = typing.get_type_hints(SearchConfig)
+    values = {}
+    for key, value in content.items():
+        if key not in types_of:
+            close = difflib.get_close_matches(str(key), types_of, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"the keys are {', '.join(types_of)}"
+            raise InputError(f"config file {str(path)!r} has the unknown key {key!r}: {hint}")
+        values[key] = _convert(path, key, value, types_of[key])
+    return dataclasses.replace(base or SearchConfig(), **values)
+
+
+def write_config(path: Path, config: SearchConfig) -> None:
+    """Write every field but `run_dir`, which is where the file lies, so that the file also starts a fresh repeat.
+
+    The file appears whole or not at all.
+    """
+    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    del values["run_dir"]
+    plain = {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+    with replacing(path) as file:
+        yaml.safe_dump(plain, file, sort_keys=False, allow_unicode=True)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a file, of text or with mode "wb" of bytes, that takes `path`'s place once it is whole and on the disk.
+
+    What a kill leaves of it, `.NAME.part`, is overwritten the next time.
+    """
+    part = partial_path(path)
+    encoding = None if "b" in mode else "utf-8"
+    try:
+        with open(part, mode, encoding=encoding, newline=None if encoding is None else "") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def partial_path(path: Path) -> Path:
+    """Where a file is written before it takes its place."""
+    return path.with_name(f".{path.name}.part")
+
+
+def _convert(path: str | Path, key: str, value: Any, kind: Any) -> Any:
+    kinds = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    if value is None and types.NoneType in kinds:
+        return None
+    if isinstance(value, str) and Path in kinds:
+        return Path(value)
+    # True is an int to Python, and 'seed: yes' a mistake to everyone else.
+    if isinstance(value, tuple(kinds)) and not isinstance(value, bool):
+        return value
+    expected = " or ".join(_WORDS.get(each, "null") for each in kinds)
+    raise InputError(f"config file {str(path)!r} has {key}: {value!r}, which should be {expected}")

@@ -1,0 +1,64 @@
+"""Random search, the baseline that every search has to beat, in the shape of `NSGA2`.
+
+Li, Talwalkar, "Random search and reproducibility for neural architecture search", UAI 2019,
+https://arxiv.org/abs/1902.07638
+"""
+
+from functools import partial
+from typing import Any, no_type_check
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Int, PRNGKeyArray
+
+from rwejax.evolve.distinct import Space, sample_distinct
+
+
+@no_type_check
+@struct.dataclass
+class State:
+    """What was drawn so far.
+
+    Attributes:
+        archive: (archive_size, genes) int32 canonical forms of the genomes told.
+        archive_count: int32, how many rows of the archive are written.
+    """
+
+    archive: Int[Array, "archive genes"]
+    archive_count: Int[Array, ""]
+
+
+class RandomSearch:
+    """The baseline: every generation is drawn anew, and no network twice. In the shape of `NSGA2`.
+
+    Args:
+        population_size: genomes a generation.
+        space: where to sample.
+        archive_size: how many evaluated genomes to remember; all of them, for none to come again.
+    """
+
+    default_params = None
+
+    def __init__(self, population_size: int, space: Space, archive_size: int) -> None:
+        self.population_size, self.space, self.archive_size = population_size, space, archive_size
+
+    def initial_population(self, key: PRNGKeyArray) -> Int[Array, "n genes"]:
+        """The same as that of `NSGA2` for the same key."""
+        return sample_distinct(key, self.space, self.population_size)
+
+    def init(self, key: PRNGKeyArray, population: Any, fitness: Any, params: None) -> State:
+        """Start from an evaluated population."""
+        nothing = jnp.zeros((self.archive_size, len(self.space.lower)), jnp.int32)
+        return self.tell(key, population, fitness, State(nothing, jnp.int32(0)), params)[0]
+
+    def ask(self, key: PRNGKeyArray, state: State, params: None) -> tuple[Int[Array, "n genes"], State]:
+        """Draw genomes that were never drawn before, as far as the space has such."""
+        return sample_distinct(key, self.space, self.population_size, state.archive, state.archive_count), state
+
+    @partial(jax.jit, static_argnames=("self",))
+    def tell(self, key: PRNGKeyArray, population: Any, fitness: Any, state: State, params: None) -> tuple:
+        """Remember the genomes; their fitness changes nothing."""
+        forms = self.space.canonical(jnp.asarray(population, jnp.int32))
+        archive = jax.lax.dynamic_update_slice(state.archive, forms, (state.archive_count, jnp.int32(0)))
+        return State(archive, state.archive_count + len(forms)), {}

@@ -1,0 +1,349 @@
+"""The loop: ask for genomes, evaluate them, tell the scores, record everything."""
+
+import dataclasses
+import platform
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import serialization
+from jaxtyping import Float, Int
+
+from rwejax import data, plots, spaces
+from rwejax.config import SCORES, SearchConfig
+from rwejax.errors import InputError
+from rwejax.evaluate import RandomWeightEvaluator, Scores
+from rwejax.evolve import NSGA2, hypervolume
+from rwejax.evolve.random_search import RandomSearch
+from rwejax.runs import Evaluation, Run, check_free, find_front
+from rwejax.signals import uninterrupted
+from rwejax.version import __version__
+
+_REFERENCE_GENOMES = 1000
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SearchResult:
+    """What a search has found. Row i of every array is line i of evaluations.jsonl.
+
+    Attributes:
+        genomes: (evaluations, genes) int32 canonical genomes, in the order of their evaluation.
+        objectives: (evaluations, 2) what was minimised: the score, negated for log_evidence, and macs in millions.
+        front: rows of the distinct points that no other point dominates, by ascending macs;
+            `result.genomes[result.front]` are their genomes.
+        evaluations: everything that was recorded of each genome.
+        run_dir: the run folder.
+        config: the search.
+    """
+
+    genomes: Int[np.ndarray, "n genes"]
+    objectives: Float[np.ndarray, "n 2"]
+    front: Int[np.ndarray, " front"]
+    evaluations: tuple[Evaluation, ...]
+    run_dir: Path
+    config: SearchConfig
+
+    def __repr__(self) -> str:
+        return f"SearchResult(evaluations={len(self.genomes)}, front={len(self.front)}, run_dir={str(self.run_dir)!r})"
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """How far a search is after a generation.
+
+    Attributes:
+        generation: finished generations.
+        evaluations: finished evaluations.
+        best: lowest value of the first objective so far.
+        hypervolume: area that the evaluations dominate, in units of the score times millions of macs. The reference
+            is the evaluator's worst sensible score and the largest macs of the space, or nearly so, hence the same
+            for every seed and algorithm; meta.json has it.
+        evaluations_per_second: in this generation.
+        seconds_left: expected; from the generations of this process, the first one, which compiles, left out.
+    """
+
+    generation: int
+    evaluations: int
+    best: float
+    hypervolume: float
+    evaluations_per_second: float
+    seconds_left: float
+
+
+class Observer:
+    """Is told how a search goes; does nothing by itself, so override what is of interest."""
+
+    def on_start(self, config: SearchConfig, run_dir: Path, generation: int) -> None:
+        """The run folder is there, and `generation` generations are finished; compilation comes next."""
+
+    def on_generation(self, progress: Progress) -> None:
+        """A generation was evaluated and recorded."""
+
+
+def search(config: SearchConfig, observer: Observer | None = None) -> SearchResult:
+    """Search for architectures of low random-weight error and few multiply-adds.
+
+    Everything is recorded in a run folder, which `resume` takes up again. On an interruption the folder keeps all
+    finished generations, and `KeyboardInterrupt` goes on to the caller.
+
+    Args:
+        config: what is searched, and how.
+        observer: is told of the progress.
+
+    Returns:
+        All evaluations and their front. It is a function of the config, up to the times.
+
+    Raises:
+        InputError: something in the config cannot be used.
+
+    Example:
+        >>> import tempfile
+        >>> from rwejax import SearchConfig, search
+        >>> config = SearchConfig(nodes=2, channels=4, train_images=100, validation_images=50, population_size=4,
+        ...                       generations=2, run_dir=tempfile.mkdtemp())
+        >>> result = search(config)
+        >>> result.genomes.shape, result.objectives.shape
+        ((8, 6), (8, 2))
+        >>> best = result.genomes[result.front[-1]]  # of the lowest error
+    """
+    config.validate()
+    config = config.anchored()
+    check_free(config.run_dir)
+    task = _Task(config)
+    with Run.create(config) as run:
+        run.write_meta(task.meta())
+        return _finish(run, task, [], observer or Observer())
+
+
+def resume(run_dir: str | Path, observer: Observer | None = None) -> SearchResult:
+    """Take up a search where its run folder ends, however it ended.
+
+    Args:
+        run_dir: the run folder.
+        observer: is told of the progress.
+
+    Returns:
+        What an uninterrupted `search` would have returned. A finished run is only read.
+
+    Raises:
+        InputError: the folder holds no run, or is broken, or another process works on it.
+    """
+    observer = observer or Observer()
+    with Run.open(run_dir) as run:
+        evaluations = run.evaluations()
+        if len(evaluations) >= run.config.evaluations:
+            run.write_front(evaluations)  # the kill may have come in between
+            observer.on_start(run.config, run.path, run.config.generations)
+            result = _result(run)
+            if not (run.path / "front.png").exists():
+                plots.save_front(result, run.path / "front.png")
+            return result
+        task = _Task(run.config)
+        meta = run.read_meta() or task.meta()
+        run.write_meta({**meta, "resume_times": [*meta.get("resume_times", []), _now()]})
+        return _finish(run, task, evaluations, observer)
+
+
+class _Task:
+    """What a run folder does not hold because it follows from the config: images, space, evaluator, algorithm."""
+
+    def __init__(self, config: SearchConfig) -> None:
+        self.config = config
+        _space(config)  # a wrong name or option is answered before images are loaded
+        dataset = data.load(
+            config.dataset,
+            train=config.train_images,
+            validation=config.validation_images,
+            data_dir=config.data_dir,
+            image_size=config.image_size,
+            seed=config.seed,
+        )
+        self.space = _space(config, input_shape=dataset.image_shape, classes=dataset.classes)
+        self.evaluate = RandomWeightEvaluator(
+            self.space,
+            dataset,
+            seeds=config.seeds,
+            score=config.score,
+            genomes_per_program=config.genomes_per_program,
+            images_per_batch=config.images_per_batch,
+            calibration_images=config.calibration_images,
+        )
+        make = NSGA2 if config.algorithm == "nsga2" else RandomSearch
+        self.algorithm = make(config.population_size, self.space, config.evaluations)
+        self.params = self.algorithm.default_params
+        # One key for all evaluations of a run: genomes of different generations must meet the same weights.
+        self.key_evaluate, self.key_evolve = jax.random.split(jax.random.key(config.seed))
+        self.reference = self.evaluate.reference, _largest_macs(self.space)
+
+    def meta(self) -> dict[str, Any]:
+        device = jax.devices()[0]
+        packages = ("jax", "jaxlib", "flax", "numpy", "evosax")
+        return {
+            "versions": {"rwejax": __version__, **{name: version(name) for name in packages}},
+            "python": platform.python_version(),
+            "system": platform.platform(),
+            "platform": device.platform,
+            "device": device.device_kind,
+            "devices": jax.device_count(),
+            "seed": self.config.seed,
+            "hypervolume_reference": list(self.reference),
+            "start_time": _now(),
+        }
+
+    def first_state(self, genomes: Int[Any, "n genes"], objectives: Float[np.ndarray, "n 2"]) -> Any:
+        return self.algorithm.init(self.key_evolve, genomes, objectives.astype(np.float32), self.params)
+
+    def ask(self, generation: int, state: Any) -> Int[np.ndarray, "n genes"]:
+        """The genomes of a generation, counted from 0, in canonical form."""
+        key = jax.random.fold_in(self.key_evolve, 2 * generation)
+        if state is None:
+            asked = self.algorithm.initial_population(key)
+        else:
+            asked, _ = self.algorithm.ask(key, state, self.params)
+        return np.asarray(self.space.canonical(np.asarray(asked)))
+
+    def tell(self, generation: int, state: Any, genomes: Int[Any, "n genes"], objectives: Float[Any, "n 2"]) -> Any:
+        if state is None:
+            state = self.first_state(genomes, objectives)
+            # Compile now what later generations call, and throw the results away.
+            self.ask(generation + 1, state)
+            self.tell(generation, state, genomes, objectives)
+            return state
+        key = jax.random.fold_in(self.key_evolve, 2 * generation + 1)
+        return self.algorithm.tell(key, genomes, objectives.astype(np.float32), state, self.params)[0]
+
+    def hypervolume(self, objectives: Float[np.ndarray, "n 2"]) -> float:
+        # Padded, so that it is compiled once.
+        padded = np.full((self.config.evaluations, 2), np.inf, np.float32)
+        padded[: len(objectives)] = objectives
+        return float(hypervolume(padded, np.array(self.reference, np.float32)))
+
+
+def _finish(run: Run, task: _Task, evaluations: list[Evaluation], observer: Observer) -> SearchResult:
+    """Run all generations that are missing."""
+    config = run.config
+    generation, state = _recover(run, task, evaluations)
+    del evaluations[generation * config.population_size :]
+    run.cut(len(evaluations))
+    observer.on_start(config, run.path, generation)
+    seconds: list[float] = []
+    try:
+        while generation < config.generations:
+            start = time.perf_counter()
+            genomes = task.ask(generation, state)
+            scores = task.evaluate(task.key_evaluate, genomes)
+            share = (time.perf_counter() - start) / len(genomes)
+            evaluations += _records(task, genomes, scores, len(evaluations), generation + 1, share)
+            objectives = _objectives(evaluations)
+            state = task.tell(generation, state, genomes, objectives[-len(genomes) :])
+            generation += 1
+            with uninterrupted():
+                run.record(evaluations, len(genomes), generation, _to_arrays(state))
+            seconds.append(time.perf_counter() - start)
+            observer.on_generation(_progress(task, generation, objectives, seconds))
+    finally:
+        # After an interruption too, and then of what is on disk: the last generation may not have got there.
+        with uninterrupted():
+            result = _result(run)
+            if result.evaluations:
+                plots.save_front(result, run.path / "front.png")
+    return result
+
+
+def _recover(run: Run, task: _Task, evaluations: Sequence[Evaluation]) -> tuple[int, Any]:
+    """The finished generations, and the algorithm's state after them; None before the first."""
+    size, genes = run.config.population_size, len(task.space.lower)
+    template = jax.eval_shape(task.first_state, np.zeros((size, genes), np.int32), np.zeros((size, 2), np.float32))
+    found = run.checkpoints.load(serialization.to_state_dict(template))
+    generation = 0 if found is None else found[0]
+    # Evaluations are written before their checkpoint, and the next ones after it.
+    if not generation * size <= len(evaluations) or (found is None and len(evaluations) > size):
+        raise InputError(
+            f"run folder {str(run.path)!r} has {len(evaluations)} evaluations and a checkpoint of generation "
+            f"{generation} of {size} each, which do not fit: restore the missing files, or start a new run with its "
+            "config.yaml"
+        )
+    if found is None:
+        return 0, None
+    return generation, serialization.from_state_dict(template, jax.tree.map(jnp.asarray, found[1]))
+
+
+def _to_arrays(state: Any) -> dict[str, np.ndarray]:
+    return {name: np.asarray(value) for name, value in serialization.to_state_dict(state).items()}
+
+
+def _records(
+    task: _Task, genomes: Int[np.ndarray, "n genes"], scores: Scores, start: int, generation: int, seconds: float
+) -> list[Evaluation]:
+    macs, params = task.space.macs(genomes), task.space.params(genomes)
+    # A NaN that an evaluator lets pass is as bad as a score can be.
+    objective = np.where(np.isnan(scores.objective), np.inf, scores.objective)
+    return [
+        Evaluation(
+            index=start + row,
+            generation=generation,
+            architecture=task.space.to_string(genomes[row]),
+            objectives=(float(objective[row]), int(macs[row]) / 1e6),
+            **{name: float(getattr(scores, name)[row]) for name in SCORES},
+            macs=int(macs[row]),
+            params=int(params[row]),
+            failed=int(scores.failed[row]),
+            seconds=seconds,
+        )
+        for row in range(len(genomes))
+    ]
+
+
+def _objectives(evaluations: Sequence[Evaluation]) -> Float[np.ndarray, "n 2"]:
+    return np.array([evaluation.objectives for evaluation in evaluations], np.float64).reshape(-1, 2)
+
+
+def _progress(task: _Task, generation: int, objectives: Float[np.ndarray, "n 2"], seconds: list[float]) -> Progress:
+    config = task.config
+    # The first generation of a process compiles, so it says little of the others.
+    pace = float(np.mean(seconds[1:] or seconds))
+    return Progress(
+        generation=generation,
+        evaluations=len(objectives),
+        best=float(objectives[:, 0].min()),
+        hypervolume=task.hypervolume(objectives),
+        evaluations_per_second=config.population_size / seconds[-1],
+        seconds_left=pace * (config.generations - generation),
+    )
+
+
+def _result(run: Run) -> SearchResult:
+    """The result as it is on disk: a finished run that is read again gives the same."""
+    evaluations = run.evaluations()
+    space = _space(run.config)
+    genomes = [space.from_string(evaluation.architecture) for evaluation in evaluations]
+    objectives = _objectives(evaluations)
+    return SearchResult(
+        genomes=np.array(genomes, np.int32).reshape(-1, len(space.lower)),
+        objectives=objectives,
+        front=find_front(objectives),
+        evaluations=tuple(evaluations),
+        run_dir=run.path,
+        config=run.config,
+    )
+
+
+def _space(config: SearchConfig, **options: Any) -> spaces.Space:
+    sizes = {"nodes": config.nodes, "channels": config.channels}
+    return spaces.get(config.space, **{name: size for name, size in sizes.items() if size is not None}, **options)
+
+
+def _largest_macs(space: spaces.Space) -> float:
+    """Macs, in millions, of about the largest network of a space: of many random ones and the two corners."""
+    genomes = np.asarray(space.sample(jax.random.key(0), _REFERENCE_GENOMES))
+    return float(space.macs(np.concatenate([genomes, space.lower[None], space.upper[None]])).max() / 1e6)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,73 @@
+"""Ctrl-C and SIGTERM: held back while a record is written, answered at once while XLA compiles."""
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import NoReturn
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_PATIENCE = 3.0  # seconds
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait until a record is whole.
+
+    Any moment is safe for what is on disk; but Orbax, interrupted, prints its unfinished tasks over the screen.
+    """
+    if threading.current_thread() is not threading.main_thread():  # others get no signals
+        yield
+        return
+    caught: list[int] = []
+    before = {each: signal.signal(each, lambda number, _: caught.append(number)) for each in _SIGNALS}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        for number in caught[:1]:
+            signal.raise_signal(number)
+
+
+@contextlib.contextmanager
+def answering(say_goodbye: Callable[[int], int]) -> Iterator[None]:
+    """Make SIGTERM do what Ctrl-C does, and answer both even while XLA compiles.
+
+    Python hears of a signal only between two of its own steps, and a compilation is one step. A thread that the signal
+    wakes at once waits a little for the main thread to answer, and else ends the process: whatever the run folder holds
+    at any moment can be taken up again.
+
+    Args:
+        say_goodbye: given the signal's number, tells the user what is saved and returns the exit code.
+
+    Returns:
+        A context in which the main thread gets a `KeyboardInterrupt(number)`.
+    """
+
+    def interrupt(number: int, _: object) -> NoReturn:
+        answered.set()
+        raise KeyboardInterrupt(number)
+
+    def watch() -> None:
+        while number := os.read(reading, 1):
+            if number[0] in _SIGNALS and not answered.wait(_PATIENCE):
+                os._exit(say_goodbye(number[0]))
+
+    answered = threading.Event()
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    before = {each: signal.signal(each, interrupt) for each in _SIGNALS}
+    signal.set_wakeup_fd(writing)
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(-1)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        os.close(writing)  # the reader sees the end of the pipe, and the thread is over
+        watcher.join()
+        os.close(reading)

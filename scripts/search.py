@@ -1,0 +1,92 @@
+"""Search for neural architectures by random-weight evaluation: low error, few multiply-adds.
+
+Examples:
+  python scripts/search.py --space macro
+  python scripts/search.py --config configs/macro_cifar10.yaml --seed 1
+  python scripts/search.py --resume runs/macro-digits-20260101-120000
+"""
+
+import dataclasses
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from rwejax.config import SearchConfig, read_config
+from rwejax.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """Where a search comes from.
+
+    Attributes:
+        search: the search itself.
+        config: YAML file of the options below; flags override it.
+        resume: run folder to go on with; needs no other flag.
+    """
+
+    search: Annotated[SearchConfig, tyro.conf.arg(name="")]
+    config: Path | None = None
+    resume: Path | None = None
+
+
+def parse(argv: list[str] | None = None) -> Arguments:
+    """Read the flags, over the file or the run that they name.
+
+    Raises:
+        InputError: a file cannot be used, or flags contradict the run to resume.
+    """
+    arguments = _read_flags(argv, SearchConfig())
+    if arguments.resume is not None:
+        from rwejax.runs import read_stored
+
+        stored = read_stored(arguments.resume)
+        _check_same(stored, _overlay(argv, arguments.config, stored), arguments.resume)
+        return dataclasses.replace(arguments, search=stored)
+    return dataclasses.replace(arguments, search=_overlay(argv, arguments.config, arguments.search))
+
+
+def _read_flags(argv: list[str] | None, defaults: SearchConfig) -> Arguments:
+    return tyro.cli(Arguments, args=argv, default=Arguments(defaults), description=__doc__)
+
+
+def _overlay(argv: list[str] | None, file: Path | None, base: SearchConfig) -> SearchConfig:
+    return _read_flags(argv, base if file is None else read_config(file, base)).search
+
+
+def _check_same(stored: SearchConfig, asked: SearchConfig, run: Path) -> None:
+    names = stored.differences(asked.anchored())
+    if names:
+        flags = " ".join(f"--{name.replace('_', '-')} {getattr(stored, name)}" for name in names)
+        raise InputError(f"run {str(run)!r} was started with {flags}: leave other values out, --resume alone is enough")
+    if asked.run_dir is not None and asked.run_dir.absolute() != run.absolute():
+        raise InputError(f"run {str(run)!r} is resumed where it lies: leave out --run-dir {asked.run_dir}")
+
+
+def main() -> int:
+    """Search, print the front, and return the exit code."""
+    try:
+        arguments = parse()
+        from rwejax.parallel import use_all_cores
+
+        use_all_cores()
+        from rwejax import console
+
+        return console.run(arguments.search, arguments.resume)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    code = main()
+    if code > 128:
+        # XLA may still compile in its threads, and aborts when Python is taken down around them.
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)

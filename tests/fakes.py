@@ -1,0 +1,63 @@
+"""An evaluator that compiles nothing: a network's scores are drawn from a generator that its genome seeds."""
+
+import importlib
+from functools import cache
+
+import numpy as np
+
+from rwejax import data, evolve
+from rwejax.config import SearchConfig
+from rwejax.evaluate import Scores
+from rwejax.evolve import random_search
+
+
+def tiny(**changes) -> SearchConfig:
+    sizes = {"nodes": 3, "channels": 4, "train_images": 40, "validation_images": 20, "calibration_images": 20}
+    return SearchConfig(**{**sizes, "population_size": 6, "generations": 4, **changes})
+
+
+class FakeEvaluator:
+    """Counts its calls, and does as its class is told: `failing` genomes a population have infinite features."""
+
+    reference = 100.0
+    calls = 0
+    failing = 0
+    before_call = staticmethod(lambda calls: None)
+
+    def __init__(self, space, dataset, seeds=1, score="loo_error", **knobs):
+        self.space, self.score, self.images = space, score, len(dataset.train_images)
+
+    def __call__(self, key, genomes):
+        FakeEvaluator.calls += 1
+        self.before_call(FakeEvaluator.calls)
+        np.testing.assert_array_equal(genomes, self.space.canonical(genomes))
+        draws = [np.random.default_rng([*map(int, genome)]).random(3) for genome in genomes]
+        # Wider networks are better, but not always, so that there is a front to find.
+        error = np.array([60 - 20 * genome.mean() + 10 * draw[0] for genome, draw in zip(genomes, draws, strict=True)])
+        failed = np.arange(len(genomes)) < self.failing
+        return Scores(
+            loo_error=np.where(failed, 100.0, error),
+            validation_error=np.where(failed, 100.0, error + [draw[1] for draw in draws]),
+            loo_squared_error=np.where(failed, np.inf, error / 100),
+            log_evidence=np.where(failed, -np.inf, -error / 50),
+            failed=failed.astype(int),
+            score=self.score,
+        )
+
+
+# An algorithm is compiled anew for every object that is made.
+NSGA2 = cache(evolve.NSGA2)
+RandomSearch = cache(random_search.RandomSearch)
+load = cache(data.load)
+
+
+def use(monkeypatch) -> type[FakeEvaluator]:
+    """Put the fake in the place of the real evaluator, and let searches of equal sizes share what is slow to make."""
+    search = importlib.import_module("rwejax.search")
+    monkeypatch.setattr(search, "RandomWeightEvaluator", FakeEvaluator)
+    monkeypatch.setattr(search, "NSGA2", NSGA2)
+    monkeypatch.setattr(search, "RandomSearch", RandomSearch)
+    monkeypatch.setattr(search.data, "load", load)
+    for name, value in {"calls": 0, "failing": 0, "before_call": staticmethod(lambda calls: None)}.items():
+        monkeypatch.setattr(FakeEvaluator, name, value)
+    return FakeEvaluator

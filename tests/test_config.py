@@ -1,0 +1,165 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rwejax import evaluate
+from rwejax.config import SCORES, SearchConfig, read_config, replacing, write_config
+from rwejax.errors import InputError
+
+CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
+def test_the_scores_are_those_of_the_evaluator():
+    assert tuple(SCORES) == evaluate.SCORES
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        SearchConfig(),
+        SearchConfig(
+            nodes=4,
+            data_dir=Path("/somewhere/with a space"),
+            dataset="folder:/ähren: #1",
+            score="log_evidence",
+            genomes_per_program=3,
+        ),
+    ],
+)
+def test_what_is_written_is_read(tmp_path, config):
+    write_config(tmp_path / "config.yaml", config)
+    assert read_config(tmp_path / "config.yaml") == config
+
+
+def test_every_field_is_written_but_where_it_lies(tmp_path):
+    write_config(tmp_path / "config.yaml", SearchConfig(run_dir=tmp_path))
+    fields = {field.name for field in dataclasses.fields(SearchConfig)}
+    assert set(yaml.safe_load((tmp_path / "config.yaml").read_text())) == fields - {"run_dir"}
+
+
+def test_keys_that_a_file_leaves_out_come_from_the_base(tmp_path):
+    path = write(tmp_path / "a.yaml", "seed: 3\n")
+    assert read_config(path) == SearchConfig(seed=3)
+    assert read_config(path, SearchConfig(seed=1, generations=2)) == SearchConfig(seed=3, generations=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("populaton_size: 8", ["populaton_size", "did you mean 'population_size'"]),
+        ("zzz: 8", ["zzz", "the keys are space, nodes"]),
+        ("population_size: many", ["population_size", "'many'", "should be an integer"]),
+        ("population_size: 8.5", ["8.5", "an integer"]),
+        ("seed: yes", ["seed", "True", "an integer"]),
+        ("nodes: [4]", ["nodes", "[4]", "an integer or null"]),
+        ("dataset: 5", ["dataset", "a text"]),
+        ("data_dir: 5", ["data_dir", "a path or null"]),
+        ("seed: null", ["seed", "an integer"]),
+        ("space: [macro", ["no YAML", "line 1"]),
+        ("just words", ["holds no keys"]),
+        ("", ["holds no keys"]),
+        ("1: 2", ["unknown key 1"]),
+    ],
+)
+def test_a_bad_file_is_answered_in_one_sentence(tmp_path, text, words):
+    with pytest.raises(InputError) as caught:
+        read_config(write(tmp_path / "bad.yaml", text))
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert all(word in sentence for word in [*words, "bad.yaml"]), sentence
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere\.yaml' does not exist"):
+        read_config(tmp_path / "nowhere.yaml")
+    with pytest.raises(InputError, match="unreadable"):
+        read_config(tmp_path)
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(InputError, match="no YAML"):
+        read_config(tmp_path / "binary.yaml")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"population_size": 1}, "population_size is 1: give 2 or more"),
+        ({"population_size": -4}, "population_size is -4: give 2 or more"),
+        ({"generations": 0}, "generations is 0: give 1 or more"),
+        ({"seeds": 0}, "seeds is 0: give 1 or more"),
+        ({"channels": 0}, "channels is 0: give 1 or more"),
+        ({"train_images": -1}, "train_images is -1: give 1 or more"),
+        ({"images_per_batch": 0}, "images_per_batch is 0: give 1 or more"),
+        ({"seed": -1}, "seed is -1: give a seed from 0"),
+        ({"seed": 2**31}, "seed is 2147483648: give a seed from 0"),
+        ({"score": "accuracy"}, "score 'accuracy' is unknown: choose one of loo_error, validation_error"),
+        ({"algorithm": "nsga3"}, "algorithm 'nsga3' is unknown: choose one of nsga2, random"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(changes, words):
+    with pytest.raises(InputError) as caught:
+        dataclasses.replace(SearchConfig(), **changes).validate()
+    assert words in str(caught.value)
+
+
+def test_the_defaults_are_valid():
+    assert SearchConfig().validate() is None
+    assert SearchConfig(population_size=7, generations=3).evaluations == 21
+
+
+def test_paths_become_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    anchored = SearchConfig(dataset="folder:pictures", data_dir=Path("~/sets")).anchored()
+    assert anchored.dataset == f"folder:{tmp_path}/pictures"
+    assert anchored.data_dir == Path("/home/somebody/sets")
+    assert SearchConfig().anchored() == SearchConfig()
+
+
+def test_differences_leave_out_where_the_results_lie():
+    config = SearchConfig(run_dir=Path("a"))
+    assert config.differences(SearchConfig(seed=1, nodes=4, run_dir=Path("b"))) == ["nodes", "seed"]
+    assert config.differences(SearchConfig()) == []
+
+
+def replace_by(path, *texts):
+    with replacing(path) as file:
+        for text in texts:
+            file.write(text)
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
+    path = write(tmp_path / "file", "old")
+    with pytest.raises(TypeError, match="must be str"):
+        replace_by(path, "half", 5)
+    assert path.read_text() == "old"
+    replace_by(path, "new", "er")
+    assert path.read_text() == "newer"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_a_kill_leaves_of_a_file_is_overwritten(tmp_path):
+    write(tmp_path / ".file.part", "half of what was once to be written")
+    with replacing(tmp_path / "file", "wb") as file:
+        file.write(b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_the_configs_are_valid_and_say_their_command(path):
+    read_config(path).validate()
+    head = path.read_text().split("\n\n")[0]
+    assert f"python scripts/search.py --config configs/{path.name}" in head
+    assert "expected time" in head
+    assert "figure" in head
+
+
+def test_the_digits_config_is_the_default():
+    assert read_config(next(path for path in CONFIGS if path.stem == "macro_digits")) == SearchConfig()
