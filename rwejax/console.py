@@ -3,13 +3,14 @@
 import shlex
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-from rich.console import Console
-from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn
-from rich.progress import Progress as Bar
+from rich import progress
+from rich.console import Console, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from rwejax.config import SCORES, SearchConfig
 from rwejax.search import Observer, Progress, SearchResult, resume, search
@@ -47,8 +48,19 @@ def make_console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=_WIDTH_OF_A_FILE)
 
 
+class _Bar(progress.Progress):
+    """A bar, and under it a line of facts, which fits a terminal of 80 columns."""
+
+    facts = ""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        """The two lines."""
+        yield self.make_tasks_table(self.tasks)
+        yield Text(self.facts, no_wrap=True, overflow="ellipsis")
+
+
 class ConsoleObserver(Observer):
-    """Shows a bar on a terminal and elsewhere prints one line a generation.
+    """Shows a bar on a terminal, and prints one line a generation elsewhere.
 
     Use it in a `with` statement, which takes the bar away at the end.
 
@@ -58,17 +70,17 @@ class ConsoleObserver(Observer):
 
     def __init__(self, console: Console) -> None:
         self.run_dir: Path | None = None
-        self._console, self._config, self._task = console, SearchConfig(), TaskID(0)
-        self._finished = 0
-        self._bar: Bar | None = None
+        self._console, self._config, self._finished = console, SearchConfig(), 0
+        self._bar: _Bar | None = None
         if console.is_terminal:
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20))
-            self._bar = Bar(*columns, TextColumn("{task.fields[facts]}"), console=console, transient=True)
+            text = progress.TextColumn("{task.description}"), progress.TextColumn("{task.fields[left]}")
+            bar = progress.BarColumn(bar_width=None)
+            self._bar = _Bar(progress.SpinnerColumn(), text[0], bar, text[1], console=console, transient=True)
+            self._task = self._bar.add_task("loading images", total=None, left="")
 
     def __enter__(self) -> Self:
         if self._bar:
             self._bar.start()
-            self._task = self._bar.add_task("loading", total=None, facts="")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -76,55 +88,60 @@ class ConsoleObserver(Observer):
             self._bar.stop()
 
     def on_start(self, config: SearchConfig, run_dir: Path, generation: int) -> None:
-        """Say what is searched, and that compilation, which takes the first minute, is under way."""
+        """Say what is searched, and that compilation, which takes a while, comes next."""
         self.run_dir, self._config, self._finished = run_dir, config, generation
         if generation == config.generations:
             return
         how = "resuming" if generation else "searching"
-        self._console.print(
+        self._print(
             f"{how} {config.space} on {config.dataset}: {config.generations} generations of "
-            f"{config.population_size} genomes, in {run_dir}",
-            markup=False,
+            f"{config.population_size} genomes, in {run_dir}"
         )
         hint = "compiling, once for all generations"
         if self._bar:
-            total, label = config.generations, self._label(generation)
-            self._bar.update(self._task, description=label, total=total, completed=generation, facts=hint, refresh=True)
+            self._show(hint, left="")
         else:
-            self._console.print(hint)
+            self._print(hint)
 
     def on_generation(self, progress: Progress) -> None:
         """Show how far it is."""
         self._finished = progress.generation
-        sign = -1 if self._config.score == "log_evidence" else 1
+        score = self._config.score
         facts = (
             f"{progress.evaluations_per_second:.3g} evaluations/s",
-            f"hypervolume {progress.hypervolume:.5g}{' % x M' if is_error(self._config.score) else ' x M'}",
-            f"best {describe(self._config.score, sign * progress.best)}",
-            f"{duration(progress.seconds_left)} left",
+            f"hypervolume {progress.hypervolume:.5g}{' % x M' if is_error(score) else ' x M'}",
+            f"best {describe(score, -progress.best if score == 'log_evidence' else progress.best)}",
         )
-        label = self._label(progress.generation)
+        left = f"{duration(progress.seconds_left)} left"
         if self._bar:
-            self._bar.update(self._task, description=label, completed=progress.generation, facts="  ".join(facts))
+            self._show("  ".join(facts), left)
         else:
-            self._console.print("  ".join((f"{label:<18}", *facts)), markup=False)
+            self._print("  ".join((f"{self._label():<18}", *facts, left)))
+
+    def _show(self, facts: str, left: str) -> None:
+        assert self._bar
+        self._bar.facts = facts
+        total, done = self._config.generations, self._finished
+        self._bar.update(self._task, description=self._label(), total=total, completed=done, left=left, refresh=True)
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    def _label(self) -> str:
+        total = self._config.generations
+        return f"generation {self._finished:>{len(str(total))}}/{total}"
 
     def say_goodbye(self, number: int) -> int:
         """Say how an interrupted search is taken up again; returns the exit code for the signal."""
         self.__exit__()
         if self.run_dir is None:
-            self._console.print("interrupted before the search began")
+            self._print("interrupted before the search began")
         else:
-            self._console.print(
+            self._print(
                 f"interrupted: {self._finished} of {self._config.generations} generations are saved; go on with\n"
-                f"    python {shlex.quote(sys.argv[0])} --resume {shlex.quote(str(self.run_dir))}",
-                markup=False,
-                soft_wrap=True,
+                f"    python {shlex.quote(sys.argv[0])} --resume {shlex.quote(str(self.run_dir))}"
             )
         return 128 + number
-
-    def _label(self, generation: int) -> str:
-        return f"generation {generation:>{len(str(self._config.generations))}}/{self._config.generations}"
 
 
 def print_result(console: Console, result: SearchResult) -> None:
@@ -135,17 +152,17 @@ def print_result(console: Console, result: SearchResult) -> None:
     title = f"front: {len(result.front)} of {len(result.evaluations)} evaluations"
     table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
     for name in shown:
-        label = SCORES[name].replace(" (nats an image and class)", " (nats)")
-        table.add_column(label, justify="right", overflow="fold")
-    table.add_column("macs (M)", justify="right")
-    table.add_column("params (k)", justify="right")
-    table.add_column("generation", justify="right")
-    table.add_column("architecture", overflow="fold")
-    for row in result.front:
+        table.add_column(two_lines(SCORES[name]), justify="right")
+    table.add_column("macs\n(M)", justify="right")
+    table.add_column("params\n(k)", justify="right")
+    texts = [readable(config.space, result.evaluations[row].architecture) for row in result.front]
+    # Lines break between the words of an architecture, unless a single word is too long for that.
+    longest = max((len(word) for text in texts for word in text.split()), default=1)
+    table.add_column("architecture", overflow="fold", min_width=min(longest, console.width // 2))
+    for row, text in zip(result.front, texts, strict=True):
         evaluation = result.evaluations[row]
         scores = [f"{getattr(evaluation, name):{'.2f' if is_error(name) else '.4f'}}" for name in shown]
-        sizes = f"{evaluation.macs / 1e6:.3f}", f"{evaluation.params / 1e3:.1f}", str(evaluation.generation)
-        table.add_row(*scores, *sizes, readable(config.space, evaluation.architecture))
+        table.add_row(*scores, f"{evaluation.macs / 1e6:.3f}", f"{evaluation.params / 1e3:.1f}", text)
     console.print(table)
     failed = sum(evaluation.failed > 0 for evaluation in result.evaluations)
     if failed:
@@ -159,6 +176,12 @@ def readable(space: str, architecture: str) -> str:
         return architecture
     bits = len(architecture) // 3
     return " ".join(architecture[start : start + bits] for start in range(0, len(architecture), bits))
+
+
+def two_lines(label: str) -> str:
+    """A score's label, broken where the name of what is measured begins or, without one, at its unit."""
+    first, _, second = label.partition(" error")
+    return f"{first}\nerror{second}" if second else label.replace(" (", "\n(").replace(" an image and class", "")
 
 
 def is_error(score: str) -> bool:

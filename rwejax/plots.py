@@ -75,7 +75,7 @@ def plot_front(result: "SearchResult", axes: Axes) -> None:
         color=_INK,
         fontsize=11,
     )
-    axes.legend(frameon=False, loc="upper right", labelcolor=_INK)
+    axes.legend(loc="upper right", labelcolor=_INK, edgecolor="none", framealpha=0.85)
     axes.grid(color="#e6e9ed", linewidth=0.8, zorder=0)
     axes.set_axisbelow(True)
     axes.tick_params(colors=_QUIET, labelcolor=_INK, length=3)

@@ -19,7 +19,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -197,10 +197,16 @@ class Run:
         Raises:
             InputError: the folder cannot be written any more.
         """
-        try:
+        with self.writing():
             self.append(evaluations[-new:])
             self.write_front(evaluations)
             self.checkpoints.save(generation, state)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Say in one sentence, an `InputError`, that the disk is full or has gone."""
+        try:
+            yield
         except OSError as error:
             raise InputError(
                 f"run folder {str(self.path)!r} cannot be written any more ({error.strerror}): mend that and resume it"

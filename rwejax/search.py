@@ -1,5 +1,6 @@
 """The loop: ask for genomes, evaluate them, tell the scores, record everything."""
 
+import contextlib
 import dataclasses
 import platform
 import time
@@ -138,12 +139,13 @@ def resume(run_dir: str | Path, observer: Observer | None = None) -> SearchResul
     with Run.open(run_dir) as run:
         evaluations = run.evaluations()
         if len(evaluations) >= run.config.evaluations:
-            run.write_front(evaluations)  # the kill may have come in between
             observer.on_start(run.config, run.path, run.config.generations)
-            result = _result(run)
-            if not (run.path / "front.png").exists():
-                plots.save_front(result, run.path / "front.png")
-            return result
+            # A kill may have come before the front was written; a folder that may only be read is no reason to refuse.
+            with contextlib.suppress(OSError):
+                run.write_front(evaluations)
+                if not (run.path / "front.png").exists():
+                    plots.save_front(_result(run), run.path / "front.png")
+            return _result(run)
         task = _Task(run.config)
         meta = run.read_meta() or task.meta()
         run.write_meta({**meta, "resume_times": [*meta.get("resume_times", []), _now()]})
@@ -252,7 +254,8 @@ def _finish(run: Run, task: _Task, evaluations: list[Evaluation], observer: Obse
         with uninterrupted():
             result = _result(run)
             if result.evaluations:
-                plots.save_front(result, run.path / "front.png")
+                with run.writing():
+                    plots.save_front(result, run.path / "front.png")
     return result
 
 

@@ -70,9 +70,6 @@ def main() -> int:
     """Search, print the front, and return the exit code."""
     try:
         arguments = parse()
-        from rwejax.parallel import use_all_cores
-
-        use_all_cores()
         from rwejax import console
 
         return console.run(arguments.search, arguments.resume)

@@ -306,13 +306,22 @@ def test_unnamed_runs_of_the_same_second_have_folders_of_their_own(tmp_path, mon
     assert all(path.parts[0] == "runs" and path.name.startswith("macro-my-pictures-2") for path in folders)
 
 
-def test_a_full_disk_is_answered_in_one_sentence(tmp_path, monkeypatch, quick):
-    def full(self, evaluations):
+@pytest.mark.parametrize("place", ["rwejax.runs.Run.append", "rwejax.plots.save_front"])
+def test_a_full_disk_is_answered_in_one_sentence(tmp_path, monkeypatch, quick, place):
+    def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Run, "append", full)
+    monkeypatch.setattr(place, full)
     with pytest.raises(InputError, match=r"cannot be written any more \(No space left on device\)"):
         search(fakes.tiny(run_dir=tmp_path / "run"))
+
+
+def test_a_finished_run_that_may_only_be_read_is_read(copy, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Run, "write_front", refuse)
+    assert len(resume(copy).genomes) == 24
 
 
 def test_numbers_that_json_does_not_know_become_null_and_come_back_as_the_worst():
