@@ -37,7 +37,7 @@ class SearchConfig:
 
     Attributes:
         space: search space; macro: three phases of wired 3x3 convolutions.
-        nodes: nodes of a phase, macro 2 to 6; None: the space's own default, macro 6.
+        nodes: nodes of a phase, macro 2 to 6; None: the space's own default, macro 6, the papers' size.
         channels: channels of the first phase; None: the space's own default, macro 16.
         dataset: digits (embedded), folder:PATH (one folder of images a class), or any image classification set of
             TensorFlow Datasets, such as cifar10.
@@ -63,15 +63,15 @@ class SearchConfig:
     """
 
     space: str = "macro"
-    nodes: int | None = None
+    nodes: int | None = 4
     channels: int | None = None
     dataset: str = "digits"
     data_dir: Path | None = None
     image_size: int | None = None
-    train_images: int = 900
-    validation_images: int = 300
-    population_size: int = 32
-    generations: int = 10
+    train_images: int = 500
+    validation_images: int = 250
+    population_size: int = 40
+    generations: int = 20
     seeds: int = 1
     seed: int = 0
     score: str = "loo_error"

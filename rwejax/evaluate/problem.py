@@ -76,7 +76,7 @@ class RandomWeightProblem(Problem):
         scores = self.evaluator(state.key, solutions)
         macs = self.evaluator.space.macs(solutions) / 1e6
         fitness = jnp.stack([jnp.asarray(scores.objective), jnp.asarray(macs)], 1).astype(jnp.float32)
-        return fitness, state.replace(counter=state.counter + 1), {"scores": scores}
+        return fitness, State(state.key, state.counter + 1), {"scores": scores}
 
     def sample(self, key: PRNGKeyArray) -> Int[Array, " genes"]:
         """One genome, uniform over the gene values."""
