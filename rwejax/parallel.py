@@ -12,7 +12,7 @@ def use_all_cores() -> None:
     a core: on two cores this halves the time of an evaluation. Accelerators stay JAX's default where there are any.
     """
     chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-    if chosen or jax.config.read("jax_num_cpu_devices") != -1:
+    if chosen or jax.config.jax_num_cpu_devices != -1:  # type: ignore[attr-defined]
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
