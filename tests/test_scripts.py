@@ -105,7 +105,7 @@ BAD = [
     ("foreign run", "--resume foreign", "run folder 'foreign' holds no config.yaml"),
     ("unreadable run", "--resume unreadable", "unreadable"),
     ("another config", "--resume stored --seed 3 --score log_evidence", "--seed 0 --score loo_error"),
-    ("another config file", "--resume stored --config other.yaml", "--generations 10"),
+    ("another config file", "--resume stored --config other.yaml", "--generations 20"),
     ("another place", "--resume stored --run-dir elsewhere", "leave out --run-dir elsewhere"),
     ("more images than there are", "--train-images 1400 --validation-images 300", "ask for fewer"),
     ("no images", "--train-images 0", "train_images is 0"),
