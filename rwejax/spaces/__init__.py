@@ -5,10 +5,11 @@ from typing import Any
 from rwejax.errors import InputError
 from rwejax.spaces.base import Space
 from rwejax.spaces.macro import Macro
+from rwejax.spaces.micro import Micro
 
-_SPACES = {space.name: space for space in (Macro,)}
+_SPACES: dict[str, type[Macro] | type[Micro]] = {space.name: space for space in (Macro, Micro)}
 
-__all__ = ["Macro", "Space", "get", "names"]
+__all__ = ["Macro", "Micro", "Space", "get", "names"]
 
 
 def names() -> tuple[str, ...]:
