@@ -4,12 +4,13 @@ from typing import Any
 
 from rwejax.errors import InputError
 from rwejax.spaces.base import Space
+from rwejax.spaces.darts import Darts
 from rwejax.spaces.macro import Macro
 from rwejax.spaces.micro import Micro
 
-_SPACES: dict[str, type[Macro] | type[Micro]] = {space.name: space for space in (Macro, Micro)}
+_SPACES: dict[str, type[Macro] | type[Micro] | type[Darts]] = {space.name: space for space in (Macro, Micro, Darts)}
 
-__all__ = ["Macro", "Micro", "Space", "get", "names"]
+__all__ = ["Darts", "Macro", "Micro", "Space", "get", "names"]
 
 
 def names() -> tuple[str, ...]:
