@@ -63,17 +63,17 @@ class Phase(nn.Module):
         self, inputs: np.ndarray, outputs: np.ndarray, entry: Kernels, nodes: Kernels, output: Kernels
     ) -> None:
         super().__init__()
-        self.entry = _convolution(entry["Conv_0"]["kernel"][0])
+        self.entry = _convolution(entry["entry"]["Convolution_0"]["kernel"][0])
         self.numbers = [node + 1 for node in range(len(inputs)) if inputs[node].any()]
         self.nodes = nn.ModuleList(
             Block(
                 np.flatnonzero(inputs[number - 1]).tolist(),
-                nodes["Mix_0"]["kernel"][number - 1],
-                nodes["Conv_0"]["kernel"][number - 1],
+                nodes["node"]["Mix_0"]["blocks"][number - 1],
+                nodes["node"]["Convolution_0"]["kernel"][number - 1],
             )
             for number in self.numbers
         )
-        self.output = Block(np.flatnonzero(outputs).tolist(), output["Mix_0"]["kernel"][0])
+        self.output = Block(np.flatnonzero(outputs).tolist(), output["output"]["Mix_0"]["blocks"][0])
 
     def forward(self, x: Tensor) -> Tensor:
         """From the phase's input to its output, before pooling."""

@@ -5,13 +5,13 @@ from types import ModuleType
 import numpy as np
 from jaxtyping import Int
 
-from rwejax.networks import macro
+from rwejax.networks import cells, macro
 from rwejax.networks.executor import initialise, make_features
 from rwejax.networks.program import Builder, CapacityError, Network, Program
 from rwejax.networks.slots import IMAGES_AXIS
 from rwejax.spaces import Space
 
-_LOWERINGS: dict[str, ModuleType] = {"macro": macro}
+_LOWERINGS: dict[str, ModuleType] = {"macro": macro, "micro": cells, "darts": cells}
 
 __all__ = [
     "IMAGES_AXIS",
@@ -50,7 +50,7 @@ def lower(
         CapacityError: the rows do not fit.
     """
     builder = Builder(network, capacity, chunk)
-    rows = _LOWERINGS[space.name].add_rows(space, genomes, builder)
+    rows = _LOWERINGS[space.name].add_rows(space, space.canonical(genomes), builder)
     return builder.build(), rows
 
 

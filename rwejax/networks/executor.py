@@ -1,8 +1,9 @@
 """One compiled executor runs every program of a space.
 
 Rows of a group go through one loop of dynamic length, `chunk` rows of a slot at a time: one after another on a CPU,
-vmapped with the kernel unbatched on an accelerator. Padding is never computed, and a chunk that runs over the end of
-its slot writes places that a later slot overwrites. Buffers of feature maps live for one batch of images.
+vmapped with the kernel unbatched on an accelerator. Of a group's kinds only the one that a chunk has is computed.
+Padding is never computed, and a chunk that runs over the end of its slot writes places that a later slot overwrites.
+Buffers of feature maps live for one batch of images.
 """
 
 from collections.abc import Callable
@@ -10,31 +11,40 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jax import lax
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from rwejax.networks.program import Group, Network, Program, Rows
+from rwejax.networks.program import Group, Kind, Network, Program, Rows
+from rwejax.networks.slots import Norm, Sources
 
 Tree = Any
-Kernels = dict[str, Tree]
+Kernels = dict[str, dict[str, Tree]]
+"""By group and kind, with an axis of slots in front of each kernel."""
 
 
 @struct.dataclass
 class _Carry:
-    """What lives on from row to row: the buffers, and each row's normalisation statistics."""
+    """What lives on from row to row: the buffers, and each row's normalisation statistics in one vector."""
 
     buffers: dict[str, Array]
-    statistics: dict[str, Tree]
+    statistics: dict[str, Float[Array, "rows width"]]
 
 
 def initialise(network: Network, key: jax.Array) -> Kernels:
-    """Random kernels for every slot, stacked by group."""
-    kernels = {}
-    for group, group_key in zip(network.groups, jax.random.split(key, len(network.groups)), strict=True):
-        slot_keys = jax.random.split(group_key, group.slots)
-        kernels[group.name] = jax.vmap(lambda k, group=group: _variables(network, group, k)["params"])(slot_keys)
-    return kernels
+    """Random kernels for every slot: He-normal, from one long draw, since each draw costs compilation."""
+    shapes = {group.name: {name: parameters(network, group, kind) for name, kind in group.kinds} for group in network.groups}
+    leaves, tree = jax.tree.flatten_with_path(shapes)
+    noise = jax.random.normal(key, (sum(leaf.size for _, leaf in leaves),))
+    ends = np.cumsum([leaf.size for _, leaf in leaves])
+    kernels = []
+    for (path, leaf), end in zip(leaves, ends, strict=True):
+        # Axes: slots, then blocks of possible inputs where there are any, then what a unit reads, then units.
+        fan_in = np.prod(leaf.shape[2 if path[-1].key.startswith("blocks") else 1 : -1])
+        kernels.append(noise[end - leaf.size : end].reshape(leaf.shape) * np.float32(np.sqrt(2 / fan_in)))
+    return jax.tree.unflatten(tree, kernels)
 
 
 def make_features(
@@ -60,11 +70,12 @@ def make_features(
         shapes = {name: (rows[name], images, *shape) for name, shape in network.buffers.items() if name != "images"}
         return {name: lax.empty(shape, jnp.float32) for name, shape in shapes.items()}
 
-    def run(program: Program, images: Array, kernels: Kernels, carry: _Carry, calibrate: bool) -> _Carry:
+    def run(program: Program, images: Array, kernels: Kernels, carry: _Carry, norm: Norm) -> _Carry:
         buffers = {**carry.buffers, "images": images[None]}
         statistics = {}
         for group in network.groups:
             buffers[group.target], statistics[group.name] = _run_group(
+                network,
                 group,
                 program.rows[group.name],
                 kernels[group.name],
@@ -72,18 +83,21 @@ def make_features(
                 buffers[group.source],
                 buffers[group.target],
                 chunk,
-                calibrate,
+                norm,
             )
         del buffers["images"]
         return _Carry(buffers, statistics)
 
     def features(program: Program, calibration: Array, batches: Array, kernels: Kernels) -> Array:
-        statistics = {group.name: _empty_statistics(network, group, genomes, chunk) for group in network.groups}
-        carry = run(program, calibration, kernels, _Carry(empty(len(calibration)), statistics), True)
+        statistics = {
+            group.name: jnp.zeros((group.capacity(genomes) + chunk, _statistics_width(network, group)))
+            for group in network.groups
+        }
+        carry = run(program, calibration, kernels, _Carry(empty(len(calibration)), statistics), Norm.BATCH)
         first = carry.buffers["features"]
 
         def step(carry: _Carry, images: Array) -> tuple[_Carry, Array]:
-            carry = run(program, images, kernels, carry, False)
+            carry = run(program, images, kernels, carry, Norm.STORED)
             return carry, carry.buffers["features"]
 
         _, rest = lax.scan(step, _Carry(empty(batches.shape[1]), carry.statistics), batches)
@@ -94,63 +108,85 @@ def make_features(
 
 
 def _run_group(
+    network: Network,
     group: Group,
     rows: Rows,
-    kernels: Tree,
-    statistics: Tree,
+    kernels: dict[str, Tree],
+    statistics: Float[Array, "rows width"],
     source: Array,
     target: Array,
     chunk: int,
-    calibrate: bool,
-) -> tuple[Array, Tree]:
+    norm: Norm,
+) -> tuple[Array, Float[Array, "rows width"]]:
     """Run all rows of a group; returns its target buffer and its rows' statistics."""
 
-    def step(c: Array, carry: tuple[Array, Tree]) -> tuple[Array, Tree]:
+    def step(c: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         target, statistics = carry
-        slot, begin, fan_in = rows.slot[c], rows.begin[c], rows.fan_in[c]
-        params = jax.tree.map(lambda kernel: kernel[slot], kernels)
+        begin = rows.begin[c]
         origin = target if group.source == group.target else source
 
-        def row(sources: Array, blocks: Array, batch_stats: Tree) -> tuple[Array, Tree]:
-            def read(k: Any) -> Array:
-                return lax.dynamic_index_in_dim(origin, sources[k], 0, keepdims=False)
+        def branch(name: str, kind: Kind) -> Callable[[], tuple[Array, Array]]:
+            flat, unravel = ravel_pytree(_statistics(network, group, kind))
+            width = len(flat)
 
-            variables = {"params": params, "batch_stats": batch_stats}
-            y, changed = group.module.apply(variables, read, blocks, fan_in, calibrate, mutable=["batch_stats"])
-            return y, changed.get("batch_stats", {})
+            def row(sources: Array, blocks: Array, stored: Array) -> tuple[Array, Array]:
+                def read(k: Any) -> Array:
+                    return lax.dynamic_index_in_dim(origin, sources[k], 0, keepdims=False)
 
-        def window(table: Any) -> Array:
-            return lax.dynamic_slice_in_dim(table, begin, chunk)
+                variables = {
+                    "params": jax.tree.map(lambda kernel: kernel[rows.slot[c]], kernels[name]),
+                    "batch_stats": unravel(stored[:width]),
+                }
+                y, changed = kind.module.apply(
+                    variables, Sources(read, blocks, rows.fan_in[c]), norm, mutable=["batch_stats"]
+                )
+                flat, _ = ravel_pytree(changed.get("batch_stats", {}))
+                return y, jnp.pad(flat, (0, len(stored) - width))
 
-        arguments = window(rows.sources), window(rows.blocks), jax.tree.map(window, statistics)
-        if chunk == 1:
-            out = jax.tree.map(lambda x: x[None], row(*jax.tree.map(lambda x: x[0], arguments)))
-        else:
-            out = jax.vmap(row)(*arguments)
+            def chunk_of_rows() -> tuple[Array, Array]:
+                window = [
+                    lax.dynamic_slice_in_dim(table, begin, chunk) for table in (rows.sources, rows.blocks, statistics)
+                ]
+                if chunk == 1:
+                    y, stored = row(*(table[0] for table in window))
+                    return y[None], stored[None]
+                return jax.vmap(row)(*window)
 
-        def write(table: Array, values: Array, place: Any) -> Array:
-            return lax.dynamic_update_slice_in_dim(table, values, place, 0)
+            return chunk_of_rows
 
-        target = write(target, out[0], rows.first + begin)
-        if calibrate:
-            statistics = jax.tree.map(lambda table, values: write(table, values, begin), statistics, out[1])
+        branches = [branch(name, kind) for name, kind in group.kinds]
+        y, stored = lax.switch(rows.kind[c], branches) if len(branches) > 1 else branches[0]()
+        target = lax.dynamic_update_slice_in_dim(target, y, rows.first + begin, 0)
+        if norm is Norm.BATCH:
+            statistics = lax.dynamic_update_slice_in_dim(statistics, stored, begin, 0)
         return target, statistics
 
     return lax.fori_loop(0, rows.chunks, step, (target, statistics))
 
 
-def _variables(network: Network, group: Group, key: jax.Array) -> Tree:
-    """Variables of one slot of a group, from a single image of zeros."""
-
-    def read(k: Any) -> Array:
-        return jnp.zeros((1, *network.buffers[group.source]))
-
-    blocks = jnp.zeros(group.arity, jnp.int32)
-    return group.module.init(key, read, blocks, jnp.int32(1), True)
+def parameters(network: Network, group: Group, kind: Kind) -> Tree:
+    """Shapes of a kind's kernels, with the axis of slots in front."""
+    shapes = _variables(network, group, kind).get("params", {})
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((kind.slots, *leaf.shape), leaf.dtype), shapes)
 
 
-def _empty_statistics(network: Network, group: Group, genomes: int, chunk: int) -> Tree:
-    """Room for the statistics of every row of a group."""
-    shapes = jax.eval_shape(lambda: _variables(network, group, jax.random.key(0))).get("batch_stats", {})
-    rows = group.capacity(genomes) + chunk
-    return jax.tree.map(lambda shape: jnp.zeros((rows, *shape.shape), shape.dtype), shapes)
+def _statistics(network: Network, group: Group, kind: Kind) -> Tree:
+    """A kind's normalisation statistics, all zero."""
+    shapes = _variables(network, group, kind).get("batch_stats", {})
+    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+
+
+def _statistics_width(network: Network, group: Group) -> int:
+    trees = [_statistics(network, group, kind) for _, kind in group.kinds]
+    return max(sum(leaf.size for leaf in jax.tree.leaves(tree)) for tree in trees)
+
+
+def _variables(network: Network, group: Group, kind: Kind) -> Tree:
+    """Shapes of the variables of one slot."""
+
+    def init() -> Tree:
+        image = jnp.zeros((1, *network.buffers[group.source]))
+        sources = Sources(lambda k: image, jnp.zeros(group.arity, jnp.int32), jnp.int32(1), padded=True)
+        return kind.module.init(jax.random.key(0), sources, Norm.BATCH)
+
+    return jax.eval_shape(init)

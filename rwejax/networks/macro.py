@@ -1,11 +1,49 @@
-"""The macro space on the executor: groups, and the rows of genomes."""
+"""The macro space on the executor: operations, groups, and the rows of genomes."""
 
+import flax.linen as nn
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Array, Int
 
-from rwejax.networks.program import ABSENT, Builder, Group, Network, stack_sources
-from rwejax.networks.slots import Entry, Node, Output
+from rwejax.networks.layers import max_pool
+from rwejax.networks.program import ABSENT, Builder, Group, Kind, Network
+from rwejax.networks.slots import Images, Mix, Norm, Normalise, Sources, convolution, relu
 from rwejax.spaces import Macro
+
+
+class Entry(nn.Module):
+    """A convolution without norm or padding that brings a single source to the phase's channels."""
+
+    channels: int
+    size: int
+
+    @nn.compact
+    def __call__(self, sources: Sources, norm: Norm) -> Images:
+        """Convolve the source."""
+        return convolution(self.channels, self.size, padding="VALID", conv_general_dilated=None)(sources[0])
+
+
+class Node(nn.Module):
+    """Mix, convolution 3x3, normalisation, ReLU."""
+
+    channels: int
+
+    @nn.compact
+    def __call__(self, sources: Sources, norm: Norm) -> Images:
+        """Compute the node's feature map."""
+        x = convolution(self.channels, 3)(Mix()(sources))
+        return relu(self, Normalise()(x, norm))
+
+
+class Output(nn.Module):
+    """Mix, normalisation, ReLU, and then a 2x2 max pool, or the global average pool after the last phase."""
+
+    last: bool
+
+    @nn.compact
+    def __call__(self, sources: Sources, norm: Norm) -> Array:
+        """Compute the phase's pooled output."""
+        x = relu(self, Normalise()(Mix()(sources), norm))
+        return x.mean((1, 2)) if self.last else max_pool(x, 2, 2)
 
 
 def network(space: Macro) -> Network:
@@ -14,16 +52,24 @@ def network(space: Macro) -> Network:
     buffers: dict[str, tuple[int, ...]] = {"images": space.input_shape}
     source = "images"
     for p, (height, width, channels) in enumerate(space.maps):
-        last = p == len(space.maps) - 1
+        first, last = p == 0, p == len(space.maps) - 1
         phase, pooled = f"phase{p + 1}", "features" if last else f"pooled{p + 1}"
         buffers |= {phase: (height, width, channels)}
         buffers |= {pooled: (channels,) if last else (height // 2, width // 2, channels)}
+        entry, node, output = Entry(channels, 3 if first else 1), Node(channels), Output(last)
         # Every genome enters the first phase through the same row, and its nodes are the ones that genomes share.
-        arity, sharing = space.nodes + 1, 0.6 if p == 0 else 1.0
         groups += [
-            Group(f"entry{p + 1}", Entry(channels, 3 if p == 0 else 1), 1, 1, source, phase, 0.0 if p == 0 else 1.0),
-            Group(f"nodes{p + 1}", Node(channels, space.nodes), space.nodes, space.nodes, phase, phase, sharing),
-            Group(f"output{p + 1}", Output(arity, last), 1, arity, phase, pooled),
+            Group(f"entry{p + 1}", (("entry", Kind(entry)),), 1, 1, source, phase, 0.0 if first else 1.0),
+            Group(
+                f"nodes{p + 1}",
+                (("node", Kind(node, space.nodes)),),
+                space.nodes,
+                space.nodes,
+                phase,
+                phase,
+                0.6 if first else 1.0,
+            ),
+            Group(f"output{p + 1}", (("output", Kind(output)),), 1, space.nodes + 1, phase, pooled),
         ]
         source = pooled
     return Network(tuple(groups), buffers)
@@ -31,15 +77,15 @@ def network(space: Macro) -> Network:
 
 def add_rows(space: Macro, genomes: Int[np.ndarray, "n genes"], builder: Builder) -> Int[np.ndarray, " n"]:
     """Add the rows of genomes and return each genome's row of features."""
-    wiring = space.wiring(space.canonical(genomes))
+    wiring = space.wiring(genomes)
     x = np.zeros(len(genomes), int)
     for p in range(len(space.maps)):
-        rows = [builder.add(f"entry{p + 1}", 0, x[:, None])]
+        rows = [builder.add(f"entry{p + 1}", "entry", 0, x)]
         for node in range(space.nodes):
             reads = wiring.inputs[:, p, node, : node + 1].T
             sources = [np.where(read, row, ABSENT) for read, row in zip(reads, rows, strict=True)]
-            rows.append(builder.add(f"nodes{p + 1}", node, stack_sources(sources, space.nodes)))
+            rows.append(builder.add(f"nodes{p + 1}", "node", node, *sources))
         feeds = wiring.outputs[:, p].T
         sources = [np.where(feed, row, ABSENT) for feed, row in zip(feeds, rows, strict=True)]
-        x = builder.add(f"output{p + 1}", 0, np.stack(sources, 1))
+        x = builder.add(f"output{p + 1}", "output", 0, *sources)
     return x

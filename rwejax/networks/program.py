@@ -1,16 +1,17 @@
-"""A population as data: rows (slot, sources), computed once each.
+"""A population as data: rows (kind, slot, sources), computed once each.
 
-A *slot* is a place in the space that owns one random kernel, the same for every genome. A *row* is a slot applied to
-source rows, so its feature map depends on the part of the genome above it and on nothing else: rows that are equal need
-one computation, and dropped nodes never become rows. Slots that share a module form a *group*; a group reads rows of
-one buffer and writes rows to another, or to the same.
+A *kind* is an operation, a Flax module; its *slots* are the places in the space where it can stand, and each owns one
+random kernel, the same for every genome. A *row* is a slot of a kind applied to source rows, so its feature map depends
+on the part of the genome above it and on nothing else: rows that are equal need one computation, and what a genome
+does not use never becomes a row. Kinds whose maps have one shape form a *group*; a group reads rows of one buffer and
+writes rows to another, or to the same.
 
 Lowering runs on the host, vectorised over genomes; what it returns is a pytree of arrays whose shapes depend on the
 capacity alone, so that one compilation serves every population.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import flax.linen as nn
 import numpy as np
@@ -23,23 +24,36 @@ Table = Array | np.ndarray  # made by numpy on the host, traced by JAX
 
 
 @dataclass(frozen=True)
+class Kind:
+    """An operation, and the number of slots where it can stand.
+
+    Attributes:
+        module: a Flax module called as `module(sources, norm)`; see `rwejax.networks.slots`.
+        slots: number of slots, each with its own kernel.
+    """
+
+    module: nn.Module
+    slots: int = 1
+
+
+@dataclass(frozen=True)
 class Group:
-    """Slots that share a module and differ in their kernels.
+    """Kinds of rows that read one buffer and write one buffer.
 
     Attributes:
         name: the key of the group's kernels.
-        module: a Flax module called as `module(read, blocks, fan_in, calibrate)`; see `rwejax.networks.slots`.
-        slots: number of slots.
+        kinds: what its rows can be, by name.
+        rows: the most rows that one genome has in the group.
         arity: the most sources a row can have.
         source: name of the buffer that is read.
         target: name of the buffer that is written.
-        sharing: distinct rows expected for each (genome, slot), the measure of the buffer's size; too low a value costs
-            a split of the population, too high a value costs memory.
+        sharing: distinct rows expected for each row of a genome, the measure of the buffer's size; too low a value
+            costs a split of the population, too high a value costs memory. Rows that depend on no gene have 0.
     """
 
     name: str
-    module: nn.Module
-    slots: int
+    kinds: tuple[tuple[str, Kind], ...]
+    rows: int
     arity: int
     source: str
     target: str
@@ -47,7 +61,7 @@ class Group:
 
     def capacity(self, genomes: int) -> int:
         """Rows to make room for, so that at least one genome always fits."""
-        return max(self.slots, round(self.slots * genomes * self.sharing))
+        return max(self.rows, round(self.rows * genomes * self.sharing))
 
 
 @dataclass(frozen=True)
@@ -69,11 +83,12 @@ class Network:
 
 @struct.dataclass
 class Rows:
-    """The rows of one group, in chunks of one slot and one number of sources each.
+    """The rows of one group, in chunks of one kind, one slot and one number of sources each.
 
     Attributes:
         first: place of the group's first row in its target buffer.
         chunks: number of chunks.
+        kind: kind of each chunk, as its position in the group.
         slot: slot of each chunk.
         fan_in: number of sources of each row of the chunk.
         begin: first row of each chunk, counted inside the group.
@@ -83,6 +98,7 @@ class Rows:
 
     first: Int[Table, ""]
     chunks: Int[Table, ""]
+    kind: Int[Table, " chunks"]
     slot: Int[Table, " chunks"]
     fan_in: Int[Table, " chunks"]
     begin: Int[Table, " chunks"]
@@ -116,16 +132,19 @@ class Builder:
         self._genomes, self._chunk = genomes, chunk
         self._filled = dict.fromkeys(network.buffers, 0)
         self._first = dict.fromkeys(self._groups, 0)
-        self._pieces: dict[str, list[tuple[int, int, np.ndarray]]] = {name: [] for name in self._groups}
+        self._pieces: dict[str, list[_Piece]] = {name: [] for name in self._groups}
 
-    def add(self, name: str, slot: int, sources: Int[np.ndarray, "n arity"]) -> Int[np.ndarray, " n"]:
-        """Add the rows of one slot; equal rows become one.
+    def add(
+        self, group: str, kind: str | Int[np.ndarray, " n"], slot: int, *sources: Int[np.ndarray, " n"]
+    ) -> Int[np.ndarray, " n"]:
+        """Add one row a genome; equal rows become one.
 
         Args:
-            name: the group.
-            slot: the slot; slots of a group are added in the order in which they depend on each other.
-            sources: for each genome the row at each of the slot's possible inputs, or `ABSENT`. A genome without any
-                source gets no row.
+            group: name of the group.
+            kind: name of the kind, or for each genome the kind's position in the group.
+            slot: the slot. Rows of a group are added in the order in which they depend on each other.
+            sources: at each of the slot's possible inputs, for each genome the row that is read, or `ABSENT`. A genome
+                without any source gets no row.
 
         Returns:
             For each genome the place of its row in the target buffer, or `ABSENT`.
@@ -133,22 +152,32 @@ class Builder:
         Raises:
             CapacityError: the group is full.
         """
-        target = self._groups[name].target
-        if not self._pieces[name]:
-            self._first[name] = self._filled[target]
-        present = (sources != ABSENT).any(1)
-        distinct, inverse = np.unique(sources[present], axis=0, return_inverse=True)
-        fan_in = (distinct != ABSENT).sum(1)
-        order = np.argsort(fan_in, kind="stable")
-        distinct, fan_in = distinct[order], fan_in[order]
-        places = np.full(len(sources), ABSENT)
-        places[present] = self._filled[target] + np.argsort(order)[inverse.ravel()]
-        for count in np.unique(fan_in):
-            self._pieces[name].append((slot, int(count), distinct[fan_in == count]))
-        self._filled[target] += len(distinct)
-        if self._filled[target] - self._first[name] > self._groups[name].capacity(self._genomes):
-            raise CapacityError(name)
+        where = self._groups[group]
+        if isinstance(kind, str):
+            kind = np.full(len(sources[0]), [name for name, _ in where.kinds].index(kind))
+        if not self._pieces[group]:
+            self._first[group] = self._filled[where.target]
+        columns = np.stack(sources, 1)
+        present = (columns != ABSENT).any(1)
+        fan_in = (columns != ABSENT).sum(1)
+        # Rows of one kind and fan-in lie next to each other, so that they can be computed together.
+        keys = np.column_stack([kind, fan_in, columns])[present]
+        distinct, inverse = np.unique(keys, axis=0, return_inverse=True)
+        places = np.full(len(columns), ABSENT)
+        places[present] = self._filled[where.target] + inverse.ravel()
+        starts = np.flatnonzero(np.diff(distinct[:, :2], axis=0, prepend=-1).any(1))
+        for piece in np.split(distinct, starts[1:]) if len(distinct) else []:
+            self._pieces[group].append(_Piece(int(piece[0, 0]), slot, int(piece[0, 1]), piece[:, 2:]))
+        self._filled[where.target] += len(distinct)
+        if self._filled[where.target] - self._first[group] > where.capacity(self._genomes):
+            raise CapacityError(group)
         return places
+
+    def add_sum(self, group: str, *terms: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+        """Add one row of the kind `sum` a genome; a sum of one term is that term's own row, of none `ABSENT`."""
+        single = (np.stack(terms) != ABSENT).sum(0) < 2
+        rows = self.add(group, "sum", 0, *(np.where(single, ABSENT, term) for term in terms))
+        return np.where(single, np.max(terms, 0), rows)
 
     def build(self) -> Program:
         """The program of all rows that were added."""
@@ -157,29 +186,26 @@ class Builder:
 
     def _rows(self, group: Group) -> Rows:
         capacity = group.capacity(self._genomes)
-        slots, fan_ins, begins = np.zeros((3, capacity), np.int32)
+        kinds, slots, fan_ins, begins = np.zeros((4, capacity), np.int32)
         sources, blocks = np.zeros((2, capacity + self._chunk, group.arity), np.int32)
         chunk = begin = 0
-        for slot, fan_in, distinct in self._pieces[group.name]:
-            end = begin + len(distinct)
+        for piece in self._pieces[group.name]:
+            end = begin + len(piece.sources)
             starts = np.arange(begin, end, self._chunk)
             chunks = slice(chunk, chunk + len(starts))
-            slots[chunks], fan_ins[chunks], begins[chunks] = slot, fan_in, starts
-            blocks[begin:end, :fan_in] = np.nonzero(distinct != ABSENT)[1].reshape(-1, fan_in)
-            sources[begin:end, :fan_in] = np.take_along_axis(distinct, blocks[begin:end, :fan_in], 1)
+            kinds[chunks], slots[chunks], fan_ins[chunks], begins[chunks] = piece.kind, piece.slot, piece.fan_in, starts
+            used = np.nonzero(piece.sources != ABSENT)[1].reshape(-1, piece.fan_in)
+            blocks[begin:end, : piece.fan_in] = used
+            sources[begin:end, : piece.fan_in] = np.take_along_axis(piece.sources, used, 1)
             chunk, begin = chunks.stop, end
-        return Rows(
-            np.array(self._first[group.name], np.int32),
-            np.array(chunk, np.int32),
-            slots,
-            fan_ins,
-            begins,
-            sources,
-            blocks,
-        )
+        first, count = np.array([self._first[group.name], chunk], np.int32)
+        return Rows(first, count, kinds, slots, fan_ins, begins, sources, blocks)
 
 
-def stack_sources(sources: Sequence[np.ndarray], arity: int) -> Int[np.ndarray, "n arity"]:
-    """Sources as columns, filled up with `ABSENT` to the group's arity."""
-    absent = np.full_like(sources[0], ABSENT)
-    return np.stack([*sources, *[absent] * (arity - len(sources))], 1)
+class _Piece(NamedTuple):
+    """Rows that differ in their sources alone."""
+
+    kind: int
+    slot: int
+    fan_in: int
+    sources: Int[np.ndarray, "rows inputs"]

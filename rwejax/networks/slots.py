@@ -1,116 +1,182 @@
-"""The Flax modules that slots own.
+"""What the Flax modules of the slots are built from.
 
-Each is called as `module(read, blocks, fan_in, calibrate)`: `read(k)` gives the k-th source as a batch of feature maps,
-`blocks[k]` its position among the slot's possible inputs, `fan_in` their number, which the compiled code does not know.
-Kernels are He-normal [1]. Normalisation has no scale or bias; with `calibrate` its statistics are taken from the batch
-at hand and stored, without it they are constants, so that an image's feature depends on that image alone.
+A slot's module is called as `module(sources, norm)`. How many sources there are, the compiled code does not know.
+Kernels are He-normal [1]. Normalisation has no scale or bias. For a search its statistics come from a calibration batch
+and are constants afterwards, so that an image's feature depends on that image alone.
 
 [1] He et al., "Delving deep into rectifiers", ICCV 2015, equation 10.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from functools import reduce
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
-from rwejax.networks.convolution import convolve
+from rwejax.networks import layers
 
-Read = Callable[[Int[Array, ""] | int], Float[Array, "images height width channels"]]
+Images = Float[Array, "images height width channels"]
+Index = Int[Array, ""] | int
 
 IMAGES_AXIS = "images"  # the mesh axis over which a batch of images is split
-_he_normal = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 
 
-class Mix(nn.Module):
-    """Several sources concatenated on channels and mixed by a bare 1x1 convolution; a single one goes straight in.
+class Norm(Enum):
+    """What a normalisation does: use the statistics of the batch at hand and store them, use the stored, nothing."""
 
-    The convolution owns one kernel block for each possible input, scaled by the real fan-in, and is computed as a sum
-    over the sources, so that no concatenation of varying width is needed.
+    BATCH = "batch"
+    STORED = "stored"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a row reads.
+
+    Attributes:
+        read: gives the k-th source.
+        blocks: position of each source among the slot's possible inputs; the first `fan_in` count.
+        fan_in: number of sources.
+        padded: sources beyond the fan-in can be read and are zero, so that sums need no loop of dynamic length, through
+            which no gradient passes.
     """
 
-    arity: int
+    read: Callable[[Index], Images]
+    blocks: Int[Array, " arity"]
+    fan_in: Int[Array, ""]
+    padded: bool = False
 
-    @nn.compact
-    def __call__(self, read: Read, blocks: Int[Array, " arity"], fan_in: Int[Array, ""]) -> Float[Array, "..."]:
-        """Mix the first `fan_in` sources."""
-        channels = jax.eval_shape(read, 0).shape[-1]
-        initialiser = nn.initializers.variance_scaling(2.0, "fan_in", "normal", batch_axis=(0,))
-        kernel = self.param("kernel", initialiser, (self.arity, channels, channels))
+    @property
+    def arity(self) -> int:
+        """The most sources that the row could have."""
+        return len(self.blocks)
 
-        scale = lax.rsqrt(jnp.maximum(fan_in, 1).astype(kernel.dtype))
+    @property
+    def channels(self) -> int:
+        """Channels of each source."""
+        return jax.eval_shape(self.read, 0).shape[-1]
 
-        def product(k: Int[Array, ""] | int) -> Float[Array, "..."]:
-            return read(k) @ (kernel[blocks[k]] * scale)
+    def __getitem__(self, k: Index) -> Images:
+        return self.read(k)
 
-        def mix() -> Float[Array, "..."]:
-            return lax.fori_loop(1, fan_in, lambda k, total: total + product(k), product(0))
+    def add_up(self, term: Callable[[Index], Images]) -> Images:
+        """`term(0) + term(1) + ...`, one for each source; the term of a source of zeros must be zero."""
+        if self.padded:
+            return reduce(jnp.add, [term(k) for k in range(self.arity)])
+        return lax.fori_loop(1, self.fan_in, lambda k, total: total + term(k), term(0))
 
-        return lax.cond(fan_in > 1, mix, lambda: read(0))
+
+def relu(module: nn.Module, x: Images, counts: Bool[Array, ""] | bool = True) -> Images:
+    """ReLU whose input observers of the collection `relus` see, and whether it counts or is padding."""
+    module.sow("relus", "input", (x, jnp.asarray(counts)))
+    return nn.relu(x)
+
+
+def convolved(module: nn.Module, x: Images, counts: Bool[Array, ""] | bool = True) -> Images:
+    """A convolution's output: observers see it in the collection `outputs`, zero where it is none; `shifts` are added."""
+    module.sow("outputs", "output", jnp.where(counts, x, 0), reduce_fn=lambda _, new: new, init_fn=lambda: 0)
+    return module.perturb("output", x, "shifts")
+
+
+class Convolution(nn.Conv):
+    """Flax's convolution, observed."""
+
+    def __call__(self, x: Images) -> Images:  # type: ignore[override]
+        """Convolve."""
+        return convolved(self, super().__call__(x))
+
+
+def convolution(
+    channels: int, size: int | tuple[int, int] = 1, stride: int | tuple[int, int] = 1, **options: Any
+) -> nn.Module:
+    """A He-normal convolution without bias; padding keeps the size at stride 1, also of a dilated one."""
+    sizes = (size, size) if isinstance(size, int) else size
+    strides = (stride, stride) if isinstance(stride, int) else stride
+    reach = [options.get("kernel_dilation", 1) * (each // 2) for each in sizes]
+    settings: dict[str, Any] = {
+        "padding": [(each, each) for each in reach],
+        "use_bias": False,
+        "kernel_init": nn.initializers.variance_scaling(2.0, "fan_in", "normal"),
+        "conv_general_dilated": layers.convolve,
+    }
+    return Convolution(channels, sizes, strides, **settings | options)
+
+
+def depthwise(channels: int, size: int, stride: int = 1, dilation: int = 1) -> nn.Module:
+    """A convolution in which each channel has its own filter."""
+    return convolution(channels, size, stride, kernel_dilation=dilation, feature_group_count=channels)
 
 
 class Normalise(nn.Module):
     """Zero mean and unit variance for each channel; a momentum of 0 makes the stored statistics the batch's own."""
 
     @nn.compact
-    def __call__(self, x: Float[Array, "..."], calibrate: bool) -> Float[Array, "..."]:
-        """Normalise, by the statistics of this batch where `calibrate`, else by the stored ones."""
+    def __call__(self, x: Images, norm: Norm) -> Images:
+        """Normalise."""
+        if norm is Norm.NONE:
+            return x
         return nn.BatchNorm(
             momentum=0.0,
             use_bias=False,
             use_scale=False,
             use_fast_variance=False,
             axis_name=None if self.is_initializing() else IMAGES_AXIS,
-        )(x, use_running_average=not calibrate)
+        )(x, use_running_average=norm is Norm.STORED)
 
 
-class Entry(nn.Module):
-    """A convolution without norm that brings a single source to the phase's channels."""
+def pointwise(module: nn.Module, sources: Sources, channels: int, name: str = "blocks") -> Callable[..., Images]:
+    """A 1x1 convolution of several sources concatenated on channels, as one product for each source, to be added up.
 
-    channels: int
-    size: int
+    The module owns one kernel block for each possible input, scaled by the real fan-in, so that no concatenation of
+    varying width is needed.
 
-    @nn.compact
-    def __call__(self, read: Read, blocks: Int[Array, " arity"], fan_in: Int[Array, ""], calibrate: bool) -> Array:
-        """Convolve the source without padding."""
-        size = (self.size, self.size)
-        return nn.Conv(self.channels, size, padding="VALID", use_bias=False, kernel_init=_he_normal)(read(0))
+    Args:
+        module: owns the blocks.
+        sources: what is concatenated.
+        channels: channels of the result.
+        name: of the blocks among the module's parameters; it begins with `blocks`.
 
-
-class Node(nn.Module):
-    """Mix, convolution 3x3, normalisation, ReLU."""
-
-    channels: int
-    arity: int
-
-    @nn.compact
-    def __call__(self, read: Read, blocks: Int[Array, " arity"], fan_in: Int[Array, ""], calibrate: bool) -> Array:
-        """Compute the node's feature map."""
-        x = Mix(self.arity)(read, blocks, fan_in)
-        conv = nn.Conv(self.channels, (3, 3), use_bias=False, kernel_init=_he_normal, conv_general_dilated=convolve)
-        return nn.relu(Normalise()(conv(x), calibrate))
-
-
-class Output(nn.Module):
-    """Mix, normalisation, ReLU, and then a 2x2 max pool, or the global average pool after the last phase."""
-
-    arity: int
-    last: bool
-
-    @nn.compact
-    def __call__(self, read: Read, blocks: Int[Array, " arity"], fan_in: Int[Array, ""], calibrate: bool) -> Array:
-        """Compute the phase's pooled output."""
-        x = nn.relu(Normalise()(Mix(self.arity)(read, blocks, fan_in), calibrate))
-        return x.mean((1, 2)) if self.last else max_pool(x)
-
-
-def max_pool(x: Float[Array, "images height width channels"]) -> Float[Array, "images half_height half_width channels"]:
-    """2x2 max pool of stride 2; an odd last row or column is left out.
-
-    Strided maxima, one axis after the other: on a CPU several times faster than `reduce_window`.
+    Returns:
+        A function of a source's feature map and its index.
     """
-    height, width = x.shape[1] // 2 * 2, x.shape[2] // 2 * 2
-    x = jnp.maximum(x[:, 0:height:2], x[:, 1:height:2])
-    return jnp.maximum(x[:, :, 0:width:2], x[:, :, 1:width:2])
+    initialiser = nn.initializers.variance_scaling(2.0, "fan_in", "normal", batch_axis=(0,))
+    kernel = module.param(name, initialiser, (sources.arity, sources.channels, channels))
+    scale = lax.rsqrt(jnp.maximum(sources.fan_in, 1).astype(kernel.dtype))
+    return lambda x, k: x @ (kernel[sources.blocks[k]] * scale)
+
+
+class Mix(nn.Module):
+    """Several sources mixed by a bare 1x1 convolution; a single one goes straight in."""
+
+    @nn.compact
+    def __call__(self, sources: Sources) -> Images:
+        """Mix the sources."""
+        product = pointwise(self, sources, sources.channels)
+        many = sources.fan_in > 1
+        x = lax.cond(many, lambda: sources.add_up(lambda k: product(sources[k], k)), lambda: sources[0])
+        return convolved(self, x, many)
+
+
+class Sum(nn.Module):
+    """The sum of all sources."""
+
+    def __call__(self, sources: Sources, norm: Norm) -> Images:
+        """Add the sources."""
+        return sources.add_up(lambda k: sources[k])
+
+
+class Stem(nn.Module):
+    """The first 3x3 convolution of the image, and its normalisation."""
+
+    channels: int
+
+    @nn.compact
+    def __call__(self, sources: Sources, norm: Norm) -> Images:
+        """Compute the first feature map."""
+        return Normalise()(convolution(self.channels, 3)(sources[0]), norm)

@@ -42,13 +42,13 @@ def features(space, genome, kernels, images, calibration):
     """Pooled features of one network; `calibration` says how many of the first images give the statistics."""
     x = np.asarray(images)
     for p, (inputs, outputs) in enumerate(decode(genome, space.nodes), 1):
-        rows = {0: _convolve(x, kernels[f"entry{p}"]["Conv_0"]["kernel"][0], "VALID")}
+        rows = {0: _convolve(x, kernels[f"entry{p}"]["entry"]["Convolution_0"]["kernel"][0], "VALID")}
         for i, sources in enumerate(inputs):
             if sources:
-                y = _mix(rows, sources, np.asarray(kernels[f"nodes{p}"]["Mix_0"]["kernel"][i]))
-                y = _convolve(y, kernels[f"nodes{p}"]["Conv_0"]["kernel"][i], "SAME")
+                y = _mix(rows, sources, np.asarray(kernels[f"nodes{p}"]["node"]["Mix_0"]["blocks"][i]))
+                y = _convolve(y, kernels[f"nodes{p}"]["node"]["Convolution_0"]["kernel"][i], "SAME")
                 rows[i + 1] = np.maximum(_normalise(y, y[:calibration]), 0)
-        y = _mix(rows, outputs, np.asarray(kernels[f"output{p}"]["Mix_0"]["kernel"][0]))
+        y = _mix(rows, outputs, np.asarray(kernels[f"output{p}"]["output"]["Mix_0"]["blocks"][0]))
         x = np.maximum(_normalise(y, y[:calibration]), 0)
         if p < 3:
             height, width = x.shape[1] // 2 * 2, x.shape[2] // 2 * 2

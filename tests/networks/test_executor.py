@@ -7,7 +7,7 @@ import pytest
 
 from rwejax import data, networks, spaces
 from rwejax.evaluate import RandomWeightEvaluator
-from rwejax.networks.convolution import convolve
+from rwejax.networks.layers import convolve
 from tests.networks.reference import features
 
 CALIBRATION = 32
@@ -114,8 +114,8 @@ def test_convolution_equals_laxs_own(shape):
 
 def test_kernels_are_he_normal(space, dataset):
     wide = spaces.get("macro", channels=32, input_shape=space.input_shape)
-    nodes = evaluator(wide, dataset)._initialise(jax.random.key(0))["nodes3"]
-    assert jnp.std(nodes["Conv_0"]["kernel"]) == pytest.approx(np.sqrt(2 / (9 * 128)), rel=0.01)
-    assert jnp.std(nodes["Mix_0"]["kernel"]) == pytest.approx(np.sqrt(2 / 128), rel=0.01)
-    first, second = nodes["Conv_0"]["kernel"][:2]
+    nodes = evaluator(wide, dataset)._initialise(jax.random.key(0))["nodes3"]["node"]
+    assert jnp.std(nodes["Convolution_0"]["kernel"]) == pytest.approx(np.sqrt(2 / (9 * 128)), rel=0.01)
+    assert jnp.std(nodes["Mix_0"]["blocks"]) == pytest.approx(np.sqrt(2 / 128), rel=0.01)
+    first, second = nodes["Convolution_0"]["kernel"][:2]
     assert not jnp.allclose(first, second)

@@ -1,0 +1,244 @@
+"""The cell spaces, micro and DARTS, on the executor: operations, groups, and the rows of genomes.
+
+A cell's output is the concatenation of blocks; it is never built, because the only thing that reads it is the 1x1
+convolution in front of a later cell, a sum over the blocks.
+"""
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from rwejax.networks.layers import average_pool, max_pool
+from rwejax.networks.program import ABSENT, Builder, Group, Kind, Network
+from rwejax.networks.slots import Images, Norm, Normalise, Sources, Stem, Sum, convolution, convolved, depthwise, pointwise, relu
+from rwejax.spaces.cells import CellSpace
+
+
+class Project(nn.Module):
+    """ReLU, 1x1 convolution of all sources, normalisation; stride 2 takes half of the channels from shifted pixels."""
+
+    channels: int
+    stride: int = 1
+
+    @nn.compact
+    def __call__(self, sources: Sources, norm: Norm) -> Images:
+        """Project the concatenated sources."""
+        names = ("blocks",) if self.stride == 1 else ("blocks_even", "blocks_odd")
+        products = [pointwise(self, sources, self.channels // self.stride, name) for name in names]
+
+        def project(k: Int[Array, ""] | int) -> Images:
+            x = relu(self, sources[k], k < sources.fan_in)
+            shifted = [x[:, i :: self.stride, i :: self.stride] for i in range(self.stride)]
+            return jnp.concatenate([product(each, k) for product, each in zip(products, shifted, strict=True)], -1)
+
+        x = convolved(self, sources.add_up(project))
+        return Normalise()(x, norm)
+
+
+class Separable(nn.Module):
+    """ReLU, depthwise and pointwise convolution, normalisation, once or twice; the stride is the first one's."""
+
+    channels: int
+    size: int
+    stride: int
+    times: int = 2
+    dilation: int = 1
+
+    @nn.compact
+    def __call__(self, sources: Sources, norm: Norm) -> Images:
+        """Convolve the source."""
+        x = sources[0]
+        for stride in (self.stride, 1)[: self.times]:
+            x = depthwise(self.channels, self.size, stride, self.dilation)(relu(self, x))
+            x = Normalise()(convolution(self.channels)(x), norm)
+        return x
+
+
+class Factorised(nn.Module):
+    """ReLU, convolution 1x7, convolution 7x1, normalisation."""
+
+    channels: int
+    stride: int
+
+    @nn.compact
+    def __call__(self, sources: Sources, norm: Norm) -> Images:
+        """Convolve the source."""
+        x = convolution(self.channels, (1, 7), (1, self.stride))(relu(self, sources[0]))
+        return Normalise()(convolution(self.channels, (7, 1), (self.stride, 1))(x), norm)
+
+
+class Pool(nn.Module):
+    """A padded 3x3 pool."""
+
+    largest: bool
+    stride: int
+
+    def __call__(self, sources: Sources, norm: Norm) -> Images:
+        """Pool the source."""
+        return (max_pool if self.largest else average_pool)(sources[0], 3, self.stride, 1)
+
+
+class Output(nn.Module):
+    """Global average pool of the concatenated blocks; the places of blocks that are not there are zero."""
+
+    @nn.compact
+    def __call__(self, sources: Sources, norm: Norm) -> Float[Array, "images features"]:
+        """Pool the blocks."""
+
+        def pool(k: Int[Array, ""] | int) -> Array:
+            pooled = sources[k].mean((1, 2))
+            return jnp.zeros((sources.arity, *pooled.shape)).at[sources.blocks[k]].set(pooled)
+
+        features = jnp.moveaxis(sources.add_up(pool), 0, 1)
+        return features.reshape(len(features), -1)
+
+
+def operation(name: str, channels: int, stride: int) -> nn.Module:
+    """The module of an operation that has one: all but `none`, and `skip_connect` at stride 1."""
+    modules = {
+        "max_pool_3x3": Pool(True, stride),
+        "avg_pool_3x3": Pool(False, stride),
+        "skip_connect": Project(channels, stride),
+        "sep_conv_3x3": Separable(channels, 3, stride),
+        "sep_conv_5x5": Separable(channels, 5, stride),
+        "sep_conv_7x7": Separable(channels, 7, stride),
+        "dil_conv_3x3": Separable(channels, 3, stride, times=1, dilation=2),
+        "dil_conv_5x5": Separable(channels, 5, stride, times=1, dilation=2),
+        "conv_7x1_1x7": Factorised(channels, stride),
+    }
+    return modules[name]
+
+
+class _Stage(NamedTuple):
+    """Cells of one resolution.
+
+    Attributes:
+        name: of the buffer of its maps.
+        cells: their positions in the network.
+        entry: buffer of the first cell's preprocessed inputs, of the resolution before where that cell reduces.
+        before: buffers of the outputs of the two cells before the first one.
+    """
+
+    name: str
+    cells: tuple[int, ...]
+    entry: str
+    before: tuple[str, str]
+
+    @property
+    def projections(self) -> list[tuple[str, str, int, int]]:
+        """Inputs that come from another buffer: source and target buffer, cell, and which input it is."""
+        first = [(source, self.entry, self.cells[0], i) for i, source in enumerate(self.before)]
+        return first + [(self.before[1], self.name, cell, 0) for cell in self.cells[1:2]]
+
+
+def _stages(space: CellSpace) -> list[_Stage]:
+    starts = [place for place, cell in enumerate(space.layout) if cell.reduction or place == 0]
+    stages: list[_Stage] = []
+    written = ["stem", "stem"]
+    for s, (start, end) in enumerate(zip(starts, [*starts[1:], len(space.layout)], strict=True)):
+        name = f"stage{s + 1}"
+        entry = f"reduce{s + 1}" if s else name
+        stages.append(_Stage(name, tuple(range(start, end)), entry, (written[-2], written[-1])))
+        written += [name] * (end - start)
+    return stages
+
+
+def network(space: CellSpace) -> Network:
+    """For each stage: the projections that enter it, the operations that reduce, and all other operations and sums."""
+    height, width, _ = space.input_shape
+    branches = 2 * space.blocks
+    buffers: dict[str, tuple[int, ...]] = {"images": space.input_shape, "stem": (height, width, 3 * space.channels)}
+    groups = [Group("stem", (("stem", Kind(Stem(3 * space.channels))),), 1, 1, "images", "stem", 0.0)]
+    for stage in _stages(space):
+        first = space.layout[stage.cells[0]]
+        channels, cells = first.channels, len(stage.cells)
+        buffers |= {stage.name: (first.height, first.width, channels)}
+        if first.reduction:
+            buffers |= {stage.entry: (2 * first.height, 2 * first.width, channels)}
+        ends = [(source, target) for source, target, _, _ in stage.projections]
+        for source, target in dict.fromkeys(ends):
+            project = Kind(Project(channels, buffers[source][0] // buffers[target][0]), 2 * cells)
+            arity, sharing = (1, 0.0) if source == "stem" else (space.blocks, 1.0)
+            rows = ends.count((source, target))
+            groups.append(Group(f"{source}_{target}", (("project", project),), rows, arity, source, target, sharing))
+        if first.reduction:
+            kinds = _operations(space, channels, 2, branches)
+            groups.append(Group(stage.entry, kinds, branches, 1, stage.entry, stage.name))
+        kinds = _operations(space, channels, 1, cells * branches)
+        kinds += (("sum", Kind(Sum())), ("project", Kind(Project(channels), 2 * cells)))
+        rows = cells * (branches + space.blocks + 2)
+        groups.append(Group(stage.name, kinds, rows, space.blocks, stage.name, stage.name))
+    buffers |= {"features": (space.blocks * channels,)}
+    groups.append(Group("output", (("output", Kind(Output())),), 1, space.blocks, stage.name, "features"))
+    return Network(tuple(groups), buffers)
+
+
+def _operations(space: CellSpace, channels: int, stride: int, slots: int) -> tuple[tuple[str, Kind], ...]:
+    """The operations that are rows, at their codes' positions."""
+    return tuple((name, Kind(operation(name, channels, stride), slots)) for name in space.operations if name != "none")
+
+
+def add_rows(space: CellSpace, genomes: Int[np.ndarray, "n genes"], builder: Builder) -> Int[np.ndarray, " n"]:
+    """Add the rows of genomes and return each genome's row of features."""
+    genes = space.decode(genomes)
+    stem = builder.add("stem", "stem", 0, np.zeros(len(genomes), int))
+    outputs = [[stem], [stem]]  # of each cell, the two inputs of the first one before them
+    for stage in _stages(space):
+        start = stage.cells[0]
+        projected = {
+            (cell, i): builder.add(f"{source}_{target}", "project", 2 * (cell - start) + i, *outputs[cell + i])
+            for source, target, cell, i in stage.projections
+        }
+        for cell in stage.cells:
+            inputs = [
+                projected[cell, i]
+                if (cell, i) in projected
+                else builder.add(stage.name, "project", 2 * (cell - start) + i, *outputs[cell + i])
+                for i in range(2)
+            ]
+            kind = int(space.layout[cell].reduction)
+            blocks = _add_cell(space, builder, stage, cell, genes.ops[:, kind], genes.inputs[:, kind], inputs)
+            outputs.append([np.where(genes.outputs[:, kind, b], row, ABSENT) for b, row in enumerate(blocks)])
+    return builder.add("output", "output", 0, *outputs[-1])
+
+
+def _add_cell(
+    space: CellSpace,
+    builder: Builder,
+    stage: _Stage,
+    cell: int,
+    ops: Int[np.ndarray, "n blocks 2"],
+    reads: Int[np.ndarray, "n blocks 2"],
+    inputs: list[Int[np.ndarray, " n"]],
+) -> list[Int[np.ndarray, " n"]]:
+    """Add the operations and sums of a cell, and return the row of each block."""
+    first_slot = 2 * space.blocks * (cell - stage.cells[0])
+
+    def add(group: str, b: int, i: int, rows: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+        slot = 2 * b + i + (first_slot if group == stage.name else 0)
+        return builder.add(group, ops[:, b, i], slot, rows)
+
+    branches = [(b, i) for b in range(space.blocks) for i in range(2)]
+    reduction = space.layout[cell].reduction
+    absent = np.full(len(ops), ABSENT)
+    none = np.isin(ops, [code for code, name in enumerate(space.operations) if name == "none"])
+    skip = ops == space.operations.index("skip_connect")
+    # Rows of a group lie together, so what reduces comes before what reads blocks.
+    strided = {}
+    if reduction:
+        for b, i in branches:
+            rows = np.choose(np.minimum(reads[:, b, i], 2), [*inputs, absent])
+            strided[b, i] = add(stage.entry, b, i, np.where(none[:, b, i], ABSENT, rows))
+    rows = [absent, absent] if reduction else list(inputs)
+    for b in range(space.blocks):
+        values = []
+        for i in range(2):
+            row = np.take_along_axis(np.stack(rows), reads[None, :, b, i], 0)[0]
+            row = np.where(none[:, b, i], ABSENT, row)
+            value = np.where(skip[:, b, i], row, add(stage.name, b, i, np.where(skip[:, b, i], ABSENT, row)))
+            values.append(np.where(value == ABSENT, strided[b, i], value) if reduction else value)
+        rows.append(builder.add_sum(stage.name, *values))
+    return rows[2:]
