@@ -5,10 +5,11 @@ from typing import Any
 from rwejax.errors import InputError
 from rwejax.spaces.base import Space
 from rwejax.spaces.macro import Macro
+from rwejax.spaces.nasbench_macro import NASBenchMacro
 
-_SPACES = {space.name: space for space in (Macro,)}
+_SPACES = {space.name: space for space in (Macro, NASBenchMacro)}
 
-__all__ = ["Macro", "Space", "get", "names"]
+__all__ = ["Macro", "NASBenchMacro", "Space", "get", "names"]
 
 
 def names() -> tuple[str, ...]:
