@@ -5,11 +5,12 @@ from typing import Any
 from rwejax.errors import InputError
 from rwejax.spaces.base import Space
 from rwejax.spaces.macro import Macro
+from rwejax.spaces.nasbench201 import NASBench201
 from rwejax.spaces.nasbench_macro import NASBenchMacro
 
-_SPACES = {space.name: space for space in (Macro, NASBenchMacro)}
+_SPACES = {space.name: space for space in (Macro, NASBench201, NASBenchMacro)}
 
-__all__ = ["Macro", "NASBenchMacro", "Space", "get", "names"]
+__all__ = ["Macro", "NASBench201", "NASBenchMacro", "Space", "get", "names"]
 
 
 def names() -> tuple[str, ...]:
