@@ -10,6 +10,7 @@ average pool and a 1x1 convolution without norm.
 """
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
@@ -27,6 +28,8 @@ NODES = 4
 EDGES = tuple((node, source) for node in range(1, NODES) for source in range(node))
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 NONE, SKIP, CONV_1X1, CONV_3X3, _ = range(len(OPERATIONS))
+
+Cell = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -94,10 +97,14 @@ class NASBench201:
         return jax.random.randint(key, (n, len(EDGES)), 0, len(OPERATIONS), jnp.int32)
 
     def canonical(self, genomes: Genomes) -> Any:
-        """The cheapest of the cells that the benchmark counts as one; there are 6,466 of these classes [1].
+        """The cheapest cell of the same network; 5,260 networks are different, the dead one among them.
 
-        The representative has the fewest multiply-adds: its `macs` and `params` may be lower than the genome's, never
-        higher. The benchmark's count is not exact, see `_signature`.
+        The representative drops convolutions that read or feed nothing: its `macs` and `params` may be lower than the
+        genome's, never higher. Networks count as the same up to the names of their kernels; that a pool of a sum is the
+        sum of pools is not used.
+
+        The published count is 6,466 [1]. It compares texts, which keeps equal networks apart (a zero term stays in its
+        sum) and merges different ones (one convolution read twice, and two convolutions of the same source).
         """
         xp = np if isinstance(genomes, np.ndarray) else jnp
         places = len(OPERATIONS) ** np.arange(len(EDGES) - 1, -1, -1)
@@ -173,36 +180,53 @@ def _residual_weights(channels: int) -> int:
     return 9 * half * channels + 9 * channels**2 + half * channels
 
 
-def _signature(cell: tuple[int, ...]) -> str:
-    """The text by which the benchmark tells cells apart; this rule gives the published 6,466.
+def _nodes(cell: Cell, numbers: Sequence[int]) -> list[tuple]:
+    """What each node sums: sorted terms (operation, number of the edge's kernel, what it reads); nothing if it is dead.
 
-    A node is the sorted sum of its edges' texts. A skip hands on its source's text unbracketed; `none`, and every edge
-    out of a node 1 that is itself zero, is the zero term. The rule errs on both sides. Networks that are equal stay
-    apart, since a zero term stays in its sum, node 2 counts as alive when all its terms are zero, and a sum that
-    arrives through a skip is not sorted into its neighbours (the symbols' own order decides some of these cases: the
-    input must sort after bracket and zero). Networks that differ are merged, since one convolution that is read twice
-    and two convolutions of the same source have the same text.
+    A skip hands on its source's terms, `none` and the edges of dead nodes none.
     """
-    nodes = ["0"]
-    edges = iter(cell)
+    nodes: list[tuple] = [((SKIP, 0, ()),)]
+    edges = iter(zip(cell, numbers, strict=True))
     for node in range(1, NODES):
-        terms = []
-        for source, operation in zip(nodes, itertools.islice(edges, node), strict=True):
-            if operation == NONE or source == "#":
-                terms.append("#")
-            else:
-                terms.append(source if operation == SKIP else f"({source})@{operation}")
-        nodes.append("+".join(sorted(terms)))
-    return nodes[-1]
+        total: list[tuple] = []
+        for source, (operation, number) in zip(nodes, itertools.islice(edges, node), strict=True):
+            if operation == SKIP:
+                total += source
+            elif operation != NONE and source:
+                total.append((operation, number, source))
+        nodes.append(tuple(sorted(total)))
+    return nodes
+
+
+def _network(cell: Cell) -> tuple:
+    """The output's terms, in one writing for all cells of the same network.
+
+    Kernels must be told apart, or one convolution that is read twice would equal two convolutions of one source. Only
+    convolutions of the same kind and source could be exchanged, so only these are numbered, and the smallest of all
+    numberings is the writing. Two pools of one source are one function and need no number.
+    """
+    plain = _nodes(cell, [0] * len(cell))
+    alike: dict[tuple, list[int]] = {}
+    for edge, (_, source) in enumerate(EDGES):
+        if cell[edge] in (CONV_1X1, CONV_3X3):
+            alike.setdefault((cell[edge], plain[source]), []).append(edge)
+    writings = []
+    for orders in itertools.product(*(itertools.permutations(range(len(edges))) for edges in alike.values())):
+        numbers = [0] * len(cell)
+        for edges, order in zip(alike.values(), orders, strict=True):
+            for edge, number in zip(edges, order, strict=True):
+                numbers[edge] = number
+        writings.append(_nodes(cell, numbers)[-1])
+    return min(writings)
 
 
 @cache
 def _canonical_cells() -> Int[np.ndarray, "cells edges"]:
     """The representative of every cell, the cells in the order of their genes read as one number."""
     cells = list(itertools.product(range(len(OPERATIONS)), repeat=len(EDGES)))
-    signatures = [_signature(cell) for cell in cells]
+    networks = [_network(cell) for cell in cells]
     cost = [9 * cell.count(CONV_3X3) + cell.count(CONV_1X1) for cell in cells]
-    cheapest: dict[str, int] = {}
+    cheapest: dict[tuple, int] = {}
     for code in sorted(range(len(cells)), key=cost.__getitem__):
-        cheapest.setdefault(signatures[code], code)
-    return np.array(cells, np.int32)[[cheapest[signature] for signature in signatures]]
+        cheapest.setdefault(networks[code], code)
+    return np.array(cells, np.int32)[[cheapest[network] for network in networks]]
