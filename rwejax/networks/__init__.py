@@ -5,13 +5,19 @@ from types import ModuleType
 import numpy as np
 from jaxtyping import Int
 
-from rwejax.networks import cells, macro
+from rwejax.networks import cells, macro, nasbench201, nasbench_macro
 from rwejax.networks.executor import initialise, make_features
 from rwejax.networks.program import Builder, CapacityError, Network, Program
 from rwejax.networks.slots import IMAGES_AXIS
 from rwejax.spaces import Space
 
-_LOWERINGS: dict[str, ModuleType] = {"macro": macro, "micro": cells, "darts": cells}
+_LOWERINGS: dict[str, ModuleType] = {
+    "macro": macro,
+    "micro": cells,
+    "darts": cells,
+    "nasbench201": nasbench201,
+    "nasbench_macro": nasbench_macro,
+}
 
 __all__ = [
     "IMAGES_AXIS",

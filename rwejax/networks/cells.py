@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int
 from rwejax.networks.layers import average_pool, max_pool
 from rwejax.networks.program import ABSENT, Builder, Group, Kind, Network
 from rwejax.networks.slots import Images, Norm, Normalise, Sources, Stem, Sum, convolution, convolved, depthwise, pointwise, relu
-from rwejax.spaces.cells import CellSpace
+from rwejax.spaces import CellSpace
 
 
 class Project(nn.Module):

@@ -8,6 +8,7 @@ from rwejax.networks.layers import average_pool
 from rwejax.networks.program import ABSENT, Builder, Group, Kind, Network
 from rwejax.networks.slots import Images, Norm, Normalise, Sources, Stem, Sum, convolution, relu
 from rwejax.spaces import NASBench201
+from rwejax.spaces.nasbench201 import CONV_1X1, SKIP
 
 _EDGES = (range(0, 1), range(1, 3), range(3, 6))  # genes of the edges into each node, from node 0 on
 
@@ -83,7 +84,6 @@ def network(space: NASBench201) -> Network:
 
 def add_rows(space: NASBench201, genomes: Int[np.ndarray, "n genes"], builder: Builder) -> Int[np.ndarray, " n"]:
     """Add the rows of genomes and return each genome's row of features; `ABSENT` where no path reaches the output."""
-    skip, first = space.operations.index("skip_connect"), space.operations.index("nor_conv_1x1")
     x = np.zeros(len(genomes), int)
     for s in range(len(space.stages)):
         stage = f"stage{s + 1}"
@@ -94,9 +94,9 @@ def add_rows(space: NASBench201, genomes: Int[np.ndarray, "n genes"], builder: B
                 terms = []
                 for edge, source in zip(edges, nodes, strict=True):
                     op = genomes[:, edge]
-                    row = np.where(op >= first, source, ABSENT)
-                    row = builder.add(stage, np.maximum(op - first, 0), cell * _EDGES[-1].stop + edge, row)
-                    terms.append(np.where(op == skip, source, row))
+                    row = np.where(op >= CONV_1X1, source, ABSENT)
+                    row = builder.add(stage, np.maximum(op - CONV_1X1, 0), cell * _EDGES[-1].stop + edge, row)
+                    terms.append(np.where(op == SKIP, source, row))
                 nodes.append(builder.add_sum(stage, *terms))
             x = nodes[-1]
     return builder.add("output", "output", 0, x)

@@ -4,13 +4,16 @@ from typing import Any
 
 from rwejax.errors import InputError
 from rwejax.spaces.base import Space
+from rwejax.spaces.cells import CellSpace
 from rwejax.spaces.darts import Darts
 from rwejax.spaces.macro import Macro
 from rwejax.spaces.micro import Micro
+from rwejax.spaces.nasbench201 import NASBench201
+from rwejax.spaces.nasbench_macro import NASBenchMacro
 
-_SPACES: dict[str, type[Macro] | type[Micro] | type[Darts]] = {space.name: space for space in (Macro, Micro, Darts)}
+_SPACES = {space.name: space for space in (Macro, Micro, Darts, NASBench201, NASBenchMacro)}
 
-__all__ = ["Darts", "Macro", "Micro", "Space", "get", "names"]
+__all__ = ["CellSpace", "Darts", "Macro", "Micro", "NASBench201", "NASBenchMacro", "Space", "get", "names"]
 
 
 def names() -> tuple[str, ...]:

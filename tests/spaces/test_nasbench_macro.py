@@ -1,0 +1,166 @@
+import csv
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rwejax import spaces
+from rwejax.errors import InputError
+
+SPACE = spaces.get("nasbench_macro")
+GENOMES = np.array(list(itertools.product(range(3), repeat=8)), np.int32)
+
+
+@pytest.fixture(scope="module")
+def forms():
+    return SPACE.canonical(GENOMES)
+
+
+@pytest.fixture(scope="module")
+def rows(truth):
+    with (truth / "nasbench_macro.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def network(genome):
+    """The layers that do something, in order, each with the stage that it belongs to."""
+    stages = "00111222"
+    starts = (0, 2, 5)
+    return [(stages[i], gene) for i, gene in enumerate(genome) if gene or i in starts]
+
+
+def convolutions(space, genome):
+    """Every convolution of the network as (weights, pixels out, channels normalised)."""
+    height, width, image_channels = space.input_shape
+    yield 9 * image_channels * space.channels, height * width, space.channels
+    channels = space.channels
+    for place, gene in enumerate(genome):
+        read, inputs = height * width, channels
+        if place in (0, 2, 5):
+            height, width, channels = -(-height // 2), -(-width // 2), 2 * channels
+            if gene == 0:
+                yield inputs * channels, height * width, channels
+        if gene:
+            expansion, kernel = ((3, 3), (6, 5))[gene - 1]
+            yield inputs * expansion * inputs, read, expansion * inputs
+            yield kernel * kernel * expansion * inputs, height * width, expansion * inputs
+            yield expansion * inputs * channels, height * width, channels
+    yield channels * 1280, height * width, 1280
+
+
+@pytest.mark.parametrize(("measure", "column"), [("params", "params"), ("macs", "flops")])
+def test_complexity_equals_the_benchmark(rows, measure, column):
+    population = np.stack([SPACE.from_string(row["architecture"]) for row in rows])
+    assert len(population) == 500
+    assert getattr(SPACE, measure)(population).tolist() == [int(row[column]) for row in rows]
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"channels": 3, "input_shape": (9, 14, 1), "classes": 7}, {"input_shape": (512, 512, 3)}]
+)
+def test_complexity_is_the_sum_over_the_layers(options):
+    space = spaces.get("nasbench_macro", **options)
+    population = GENOMES[::300]
+    macs, params = space.macs(population), space.params(population)
+    assert macs.dtype == params.dtype == np.int64
+    for genome, mac, param in zip(population, macs, params, strict=True):
+        layers = list(convolutions(space, genome))
+        assert mac == sum(weights * pixels for weights, pixels, _ in layers) + 1280 * space.classes
+        assert param == sum(weights + 2 * normed for weights, _, normed in layers) + 1281 * space.classes
+
+
+def test_layers_are_the_places_of_the_row():
+    assert SPACE.layers == (
+        (2, 32, 64, 16, 16),
+        (1, 64, 64, 16, 16),
+        (2, 64, 128, 8, 8),
+        (1, 128, 128, 8, 8),
+        (1, 128, 128, 8, 8),
+        (2, 128, 256, 4, 4),
+        (1, 256, 256, 4, 4),
+        (1, 256, 256, 4, 4),
+    )
+    odd = spaces.get("nasbench_macro", input_shape=(9, 14, 3)).layers
+    assert [(layer.height, layer.width) for layer in odd if layer.stride == 2] == [(5, 7), (3, 4), (2, 2)]
+
+
+def test_canonical_is_one_form_a_network(forms):
+    """All 6,561 genomes: the same form exactly where the same layers remain."""
+    assert [network(form) for form in forms] == [network(genome) for genome in GENOMES]
+    assert len(np.unique(forms, axis=0)) == len({str(network(genome)) for genome in GENOMES}) == 9 * 21 * 21
+
+
+def test_canonical_is_idempotent_and_keeps_the_complexity(forms):
+    assert (SPACE.canonical(forms) == forms).all()
+    assert (SPACE.macs(forms) == SPACE.macs(GENOMES)).all()
+    assert (SPACE.params(forms) == SPACE.params(GENOMES)).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [("00001001", "00010010"), ("01202202", "01220220"), ("01212021", "01212021"), ("20012112", "20012112")],
+)
+def test_canonical_moves_identities_back(text, form):
+    assert SPACE.to_string(SPACE.canonical(SPACE.from_string(text)[None])[0]) == form
+
+
+def test_canonical_of_numpy_and_jax_agree(forms):
+    assert isinstance(forms, np.ndarray)
+    compiled = jax.jit(SPACE.canonical)(jnp.asarray(GENOMES))
+    assert isinstance(compiled, jax.Array)
+    assert forms.dtype == compiled.dtype == np.int32
+    assert (np.asarray(compiled) == forms).all()
+
+
+def test_text_round_trip_of_the_benchmark(rows):
+    for row in rows:
+        assert SPACE.to_string(SPACE.from_string(row["architecture"])) == row["architecture"]
+
+
+@given(st.lists(st.integers(0, 2), min_size=8, max_size=8))
+def test_text_round_trip(genes):
+    genome = SPACE.from_string(SPACE.to_string(np.int32(genes)))
+    assert genome.dtype == np.int32
+    assert genome.tolist() == genes
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("01230120", "character 4 is '3', not 0, 1 or 2"),
+        ("0120 120", "character 5 is ' '"),
+        ("012", "has 3 digits: 8"),
+        ("0" * 9, "has 9 digits: 8"),
+    ],
+)
+def test_bad_text_names_the_place(text, names):
+    with pytest.raises(ValueError, match=names):
+        SPACE.from_string(text)
+
+
+def test_sample_stays_in_bounds_and_uses_every_choice():
+    population = np.asarray(SPACE.sample(jax.random.key(1), 2000))
+    assert population.dtype == np.int32
+    assert population.shape == (2000, 8)
+    assert (population.min(0) == SPACE.lower).all()
+    assert (population.max(0) == SPACE.upper).all()
+    shares = (population[..., None] == np.arange(3)).mean(0)
+    assert np.abs(shares - 1 / 3).max() < 0.06
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"channels": 0}, "channels is 0"),
+        ({"classes": 1}, "classes is 1"),
+        ({"input_shape": (32, 7, 3)}, "32 x 7 pixels.*at least 8 x 8"),
+    ],
+)
+def test_bad_options_are_one_sentence(options, sentence):
+    with pytest.raises(InputError, match=sentence) as caught:
+        spaces.get("nasbench_macro", **options)
+    assert "\n" not in str(caught.value)
