@@ -13,7 +13,19 @@ from jaxtyping import Array, Float, Int
 
 from rwejax.networks.layers import average_pool, max_pool
 from rwejax.networks.program import ABSENT, Builder, Group, Kind, Network
-from rwejax.networks.slots import Images, Norm, Normalise, Sources, Stem, Sum, convolution, convolved, depthwise, pointwise, relu
+from rwejax.networks.slots import (
+    Images,
+    Norm,
+    Normalise,
+    Sources,
+    Stem,
+    Sum,
+    convolution,
+    convolved,
+    depthwise,
+    pointwise,
+    relu,
+)
 from rwejax.spaces import CellSpace
 
 

@@ -35,7 +35,9 @@ class _Carry:
 
 def initialise(network: Network, key: jax.Array) -> Kernels:
     """Random kernels for every slot: He-normal, from one long draw, since each draw costs compilation."""
-    shapes = {group.name: {name: parameters(network, group, kind) for name, kind in group.kinds} for group in network.groups}
+    shapes = {
+        group.name: {name: parameters(network, group, kind) for name, kind in group.kinds} for group in network.groups
+    }
     leaves, tree = jax.tree.flatten_with_path(shapes)
     noise = jax.random.normal(key, (sum(leaf.size for _, leaf in leaves),))
     ends = np.cumsum([leaf.size for _, leaf in leaves])

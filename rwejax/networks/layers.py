@@ -50,7 +50,10 @@ def convolve(
     def shifted(x: Array, kernel: Array) -> Array:
         x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
         rows = [
-            reduce(jnp.add, [row * kernel[i, j, 0] for j, row in enumerate(_taps(rows, 2, size[1], strides[1], dilation[1]))])
+            reduce(
+                jnp.add,
+                [row * kernel[i, j, 0] for j, row in enumerate(_taps(rows, 2, size[1], strides[1], dilation[1]))],
+            )
             for i, rows in enumerate(_taps(x, 1, size[0], strides[0], dilation[0]))
         ]
         return reduce(jnp.add, rows)

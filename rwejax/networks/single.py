@@ -193,7 +193,7 @@ class SingleNetwork:
         return step
 
     def _apply(
-        self, group: Group, kind: Kind, rows: Rows, r: Array, table: Array, values: list[Array], shifts: Tree, seen: str
+        self, group: Group, kind: Kind, rows: Rows, r: Any, table: Array, values: list[Array], shifts: Tree, seen: str
     ) -> tuple[Array, list[Any]]:
         """A row's map, and what its modules show in a collection."""
         sources = Sources(lambda k: values[int(k)], rows.blocks[r], rows.fan_in[r], padded=True)

@@ -79,7 +79,7 @@ def relu(module: nn.Module, x: Images, counts: Bool[Array, ""] | bool = True) ->
 
 
 def convolved(module: nn.Module, x: Images, counts: Bool[Array, ""] | bool = True) -> Images:
-    """A convolution's output: observers see it in the collection `outputs`, zero where it is none; `shifts` are added."""
+    """A convolution's output: observers see it in the collection `outputs`, zero where none; `shifts` are added."""
     module.sow("outputs", "output", jnp.where(counts, x, 0), reduce_fn=lambda _, new: new, init_fn=lambda: 0)
     return module.perturb("output", x, "shifts")
 
@@ -87,7 +87,7 @@ def convolved(module: nn.Module, x: Images, counts: Bool[Array, ""] | bool = Tru
 class Convolution(nn.Conv):
     """Flax's convolution, observed."""
 
-    def __call__(self, x: Images) -> Images:  # type: ignore[override]
+    def __call__(self, x: Images) -> Images:
         """Convolve."""
         return convolved(self, super().__call__(x))
 
