@@ -102,15 +102,15 @@ def constant_scores(labels: Int[np.ndarray, " n"], classes: int) -> dict[str, fl
     }
 
 
-def _standardise(features: Float[Array, "n d"], by: Float[Array, "m d"]) -> Float[Array, "n d"]:
-    """Zero mean and unit deviation over the rows of `by`; a constant feature becomes 0."""
+def standardise(features: Float[Array, "n d"], by: Float[Array, "m d"]) -> Float[Array, "n d"]:
+    """Zero mean and unit deviation over the rows of `by`; a feature that is constant there becomes 0."""
     mean, deviation = by.mean(0), by.std(0)
     constant = deviation <= 1e-6 * (jnp.abs(mean) + jnp.finfo(deviation.dtype).tiny)
     return jnp.where(constant, 0.0, (features - mean) / jnp.where(constant, 1.0, deviation))
 
 
 def _decompose(features: Float[Array, "n d"], targets: Float[Array, "n k"]) -> _Fit:
-    z = _standardise(features, features)
+    z = standardise(features, features)
     values, vectors = jnp.linalg.eigh(z.T @ z)
     rotated = z @ vectors
     projected = rotated.T @ (targets - targets.mean(0))
@@ -132,7 +132,7 @@ def _validation_error(
     squared = jnp.square(_leave_one_out(fit, targets[:train])).sum(-1).mean(-1)
     strength = fit.strengths[squared.argmin()]
     weights = fit.vectors @ (fit.projected / (fit.values + strength)[:, None])
-    predicted = _standardise(features[train:], features[:train]) @ weights + targets[:train].mean(0)
+    predicted = standardise(features[train:], features[:train]) @ weights + targets[:train].mean(0)
     return 100.0 * (predicted.argmax(-1) != labels[train:]).mean()
 
 

@@ -8,7 +8,8 @@ from jaxtyping import Int
 from rwejax.networks import cells, macro, nasbench201, nasbench_macro
 from rwejax.networks.executor import initialise, make_features
 from rwejax.networks.program import Builder, CapacityError, Network, Program
-from rwejax.networks.slots import IMAGES_AXIS
+from rwejax.networks.single import NOTHING, Observer, SingleNetwork, Weights
+from rwejax.networks.slots import IMAGES_AXIS, Norm
 from rwejax.spaces import Space
 
 _LOWERINGS: dict[str, ModuleType] = {
@@ -21,9 +22,14 @@ _LOWERINGS: dict[str, ModuleType] = {
 
 __all__ = [
     "IMAGES_AXIS",
+    "NOTHING",
     "CapacityError",
     "Network",
+    "Norm",
+    "Observer",
     "Program",
+    "SingleNetwork",
+    "Weights",
     "empty_program",
     "initialise",
     "lower",
@@ -32,9 +38,14 @@ __all__ = [
 ]
 
 
-def network(space: Space) -> Network:
-    """The groups and buffers of a space."""
-    return _LOWERINGS[space.name].network(space)
+def network(space: Space, pool: int = 1) -> Network:
+    """The groups and buffers of a space.
+
+    Args:
+        space: the space.
+        pool: the last map becomes `pool` x `pool` features a channel; 1 is the global average pool.
+    """
+    return _LOWERINGS[space.name].network(space, pool)
 
 
 def lower(

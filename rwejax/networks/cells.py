@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from rwejax.networks.layers import average_pool, max_pool
+from rwejax.networks.layers import average_pool, features, max_pool
 from rwejax.networks.program import ABSENT, Builder, Group, Kind, Network
 from rwejax.networks.slots import (
     Images,
@@ -94,18 +94,20 @@ class Pool(nn.Module):
 
 
 class Output(nn.Module):
-    """Global average pool of the concatenated blocks; the places of blocks that are not there are zero."""
+    """`pool` x `pool` features a channel of the concatenated blocks, zero for blocks that are not there."""
+
+    pool: int
 
     @nn.compact
     def __call__(self, sources: Sources, norm: Norm) -> Float[Array, "images features"]:
         """Pool the blocks."""
 
-        def pool(k: Int[Array, ""] | int) -> Array:
-            pooled = sources[k].mean((1, 2))
-            return jnp.zeros((sources.arity, *pooled.shape)).at[sources.blocks[k]].set(pooled)
+        def place(k: Int[Array, ""] | int) -> Array:
+            pooled = features(sources[k], self.pool)
+            return jnp.zeros((sources.arity, *pooled.shape), pooled.dtype).at[sources.blocks[k]].add(pooled)
 
-        features = jnp.moveaxis(sources.add_up(pool), 0, 1)
-        return features.reshape(len(features), -1)
+        blocks = jnp.moveaxis(sources.add_up(place), 0, 1)
+        return blocks.reshape(len(blocks), -1)
 
 
 def operation(name: str, channels: int, stride: int) -> nn.Module:
@@ -158,7 +160,7 @@ def _stages(space: CellSpace) -> list[_Stage]:
     return stages
 
 
-def network(space: CellSpace) -> Network:
+def network(space: CellSpace, pool: int) -> Network:
     """For each stage: the projections that enter it, the operations that reduce, and all other operations and sums."""
     height, width, _ = space.input_shape
     branches = 2 * space.blocks
@@ -183,8 +185,8 @@ def network(space: CellSpace) -> Network:
         kinds += (("sum", Kind(Sum())), ("project", Kind(Project(channels), 2 * cells)))
         rows = cells * (branches + space.blocks + 2)
         groups.append(Group(stage.name, kinds, rows, space.blocks, stage.name, stage.name))
-    buffers |= {"features": (space.blocks * channels,)}
-    groups.append(Group("output", (("output", Kind(Output())),), 1, space.blocks, stage.name, "features"))
+    buffers |= {"features": (space.blocks * pool**2 * channels,)}
+    groups.append(Group("output", (("output", Kind(Output(pool))),), 1, space.blocks, stage.name, "features"))
     return Network(tuple(groups), buffers)
 
 

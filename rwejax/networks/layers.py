@@ -84,6 +84,20 @@ def average_pool(x: Images, size: int, stride: int, padding: int = 0) -> Images:
     return _pool(x, size, stride, padding, 0.0, jnp.add) / _pool(ones, size, stride, padding, 0.0, np.add)
 
 
+def features(x: Images, pool: int) -> Float[Array, "images features"]:
+    """Average pool to `pool` x `pool` pixels of about equal windows, flattened; 1 is the global average pool."""
+
+    def windows(length: int) -> np.ndarray:
+        inside = [(start * length // pool, -(-(start + 1) * length // pool)) for start in range(pool)]
+        rows = [[(low <= k < high) / (high - low) for k in range(length)] for low, high in inside]
+        return np.array(rows, x.dtype)
+
+    if pool == 1:
+        return x.mean((1, 2))
+    pooled = jnp.einsum("nhwc,ih,jw->nijc", x, windows(x.shape[1]), windows(x.shape[2]))
+    return pooled.reshape(len(x), -1)
+
+
 def _pool(x: Any, size: int, stride: int, padding: int, outside: float, combine: Callable[[Any, Any], Any]) -> Any:
     around = (padding, padding)
     x = (np if isinstance(x, np.ndarray) else jnp).pad(x, ((0, 0), around, around, (0, 0)), constant_values=outside)

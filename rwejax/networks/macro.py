@@ -4,7 +4,7 @@ import flax.linen as nn
 import numpy as np
 from jaxtyping import Array, Int
 
-from rwejax.networks.layers import max_pool
+from rwejax.networks.layers import features, max_pool
 from rwejax.networks.program import ABSENT, Builder, Group, Kind, Network
 from rwejax.networks.slots import Images, Mix, Norm, Normalise, Sources, convolution, relu
 from rwejax.spaces import Macro
@@ -35,18 +35,18 @@ class Node(nn.Module):
 
 
 class Output(nn.Module):
-    """Mix, normalisation, ReLU, and then a 2x2 max pool, or the global average pool after the last phase."""
+    """Mix, normalisation, ReLU, then a 2x2 max pool; after the last phase `pool` x `pool` features a channel."""
 
-    last: bool
+    pool: int | None
 
     @nn.compact
     def __call__(self, sources: Sources, norm: Norm) -> Array:
         """Compute the phase's pooled output."""
         x = relu(self, Normalise()(Mix()(sources), norm))
-        return x.mean((1, 2)) if self.last else max_pool(x, 2, 2)
+        return max_pool(x, 2, 2) if self.pool is None else features(x, self.pool)
 
 
-def network(space: Macro) -> Network:
+def network(space: Macro, pool: int) -> Network:
     """Three groups a phase: its entry, its nodes and its output."""
     groups = []
     buffers: dict[str, tuple[int, ...]] = {"images": space.input_shape}
@@ -55,8 +55,8 @@ def network(space: Macro) -> Network:
         first, last = p == 0, p == len(space.maps) - 1
         phase, pooled = f"phase{p + 1}", "features" if last else f"pooled{p + 1}"
         buffers |= {phase: (height, width, channels)}
-        buffers |= {pooled: (channels,) if last else (height // 2, width // 2, channels)}
-        entry, node, output = Entry(channels, 3 if first else 1), Node(channels), Output(last)
+        buffers |= {pooled: (pool**2 * channels,) if last else (height // 2, width // 2, channels)}
+        entry, node, output = Entry(channels, 3 if first else 1), Node(channels), Output(pool if last else None)
         # Every genome enters the first phase through the same row, and its nodes are the ones that genomes share.
         groups += [
             Group(f"entry{p + 1}", (("entry", Kind(entry)),), 1, 1, source, phase, 0.0 if first else 1.0),

@@ -4,7 +4,7 @@ import flax.linen as nn
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from rwejax.networks.layers import average_pool
+from rwejax.networks.layers import average_pool, features
 from rwejax.networks.program import ABSENT, Builder, Group, Kind, Network
 from rwejax.networks.slots import Images, Norm, Normalise, Sources, Stem, Sum, convolution, relu
 from rwejax.spaces import NASBench201
@@ -49,15 +49,17 @@ class Residual(nn.Module):
 
 
 class Output(nn.Module):
-    """Normalisation, ReLU, global average pool."""
+    """Normalisation, ReLU, `pool` x `pool` features a channel."""
+
+    pool: int
 
     @nn.compact
     def __call__(self, sources: Sources, norm: Norm) -> Float[Array, "images channels"]:
         """Pool the source."""
-        return relu(self, Normalise()(sources[0], norm)).mean((1, 2))
+        return features(relu(self, Normalise()(sources[0], norm)), self.pool)
 
 
-def network(space: NASBench201) -> Network:
+def network(space: NASBench201, pool: int) -> Network:
     """The stem or the residual block into each stage, the edges and nodes of its cells, and the output."""
     buffers: dict[str, tuple[int, ...]] = {"images": space.input_shape}
     groups, source = [], "images"
@@ -77,8 +79,8 @@ def network(space: NASBench201) -> Network:
             Group(stage, kinds, rows, 3, stage, stage),
         ]
         source = stage
-    buffers |= {"features": (space.stages[-1][2],)}
-    groups.append(Group("output", (("output", Kind(Output())),), 1, 1, source, "features"))
+    buffers |= {"features": (pool**2 * space.stages[-1][2],)}
+    groups.append(Group("output", (("output", Kind(Output(pool))),), 1, 1, source, "features"))
     return Network(tuple(groups), buffers)
 
 

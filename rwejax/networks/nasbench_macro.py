@@ -6,6 +6,7 @@ import flax.linen as nn
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from rwejax.networks.layers import features
 from rwejax.networks.program import ABSENT, Builder, Group, Kind, Network
 from rwejax.networks.slots import Images, Norm, Normalise, Sources, Stem, convolution, depthwise, relu
 from rwejax.spaces import NASBenchMacro
@@ -54,15 +55,18 @@ class Bottleneck(nn.Module):
 
 
 class Output(nn.Module):
-    """1x1 convolution, normalisation, ReLU, global average pool."""
+    """1x1 convolution, normalisation, ReLU, `pool` x `pool` features a channel."""
+
+    pool: int
 
     @nn.compact
     def __call__(self, sources: Sources, norm: Norm) -> Float[Array, "images features"]:
         """Pool the source."""
-        return relu(self, Normalise()(convolution(HEAD_CHANNELS)(sources[0]), norm)).mean((1, 2))
+        x = relu(self, Normalise()(convolution(HEAD_CHANNELS)(sources[0]), norm))
+        return features(x, self.pool)
 
 
-def network(space: NASBenchMacro) -> Network:
+def network(space: NASBenchMacro, pool: int) -> Network:
     """For each stage its first layer, which halves the map, and its other layers; and the output."""
     height, width, _ = space.input_shape
     buffers: dict[str, tuple[int, ...]] = {"images": space.input_shape, "stem": (height, width, space.channels)}
@@ -81,8 +85,8 @@ def network(space: NASBenchMacro) -> Network:
             Group(stage, (("mb3", keep[0]), ("mb6", keep[1])), len(layers) - 1, 1, stage, stage),
         ]
         source = stage
-    buffers |= {"features": (HEAD_CHANNELS,)}
-    groups.append(Group("output", (("output", Kind(Output())),), 1, 1, source, "features"))
+    buffers |= {"features": (pool**2 * HEAD_CHANNELS,)}
+    groups.append(Group("output", (("output", Kind(Output(pool))),), 1, 1, source, "features"))
     return Network(tuple(groups), buffers)
 
 

@@ -41,7 +41,7 @@ class Observer:
     add: Callable[[Tree, Array, Array], Tree]
 
 
-_NOTHING = Observer((), lambda seen, first, second: seen)
+NOTHING = Observer((), lambda seen, first, second: seen)
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class SingleNetwork:
         return tables
 
     def forward(
-        self, program: Program, weights: Weights, images: Images, observer: Observer = _NOTHING
+        self, program: Program, weights: Weights, images: Images, observer: Observer = NOTHING
     ) -> tuple[Buffers, Tree]:
         """Run the network.
 
@@ -131,7 +131,7 @@ class SingleNetwork:
         weights: Weights,
         buffers: Buffers,
         features: Float[Array, "images d"],
-        observer: Observer = _NOTHING,
+        observer: Observer = NOTHING,
     ) -> tuple[Weights, Images, Tree]:
         """Run the network backwards.
 

@@ -1,0 +1,75 @@
+"""Estimators: what an untrained network is worth, each by its own idea; higher is always better."""
+
+from collections.abc import Callable
+from typing import Any
+
+from rwejax.data import Dataset
+from rwejax.errors import InputError
+from rwejax.evaluate.estimators import (
+    complexity,
+    fisher,
+    grad_norm,
+    grasp,
+    jacob_cov,
+    nwot,
+    rwe,
+    rwf,
+    short_training,
+    snip,
+    synflow,
+)
+from rwejax.evaluate.estimators.complexity import Estimate
+from rwejax.evaluate.estimators.single import Classifier, SingleNetworkEstimator
+from rwejax.networks import Norm
+from rwejax.spaces import Space
+
+
+def _single(score: Callable[[Classifier], Any], **defaults: Any) -> Callable[..., Estimate]:
+    def make(space: Space, dataset: Dataset, **options: Any) -> Estimate:
+        return SingleNetworkEstimator(space, dataset, score, **defaults | options)
+
+    return make
+
+
+_ESTIMATORS: dict[str, Callable[..., Estimate]] = {
+    "rwe": rwe.ridge,
+    "rwe_softmax": rwe.softmax,
+    "rwf": _single(rwf.score, images=400, pool=2),
+    "nwot": _single(nwot.score),
+    "synflow": _single(synflow.score, norm=Norm.NONE, double=True),
+    "snip": _single(snip.score),
+    "grasp": _single(grasp.score),
+    "fisher": _single(fisher.score),
+    "grad_norm": _single(grad_norm.score),
+    "jacob_cov": _single(jacob_cov.score),
+    "short_training": _single(short_training.score, images=500),
+    "macs": complexity.macs,
+    "params": complexity.params,
+}
+
+__all__ = ["Estimate", "get", "names"]
+
+
+def names() -> tuple[str, ...]:
+    """The names that `get` knows."""
+    return tuple(_ESTIMATORS)
+
+
+def get(name: str, space: Space, dataset: Dataset, **options: Any) -> Estimate:
+    """The estimator of that name.
+
+    Args:
+        name: one of `names()`.
+        space: the search space, made for the images of `dataset`.
+        dataset: images and labels.
+        options: `seeds`, weight draws to average over; and for those that look at one batch, `images`, its size.
+
+    Returns:
+        A function of a key, which draws the weights, and genomes, to their scores; higher is better.
+
+    Raises:
+        InputError: no estimator has that name, or an option is out of its range.
+    """
+    if name not in _ESTIMATORS:
+        raise InputError(f"estimator {name!r} is unknown: choose one of {', '.join(names())}")
+    return _ESTIMATORS[name](space, dataset, **options)

@@ -1,0 +1,23 @@
+"""The size of a network as an estimate of its accuracy: what every better estimator must beat."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+
+from rwejax.data import Dataset
+from rwejax.spaces import Space
+
+Estimate = Callable[[jax.Array, Int[Any, "n genes"]], Float[np.ndarray, " n"]]
+
+
+def macs(space: Space, dataset: Dataset) -> Estimate:
+    """Multiply-adds for one image; more is taken to be better."""
+    return lambda key, genomes: space.macs(space.canonical(np.asarray(genomes))).astype(float)
+
+
+def params(space: Space, dataset: Dataset) -> Estimate:
+    """Trainable numbers; more is taken to be better."""
+    return lambda key, genomes: space.params(space.canonical(np.asarray(genomes))).astype(float)

@@ -1,0 +1,197 @@
+"""What the estimators that look at one network at a time share: the network as functions, and a population's pass."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+from jax.sharding import AxisType, Mesh, PartitionSpec
+from jaxtyping import Array, Float, Int
+
+from rwejax import networks
+from rwejax.data import Dataset
+from rwejax.errors import InputError
+from rwejax.networks import IMAGES_AXIS, NOTHING, Norm, Observer, Program, SingleNetwork
+from rwejax.spaces import Space
+
+Params = dict[str, Array]
+Loss = Callable[[Float[Array, "images classes"]], Float[Array, ""]]
+
+_GENOMES_AXIS = "genomes"
+_MAX_GENOMES = 64
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """One genome's network with a linear layer on its pooled features.
+
+    Attributes:
+        network: the passes.
+        program: the genome.
+        params: a table of kernels for each group, and `head`, the linear layer's (features, classes) weights.
+        images: one batch.
+        labels: their classes.
+        key: for what an estimator draws itself.
+    """
+
+    network: SingleNetwork
+    program: Program
+    params: Params
+    images: Float[Array, "images height width channels"]
+    labels: Int[Array, " images"]
+    key: jax.Array
+
+    def observe(self, observer: Observer) -> tuple[Float[Array, "images features"], Any]:
+        """The pooled features, and what an observer of the ReLUs' inputs has seen."""
+        buffers, seen = self.network.forward(self.program, self.params, self.images, observer)
+        return buffers["features"][0], seen
+
+    def logits(self, params: Params, images: Array) -> Float[Array, "images classes"]:
+        """The linear layer's outputs."""
+        return self.network.forward(self.program, params, images)[0]["features"][0] @ params["head"]
+
+    def gradient(
+        self, params: Params, images: Array, loss: Loss, observer: Observer = NOTHING
+    ) -> tuple[Params, Array, Any]:
+        """The gradients of a loss of the logits.
+
+        Args:
+            params: weights to differentiate in.
+            images: the batch.
+            loss: of the logits.
+            observer: is shown every layer's output, and the gradient in it.
+
+        Returns:
+            The gradients in the weights and in the images, and what was observed.
+        """
+        buffers, _ = self.network.forward(self.program, params, images)
+        features = buffers["features"][0]
+        logits = features @ params["head"]
+        in_logits = jax.grad(loss)(logits)
+        observer = Observer(observer.add(observer.start, logits, in_logits), observer.add)
+        gradients, in_images, seen = self.network.backward(
+            self.program, params, buffers, in_logits @ params["head"].T, observer
+        )
+        return {**gradients, "head": features.T @ in_logits}, in_images, seen
+
+    def cross_entropy(self, logits: Float[Array, "images classes"]) -> Float[Array, ""]:
+        """The training loss on the batch."""
+        return optax.softmax_cross_entropy_with_integer_labels(logits, self.labels).mean()
+
+
+class SingleNetworkEstimator:
+    """Scores each network of a population by itself, all in one compiled call.
+
+    The first call compiles, later calls of any population do not. Genomes are split over all devices.
+
+    Args:
+        space: the search space, made for the images of `dataset`.
+        dataset: the first of its train images are the batch that the score looks at.
+        score: of one network; higher is better.
+        images: size of the batch.
+        seeds: weight draws to average over.
+        norm: `Norm.NONE` for networks without normalisation.
+        pool: the last map is pooled to `pool` x `pool` features a channel.
+        double: compute in double precision.
+        devices: by default all of JAX's.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        dataset: Dataset,
+        score: Callable[[Classifier], Float[Array, ""]],
+        *,
+        images: int = 128,
+        seeds: int = 1,
+        norm: Norm = Norm.BATCH,
+        pool: int = 1,
+        double: bool = False,
+        devices: Sequence[jax.Device] | None = None,
+    ) -> None:
+        if images > len(dataset.train_images):
+            raise InputError(
+                f"images is {images} and the dataset has {len(dataset.train_images)} train images: "
+                "give fewer, or load more"
+            )
+        self.space, self.seeds, self._double = space, seeds, double
+        self._network = networks.network(space, pool)
+        self._images, self._labels = dataset.train_images[:images], dataset.train_labels[:images]
+        self._classes = dataset.classes
+        self._score, self._norm = score, norm
+        everywhere = np.array(jax.devices() if devices is None else devices)[:, None]
+        # A batch of images lies on one device; the second axis is for the normalisation.
+        self._mesh = Mesh(everywhere, (_GENOMES_AXIS, IMAGES_AXIS), axis_types=(AxisType.Auto,) * 2)
+        self._capacity: int | None = None
+        self._run = self._compile()
+
+    def __call__(self, key: jax.Array, genomes: Int[Any, "n genes"]) -> Float[np.ndarray, " n"]:
+        """Score a population.
+
+        Args:
+            key: draws the weights.
+            genomes: the population; genomes that decode to the same network get the same scores.
+
+        Returns:
+            The scores, higher is better; minus infinity for a network that no image passes, or whose score is NaN.
+        """
+        canonical = np.asarray(self.space.canonical(np.asarray(genomes, np.int32)))
+        distinct, inverse = np.unique(canonical, axis=0, return_inverse=True)
+        if self._capacity is None:
+            devices = self._mesh.shape[_GENOMES_AXIS]
+            self._capacity = -(-min(len(distinct), _MAX_GENOMES) // devices) * devices
+        scores = np.concatenate(
+            [
+                self._scores(key, distinct[start : start + self._capacity])
+                for start in range(0, len(distinct), self._capacity)
+            ]
+        )
+        return scores[inverse.ravel()]
+
+    def _scores(self, key: jax.Array, genomes: Int[np.ndarray, "n genes"]) -> Float[np.ndarray, " n"]:
+        programs = [networks.lower(self.space, self._network, genome[None], 1, 1)[0] for genome in genomes]
+        programs += [networks.empty_program(self._network, 1, 1)] * (self._capacity - len(programs))
+        stacked = jax.tree.map(lambda *tables: np.stack(tables), *programs)
+        with jax.enable_x64(self._double):
+            draws = [
+                np.asarray(self._run(draw, stacked, self._images, self._labels))[: len(genomes)]
+                for draw in jax.random.split(key, self.seeds)
+            ]
+        scores = np.mean(draws, 0)
+        return np.where(np.isnan(scores), -np.inf, scores)
+
+    def _compile(self) -> Any:
+        network = SingleNetwork(self._network, self._norm)
+
+        def run(key: jax.Array, programs: Program, images: Array, labels: Array) -> Float[Array, " n"]:
+            key_kernels, key_head, key_score = jax.random.split(key, 3)
+            kernels = networks.initialise(self._network, key_kernels)
+            features = self._network.buffers["features"][0]
+            head = jax.random.normal(key_head, (features, self._classes)) / np.sqrt(features)
+
+            def score(n: Array, scores: Array) -> Array:
+                program = jax.tree.map(lambda table: table[n], programs)
+                params = {**network.weights(program, kernels), "head": head}
+                classifier = Classifier(network, program, params, images, labels, key_score)
+                alive = program.features > 0
+                value = lax.cond(alive, lambda: self._score(classifier).astype(jnp.float32), lambda: -jnp.inf)
+                return scores.at[n].set(value)
+
+            alive = programs.features > 0
+            last = jnp.max(jnp.where(alive, jnp.arange(1, len(alive) + 1), 0))
+            return lax.fori_loop(0, last, score, jnp.full(len(alive), -jnp.inf))
+
+        genomes, everywhere = PartitionSpec(_GENOMES_AXIS), PartitionSpec()
+        return jax.jit(
+            jax.shard_map(
+                run,
+                mesh=self._mesh,
+                in_specs=(everywhere, genomes, everywhere, everywhere),
+                out_specs=genomes,
+                check_vma=False,
+            )
+        )
