@@ -23,12 +23,26 @@ SCORES = {
     "loo_squared_error": "leave-one-out squared error",
     "log_evidence": "log evidence (nats an image and class)",
 }
-"""The scores that can rank, and how they are written on a screen or an axis."""
+"""The scores of random-weight evaluation that can rank, and how they are written."""
 
 ALGORITHMS = ("nsga2", "random")
 
+SIZES = {
+    "macro": {"nodes": 4, "channels": 16},
+    "micro": {"layers": 5, "channels": 8},
+    "darts": {"layers": 5, "channels": 8},
+    "nasbench201": {"cells": 1, "channels": 16},
+    "nasbench_macro": {"channels": 16},
+}
+"""The sizes of a space's networks in a search that names no other: small, since a proxy only has to rank."""
+
 _WORDS = {int: "an integer", str: "a text", Path: "a path"}
 _LARGEST_SEED = 2**31 - 1
+
+
+def label(score: str) -> str:
+    """How a recorded score is written on a screen or an axis."""
+    return SCORES.get(score, score)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,9 +50,12 @@ class SearchConfig:
     """What is searched, on which images, by which algorithm. Evaluations: population size x generations.
 
     Attributes:
-        space: search space; macro: three phases of wired 3x3 convolutions.
-        nodes: nodes of a phase, macro 2 to 6; None: the space's own default, macro 6, the papers' size.
-        channels: channels of the first phase; None: the space's own default, macro 16.
+        space: macro (three phases of wired 3x3 convolutions), micro (NASNet-like cells), darts, nasbench201 or
+            nasbench_macro.
+        nodes: macro: nodes of a phase, 2 to 6; None: 4.
+        layers: micro, darts: cells of the network; None: 5.
+        cells: nasbench201: cells of a stage; None: 1.
+        channels: channels of the first maps; None: macro, nasbench201 and nasbench_macro 16, micro and darts 8.
         dataset: digits (embedded), folder:PATH (one folder of images a class), or any image classification set of
             TensorFlow Datasets, such as cifar10.
         data_dir: folder of the prepared TensorFlow Datasets; None: TFDS_DATA_DIR, or else TFDS's own default.
@@ -49,7 +66,8 @@ class SearchConfig:
         generations: generations, the first population counted as one.
         seeds: weight draws that every score is averaged over.
         seed: draws the images, the weights and the genomes.
-        score: first objective: loo_error, validation_error, loo_squared_error or log_evidence. The second is macs.
+        estimator: rwe, or another estimator of networks, or two with a comma between, as objectives beside macs.
+        score: which score of rwe ranks: loo_error, validation_error, loo_squared_error or log_evidence.
         algorithm: nsga2, or random for the baseline.
         run_dir: folder for the results, missing or empty; None: runs/SPACE-DATASET-TIME.
         genomes_per_program: genomes evaluated together, which bounds memory; None: a whole population, at most 64.
@@ -63,7 +81,9 @@ class SearchConfig:
     """
 
     space: str = "macro"
-    nodes: int | None = 4
+    nodes: int | None = None
+    layers: int | None = None
+    cells: int | None = None
     channels: int | None = None
     dataset: str = "digits"
     data_dir: Path | None = None
@@ -74,12 +94,36 @@ class SearchConfig:
     generations: int = 20
     seeds: int = 1
     seed: int = 0
+    estimator: str = "rwe"
     score: str = "loo_error"
     algorithm: str = "nsga2"
     run_dir: Path | None = None
     genomes_per_program: int | None = None
     images_per_batch: int | None = None
     calibration_images: int = 256
+
+    @property
+    def estimators(self) -> tuple[str, ...]:
+        """Names of the estimators, one objective each."""
+        return tuple(name.strip() for name in self.estimator.split(","))
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Names of the recorded scores that are objectives; all but errors are better when they are higher."""
+        return tuple(self.score if name == "rwe" else name for name in self.estimators)
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """Names of all recorded scores; the size of a network is recorded anyway."""
+        names = [score for name in self.estimators for score in (SCORES if name == "rwe" else (name,))]
+        return tuple(name for name in names if name not in ("macs", "params"))
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Sizes of the networks, as options of the space."""
+        names = ("nodes", "layers", "cells", "channels")
+        given = {name: value for name in names if (value := getattr(self, name)) is not None}
+        return SIZES.get(self.space, {}) | given
 
     @property
     def evaluations(self) -> int:
@@ -98,6 +142,8 @@ class SearchConfig:
             value = getattr(self, field.name)
             if isinstance(value, int) and field.name != "seed" and value < 1:
                 raise InputError(f"{field.name} is {value}: give 1 or more")
+        if len(self.estimators) > 2:
+            raise InputError(f"estimator {self.estimator!r} names {len(self.estimators)}: give one or two")
         if not 0 <= self.seed <= _LARGEST_SEED:
             raise InputError(f"seed is {self.seed}: give a seed from 0 to {_LARGEST_SEED}")
         for name, known in (("score", tuple(SCORES)), ("algorithm", ALGORITHMS)):

@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from rwejax.config import SCORES, SearchConfig
+from rwejax.config import SearchConfig, label
 from rwejax.search import Observer, Progress, SearchResult, resume, search
 from rwejax.signals import answering
 
@@ -106,11 +106,11 @@ class ConsoleObserver(Observer):
     def on_generation(self, progress: Progress) -> None:
         """Show how far it is."""
         self._finished = progress.generation
-        score = self._config.score
+        score = self._config.shown[0]
         facts = (
             f"{progress.evaluations_per_second:.3g} evaluations/s",
-            f"hypervolume {progress.hypervolume:.5g}{' % x M' if is_error(score) else ' x M'}",
-            f"best {describe(score, -progress.best if score == 'log_evidence' else progress.best)}",
+            f"hypervolume {progress.hypervolume:.5g}{' % x M' if self._config.shown == (score,) and is_error(score) else ''}",
+            f"best {describe(score, progress.best if 'error' in score else -progress.best)}",
         )
         left = f"{duration(progress.seconds_left)} left"
         if self._bar:
@@ -147,12 +147,12 @@ class ConsoleObserver(Observer):
 def print_result(console: Console, result: SearchResult) -> None:
     """Print the front as a table, and where the rest is."""
     config = result.config
-    shown = ["loo_error", "validation_error"]
-    shown = [config.score] + [name for name in shown if name != config.score]
+    shown = [*config.shown, *(name for name in ("loo_error", "validation_error") if name in config.recorded)]
+    shown = [name for name in dict.fromkeys(shown) if name in config.recorded]
     title = f"front: {len(result.front)} of {len(result.evaluations)} evaluations"
     table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
     for name in shown:
-        table.add_column(two_lines(SCORES[name]), justify="right")
+        table.add_column(two_lines(label(name)), justify="right")
     table.add_column("macs\n(M)", justify="right")
     table.add_column("params\n(k)", justify="right")
     texts = [readable(config.space, result.evaluations[row].architecture) for row in result.front]
@@ -161,12 +161,12 @@ def print_result(console: Console, result: SearchResult) -> None:
     table.add_column("architecture", overflow="fold", min_width=min(longest, console.width // 2))
     for row, text in zip(result.front, texts, strict=True):
         evaluation = result.evaluations[row]
-        scores = [f"{getattr(evaluation, name):{'.2f' if is_error(name) else '.4f'}}" for name in shown]
+        scores = [f"{evaluation.scores[name]:{'.2f' if is_error(name) else '.4f'}}" for name in shown]
         table.add_row(*scores, f"{evaluation.macs / 1e6:.3f}", f"{evaluation.params / 1e3:.1f}", text)
     console.print(table)
     failed = sum(evaluation.failed > 0 for evaluation in result.evaluations)
     if failed:
-        console.print(f"{failed} evaluations had NaN or infinite features and got the worst score")
+        console.print(f"{failed} evaluations had no finite features or score and got the worst score")
     console.print(f"run folder: {result.run_dir}", markup=False, soft_wrap=True)
 
 
@@ -186,12 +186,12 @@ def two_lines(label: str) -> str:
 
 def is_error(score: str) -> bool:
     """Whether a score is in %."""
-    return "(%)" in SCORES[score]
+    return "(%)" in label(score)
 
 
 def describe(score: str, value: float) -> str:
     """A score's name and value with its unit."""
-    name, _, unit = SCORES[score].partition(" (")
+    name, _, unit = label(score).partition(" (")
     return f"{name} {value:.2f} %" if is_error(score) else f"{name} {value:.4f} {unit.rstrip(')')}".rstrip()
 
 

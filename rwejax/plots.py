@@ -11,7 +11,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from rwejax.config import SCORES, replacing
+from rwejax.config import label, replacing
 
 if TYPE_CHECKING:
     from rwejax.search import SearchResult
@@ -22,7 +22,7 @@ _GENERATIONS = ListedColormap(colormaps["YlGnBu"](np.linspace(0.25, 1.0, 256)))
 
 
 def plot_front(result: "SearchResult", axes: Axes) -> None:
-    """Draw all evaluations, coloured by generation, and their front.
+    """Draw all evaluations, coloured by generation, and their front, over the first estimator's objective.
 
     Args:
         result: of a search; also of one that is not finished.
@@ -32,7 +32,7 @@ def plot_front(result: "SearchResult", axes: Axes) -> None:
     shown = np.isfinite(objectives).all(axis=1)
     generation = np.array([evaluation.generation for evaluation in result.evaluations])
     dots = axes.scatter(
-        objectives[shown, 1],
+        objectives[shown, -1],
         objectives[shown, 0],
         c=generation[shown],
         cmap=_GENERATIONS,
@@ -43,17 +43,18 @@ def plot_front(result: "SearchResult", axes: Axes) -> None:
         zorder=2,
     )
     front = objectives[result.front]
+    if objectives.shape[1] == 2:
+        axes.plot(
+            front[:, -1],
+            front[:, 0],
+            drawstyle="steps-post",
+            color=_FRONT,
+            linewidth=1.2,
+            alpha=0.7,
+            zorder=3,
+        )
     axes.plot(
-        front[:, 1],
-        front[:, 0],
-        drawstyle="steps-post",
-        color=_FRONT,
-        linewidth=1.2,
-        alpha=0.7,
-        zorder=3,
-    )
-    axes.plot(
-        front[:, 1],
+        front[:, -1],
         front[:, 0],
         linestyle="none",
         marker="o",
@@ -64,9 +65,9 @@ def plot_front(result: "SearchResult", axes: Axes) -> None:
         zorder=4,
         label=f"front, {len(front)} networks",
     )
-    label = SCORES[config.score]
+    score = config.shown[0]
     axes.set_xlabel("multiply-adds (M)", color=_INK)
-    axes.set_ylabel(f"negative {label}" if config.score == "log_evidence" else label, color=_INK)
+    axes.set_ylabel(label(score) if "error" in score else f"negative {label(score)}", color=_INK)
     names = {"nsga2": "NSGA-II", "random": "random search"}
     dataset = config.dataset.rstrip("/").rpartition("/")[2] if ":" in config.dataset else config.dataset
     axes.set_title(
@@ -75,7 +76,7 @@ def plot_front(result: "SearchResult", axes: Axes) -> None:
         color=_INK,
         fontsize=11,
     )
-    axes.legend(loc="upper right", labelcolor=_INK, edgecolor="none", framealpha=0.85)
+    axes.legend(loc="upper right", labelcolor=_INK, edgecolor="none", framealpha=1.0)
     axes.grid(color="#e6e9ed", linewidth=0.8, zorder=0)
     axes.set_axisbelow(True)
     axes.tick_params(colors=_QUIET, labelcolor=_INK, length=3)

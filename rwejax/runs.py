@@ -31,18 +31,6 @@ from rwejax.checkpoints import Checkpoints
 from rwejax.config import SearchConfig, partial_path, read_config, replacing, write_config
 from rwejax.errors import InputError
 
-_FRONT_COLUMNS = (
-    "architecture",
-    "loo_error",
-    "validation_error",
-    "loo_squared_error",
-    "log_evidence",
-    "macs",
-    "params",
-    "generation",
-    "index",
-)
-
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
@@ -52,11 +40,8 @@ class Evaluation:
         index: place among all evaluations of the run, from 0.
         generation: generation, from 1.
         architecture: text form of the canonical genome.
-        objectives: what was minimised: the score, negated for log_evidence, and macs in millions.
-        loo_error: leave-one-out error in %.
-        validation_error: validation error in %.
-        loo_squared_error: leave-one-out squared error.
-        log_evidence: log evidence in nats an image and class; higher is better.
+        objectives: what was minimised: for each estimator its error, or its score negated, and macs in millions.
+        scores: all that the estimators have measured, by name; on disk each is a key of its own.
         macs: multiply-adds for one image.
         params: trainable numbers.
         failed: weight draws that gave NaN or infinite features.
@@ -66,11 +51,8 @@ class Evaluation:
     index: int
     generation: int
     architecture: str
-    objectives: tuple[float, float]
-    loo_error: float
-    validation_error: float
-    loo_squared_error: float
-    log_evidence: float
+    objectives: tuple[float, ...]
+    scores: dict[str, float]
     macs: int
     params: int
     failed: int
@@ -78,46 +60,57 @@ class Evaluation:
 
     def to_json(self) -> str:
         """One line of strict JSON, without its end."""
-        fields = dataclasses.asdict(self)
+        fields: dict[str, Any] = {}
+        for name, value in vars(self).items():
+            fields |= value if name == "scores" else {name: value}
         fields["objectives"] = [_finite(value) for value in self.objectives]
         return json.dumps({name: _finite(value) for name, value in fields.items()}, allow_nan=False)
 
     @classmethod
-    def from_json(cls, line: str | bytes) -> Self:
+    def from_json(cls, line: str | bytes, scores: Sequence[str]) -> Self:
         """Read a line; null becomes the worst value there is.
 
+        Args:
+            line: what `to_json` wrote.
+            scores: names of the scores.
+
         Raises:
-            ValueError: the line is no evaluation.
+            ValueError: the line is no evaluation with these scores.
         """
         fields = json.loads(line)
-        if not isinstance(fields, dict) or set(fields) != {field.name for field in dataclasses.fields(cls)}:
+        names = {field.name for field in dataclasses.fields(cls)} - {"scores"} | set(scores)
+        if not isinstance(fields, dict) or set(fields) != names:
             raise ValueError("the keys are not those of an evaluation")
-        worst = {name: -math.inf if name == "log_evidence" else math.inf for name in fields}
+        worst = {name: math.inf if "error" in name or name not in scores else -math.inf for name in fields}
         fields = {name: worst[name] if value is None else value for name, value in fields.items()}
-        first, second = (math.inf if value is None else value for value in fields["objectives"])
-        return cls(**{**fields, "objectives": (first, second)})
+        objectives = tuple(math.inf if value is None else value for value in fields.pop("objectives"))
+        return cls(objectives=objectives, scores={name: fields.pop(name) for name in scores}, **fields)
 
 
-def find_front(objectives: Float[np.ndarray, "n 2"]) -> Int[np.ndarray, " front"]:
+def find_front(objectives: Float[np.ndarray, "n m"]) -> Int[np.ndarray, " front"]:
     """The distinct points that no other point dominates.
 
     Of several evaluations with equal objectives the first one stands for all. Points that are not finite never count.
 
     Args:
-        objectives: (n, 2), to be minimised.
+        objectives: (n, m), to be minimised.
 
     Returns:
-        Rows of `objectives`, by ascending second objective.
+        Rows of `objectives`, by ascending last objective.
 
     Example:
         >>> find_front(np.array([[2.0, 1.0], [1.0, 2.0], [2.0, 2.0], [1.0, 2.0]])).tolist()
         [0, 1]
     """
     finite = np.flatnonzero(np.isfinite(objectives).all(axis=1))
-    order = finite[np.lexsort((objectives[finite, 0], objectives[finite, 1]))]
-    first = objectives[order, 0]
-    lowest_before = np.minimum.accumulate(np.concatenate([[np.inf], first]))[: len(first)]
-    return order[first < lowest_before]
+    # In this order no point is dominated by, or a repeat of, a later one.
+    order = finite[np.lexsort(objectives[finite].T)]
+    points = objectives[order]
+    front: list[int] = []
+    for place, point in enumerate(points):
+        if not (points[front] <= point).all(axis=1).any():
+            front.append(place)
+    return order[front]
 
 
 class Run:
@@ -241,7 +234,7 @@ class Run:
             if not line.endswith(b"\n"):
                 break
             try:
-                evaluation = Evaluation.from_json(line)
+                evaluation = Evaluation.from_json(line, self.config.recorded)
                 if evaluation.index != number:
                     raise ValueError(f"the index is {evaluation.index}, not {number}")
             except (ValueError, TypeError) as error:
@@ -259,11 +252,15 @@ class Run:
 
     def write_front(self, evaluations: Sequence[Evaluation]) -> None:
         """Write front.csv: the non-dominated, distinct evaluations by ascending macs."""
-        front = find_front(np.array([evaluation.objectives for evaluation in evaluations]).reshape(-1, 2))
+        objectives = np.array([evaluation.objectives for evaluation in evaluations])
+        front = find_front(objectives.reshape(-1, len(self.config.estimators) + 1))
+        scores = self.config.recorded
         with replacing(self.path / "front.csv") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(_FRONT_COLUMNS)
-            writer.writerows([getattr(evaluations[row], name) for name in _FRONT_COLUMNS] for row in front)
+            writer.writerow(["architecture", *scores, "macs", "params", "generation", "index"])
+            for each in (evaluations[row] for row in front):
+                values = [each.scores[name] for name in scores]
+                writer.writerow([each.architecture, *values, each.macs, each.params, each.generation, each.index])
 
     @property
     def _evaluations(self) -> Path:

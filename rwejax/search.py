@@ -17,9 +17,9 @@ from flax import serialization
 from jaxtyping import Float, Int
 
 from rwejax import data, plots, spaces
-from rwejax.config import SCORES, SearchConfig
+from rwejax.config import SearchConfig
 from rwejax.errors import InputError
-from rwejax.evaluate import RandomWeightEvaluator, Scores
+from rwejax.evaluate.objectives import Objectives, Scored
 from rwejax.evolve import NSGA2, hypervolume
 from rwejax.evolve.random_search import RandomSearch
 from rwejax.runs import Evaluation, Run, check_free, find_front
@@ -35,7 +35,8 @@ class SearchResult:
 
     Attributes:
         genomes: (evaluations, genes) int32 canonical genomes, in the order of their evaluation.
-        objectives: (evaluations, 2) what was minimised: the score, negated for log_evidence, and macs in millions.
+        objectives: (evaluations, m) what was minimised: for each estimator its error, or its score negated, and macs in
+            millions.
         front: rows of the distinct points that no other point dominates, by ascending macs;
             `result.genomes[result.front]` are their genomes.
         evaluations: everything that was recorded of each genome.
@@ -44,7 +45,7 @@ class SearchResult:
     """
 
     genomes: Int[np.ndarray, "n genes"]
-    objectives: Float[np.ndarray, "n 2"]
+    objectives: Float[np.ndarray, "n m"]
     front: Int[np.ndarray, " front"]
     evaluations: tuple[Evaluation, ...]
     run_dir: Path
@@ -62,9 +63,9 @@ class Progress:
         generation: finished generations.
         evaluations: finished evaluations.
         best: lowest value of the first objective so far.
-        hypervolume: area that the evaluations dominate, in units of the score times millions of macs. The reference
-            is the evaluator's worst sensible score and the largest macs of the space, or nearly so, hence the same
-            for every seed and algorithm; meta.json has it.
+        hypervolume: what the evaluations dominate, in units of the scores times millions of macs. The reference is the
+            worst sensible score of rwe, the first population's worst of any other estimator, and the largest macs of
+            the space, or nearly so; meta.json has it.
         evaluations_per_second: in this generation.
         seconds_left: expected; from the generations of this process, the first one, which compiles, left out.
     """
@@ -167,9 +168,10 @@ class _Task:
             seed=config.seed,
         )
         self.space = _space(config, input_shape=dataset.image_shape, classes=dataset.classes)
-        self.evaluate = RandomWeightEvaluator(
+        self.evaluate = Objectives(
             self.space,
             dataset,
+            config.estimators,
             seeds=config.seeds,
             score=config.score,
             genomes_per_program=config.genomes_per_program,
@@ -181,7 +183,7 @@ class _Task:
         self.params = self.algorithm.default_params
         # One key for all evaluations of a run: genomes of different generations must meet the same weights.
         self.key_evaluate, self.key_evolve = jax.random.split(jax.random.key(config.seed))
-        self.reference = self.evaluate.reference, _largest_macs(self.space)
+        self.largest_macs = _largest_macs(self.space)
 
     def meta(self) -> dict[str, Any]:
         device = jax.devices()[0]
@@ -194,11 +196,10 @@ class _Task:
             "device": device.device_kind,
             "devices": jax.device_count(),
             "seed": self.config.seed,
-            "hypervolume_reference": list(self.reference),
             "start_time": _now(),
         }
 
-    def first_state(self, genomes: Int[Any, "n genes"], objectives: Float[np.ndarray, "n 2"]) -> Any:
+    def first_state(self, genomes: Int[Any, "n genes"], objectives: Float[np.ndarray, "n m"]) -> Any:
         return self.algorithm.init(self.key_evolve, genomes, objectives.astype(np.float32), self.params)
 
     def ask(self, generation: int, state: Any) -> Int[np.ndarray, "n genes"]:
@@ -210,7 +211,7 @@ class _Task:
             asked, _ = self.algorithm.ask(key, state, self.params)
         return np.asarray(self.space.canonical(np.asarray(asked)))
 
-    def tell(self, generation: int, state: Any, genomes: Int[Any, "n genes"], objectives: Float[Any, "n 2"]) -> Any:
+    def tell(self, generation: int, state: Any, genomes: Int[Any, "n genes"], objectives: Float[Any, "n m"]) -> Any:
         if state is None:
             state = self.first_state(genomes, objectives)
             # Compile now what later generations call, and throw the results away.
@@ -220,11 +221,15 @@ class _Task:
         key = jax.random.fold_in(self.key_evolve, 2 * generation + 1)
         return self.algorithm.tell(key, genomes, objectives.astype(np.float32), state, self.params)[0]
 
-    def hypervolume(self, objectives: Float[np.ndarray, "n 2"]) -> float:
+    def reference(self, objectives: Float[np.ndarray, "n m"]) -> tuple[float, ...]:
+        """What the hypervolume is measured from; the first generation settles it."""
+        return *self.evaluate.reference(objectives[: self.config.population_size, :-1]), self.largest_macs
+
+    def hypervolume(self, objectives: Float[np.ndarray, "n m"]) -> float:
         # Padded, so that it is compiled once.
-        padded = np.full((self.config.evaluations, 2), np.inf, np.float32)
+        padded = np.full((self.config.evaluations, objectives.shape[1]), np.inf, np.float32)
         padded[: len(objectives)] = objectives
-        return float(hypervolume(padded, np.array(self.reference, np.float32)))
+        return float(hypervolume(padded, np.array(self.reference(objectives), np.float32)))
 
 
 def _finish(run: Run, task: _Task, evaluations: list[Evaluation], observer: Observer) -> SearchResult:
@@ -239,13 +244,15 @@ def _finish(run: Run, task: _Task, evaluations: list[Evaluation], observer: Obse
         while generation < config.generations:
             start = time.perf_counter()
             genomes = task.ask(generation, state)
-            scores = task.evaluate(task.key_evaluate, genomes)
+            scored = task.evaluate(task.key_evaluate, genomes)
             share = (time.perf_counter() - start) / len(genomes)
-            evaluations += _records(task, genomes, scores, len(evaluations), generation + 1, share)
-            objectives = _objectives(evaluations)
+            evaluations += _records(task, genomes, scored, len(evaluations), generation + 1, share)
+            objectives = _objectives(config, evaluations)
             state = task.tell(generation, state, genomes, objectives[-len(genomes) :])
             generation += 1
             with uninterrupted():
+                if generation == 1:
+                    run.write_meta({**run.read_meta(), "hypervolume_reference": list(task.reference(objectives))})
                 run.record(evaluations, len(genomes), generation, _to_arrays(state))
             seconds.append(time.perf_counter() - start)
             observer.on_generation(_progress(task, generation, objectives, seconds))
@@ -261,8 +268,10 @@ def _finish(run: Run, task: _Task, evaluations: list[Evaluation], observer: Obse
 
 def _recover(run: Run, task: _Task, evaluations: Sequence[Evaluation]) -> tuple[int, Any]:
     """The finished generations, and the algorithm's state after them; None before the first."""
-    size, genes = run.config.population_size, len(task.space.lower)
-    template = jax.eval_shape(task.first_state, np.zeros((size, genes), np.int32), np.zeros((size, 2), np.float32))
+    size, genes, objectives = run.config.population_size, len(task.space.lower), len(run.config.estimators) + 1
+    template = jax.eval_shape(
+        task.first_state, np.zeros((size, genes), np.int32), np.zeros((size, objectives), np.float32)
+    )
     found = run.checkpoints.load(serialization.to_state_dict(template))
     generation = 0 if found is None else found[0]
     # Evaluations are written before their checkpoint, and the next ones after it.
@@ -282,32 +291,31 @@ def _to_arrays(state: Any) -> dict[str, np.ndarray]:
 
 
 def _records(
-    task: _Task, genomes: Int[np.ndarray, "n genes"], scores: Scores, start: int, generation: int, seconds: float
+    task: _Task, genomes: Int[np.ndarray, "n genes"], scored: Scored, start: int, generation: int, seconds: float
 ) -> list[Evaluation]:
     macs, params = task.space.macs(genomes), task.space.params(genomes)
-    # A NaN that an evaluator lets pass is as bad as a score can be.
-    objective = np.where(np.isnan(scores.objective), np.inf, scores.objective)
     return [
         Evaluation(
             index=start + row,
             generation=generation,
             architecture=task.space.to_string(genomes[row]),
-            objectives=(float(objective[row]), int(macs[row]) / 1e6),
-            **{name: float(getattr(scores, name)[row]) for name in SCORES},
+            objectives=(*scored.objectives[row].tolist(), int(macs[row]) / 1e6),
+            scores={name: float(values[row]) for name, values in scored.scores.items()},
             macs=int(macs[row]),
             params=int(params[row]),
-            failed=int(scores.failed[row]),
+            failed=int(scored.failed[row]),
             seconds=seconds,
         )
         for row in range(len(genomes))
     ]
 
 
-def _objectives(evaluations: Sequence[Evaluation]) -> Float[np.ndarray, "n 2"]:
-    return np.array([evaluation.objectives for evaluation in evaluations], np.float64).reshape(-1, 2)
+def _objectives(config: SearchConfig, evaluations: Sequence[Evaluation]) -> Float[np.ndarray, "n m"]:
+    values = [evaluation.objectives for evaluation in evaluations]
+    return np.array(values, np.float64).reshape(-1, len(config.estimators) + 1)
 
 
-def _progress(task: _Task, generation: int, objectives: Float[np.ndarray, "n 2"], seconds: list[float]) -> Progress:
+def _progress(task: _Task, generation: int, objectives: Float[np.ndarray, "n m"], seconds: list[float]) -> Progress:
     config = task.config
     # The first generation of a process compiles, so it says little of the others.
     pace = float(np.mean(seconds[1:] or seconds))
@@ -326,7 +334,7 @@ def _result(run: Run) -> SearchResult:
     evaluations = run.evaluations()
     space = _space(run.config)
     genomes = [space.from_string(evaluation.architecture) for evaluation in evaluations]
-    objectives = _objectives(evaluations)
+    objectives = _objectives(run.config, evaluations)
     return SearchResult(
         genomes=np.array(genomes, np.int32).reshape(-1, len(space.lower)),
         objectives=objectives,
@@ -338,8 +346,7 @@ def _result(run: Run) -> SearchResult:
 
 
 def _space(config: SearchConfig, **options: Any) -> spaces.Space:
-    sizes = {"nodes": config.nodes, "channels": config.channels}
-    return spaces.get(config.space, **{name: size for name, size in sizes.items() if size is not None}, **options)
+    return spaces.get(config.space, **config.sizes, **options)
 
 
 def _largest_macs(space: spaces.Space) -> float:

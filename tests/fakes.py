@@ -53,8 +53,8 @@ load = cache(data.load)
 
 def use(monkeypatch) -> type[FakeEvaluator]:
     """Put the fake in the place of the real evaluator, and let searches of equal sizes share what is slow to make."""
-    search = importlib.import_module("rwejax.search")
-    monkeypatch.setattr(search, "RandomWeightEvaluator", FakeEvaluator)
+    search, objectives = map(importlib.import_module, ("rwejax.search", "rwejax.evaluate.objectives"))
+    monkeypatch.setattr(objectives, "RandomWeightEvaluator", FakeEvaluator)
     monkeypatch.setattr(search, "NSGA2", NSGA2)
     monkeypatch.setattr(search, "RandomSearch", RandomSearch)
     monkeypatch.setattr(search.data, "load", load)

@@ -162,4 +162,6 @@ def test_the_configs_are_valid_and_say_their_command(path):
 
 
 def test_the_digits_config_is_the_default():
-    assert read_config(next(path for path in CONFIGS if path.stem == "macro_digits")) == SearchConfig()
+    config = read_config(next(path for path in CONFIGS if path.stem == "macro_digits"))
+    assert config.sizes == SearchConfig().sizes
+    assert dataclasses.replace(config, nodes=None, channels=None) == SearchConfig()

@@ -15,7 +15,7 @@ from rwejax.search import SearchResult
 
 def make_result(objectives, **config):
     evaluations = [
-        Evaluation(row, row // 4 + 1, "01", tuple(point), 1.0, 1.0, 1.0, 1.0, 1, 1, 0, 1.0)
+        Evaluation(row, row // 4 + 1, "01", tuple(point), dict.fromkeys(SCORES, 1.0), 1, 1, 0, 1.0)
         for row, point in enumerate(objectives.tolist())
     ]
     config = SearchConfig(population_size=4, generations=10, **config)

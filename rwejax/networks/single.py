@@ -202,7 +202,7 @@ class SingleNetwork:
         return y, shown.get(seen, {})
 
 
-def _read(buffer: Array, rows: Rows, r: Array, arity: int) -> list[Array]:
+def _read(buffer: Array, rows: Rows, r: Any, arity: int) -> list[Array]:
     """The sources of a row, and zeros beyond its fan-in."""
 
     def read(k: int) -> Array:

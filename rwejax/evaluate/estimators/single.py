@@ -144,17 +144,13 @@ class SingleNetworkEstimator:
         if self._capacity is None:
             devices = self._mesh.shape[_GENOMES_AXIS]
             self._capacity = -(-min(len(distinct), _MAX_GENOMES) // devices) * devices
-        scores = np.concatenate(
-            [
-                self._scores(key, distinct[start : start + self._capacity])
-                for start in range(0, len(distinct), self._capacity)
-            ]
-        )
-        return scores[inverse.ravel()]
+        size = self._capacity
+        parts = [distinct[start : start + size] for start in range(0, len(distinct), size)]
+        return np.concatenate([self._scores(key, part, size) for part in parts])[inverse.ravel()]
 
-    def _scores(self, key: jax.Array, genomes: Int[np.ndarray, "n genes"]) -> Float[np.ndarray, " n"]:
+    def _scores(self, key: jax.Array, genomes: Int[np.ndarray, "n genes"], size: int) -> Float[np.ndarray, " n"]:
         programs = [networks.lower(self.space, self._network, genome[None], 1, 1)[0] for genome in genomes]
-        programs += [networks.empty_program(self._network, 1, 1)] * (self._capacity - len(programs))
+        programs += [networks.empty_program(self._network, 1, 1)] * (size - len(programs))
         stacked = jax.tree.map(lambda *tables: np.stack(tables), *programs)
         with jax.enable_x64(self._double):
             draws = [
