@@ -70,7 +70,7 @@ class SearchConfig:
         score: which score of rwe ranks: loo_error, validation_error, loo_squared_error or log_evidence.
         algorithm: nsga2, or random for the baseline.
         run_dir: folder for the results, missing or empty; None: runs/SPACE-DATASET-TIME.
-        genomes_per_program: genomes evaluated together, which bounds memory; None: a whole population, at most 64.
+        genomes_per_program: genomes evaluated together, which bounds memory; None: as many as fit, at most 64.
         images_per_batch: images that a device takes at once, which bounds memory; None: as fits the device's cache.
         calibration_images: train images that give the normalisation statistics.
 

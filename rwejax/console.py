@@ -106,10 +106,11 @@ class ConsoleObserver(Observer):
     def on_generation(self, progress: Progress) -> None:
         """Show how far it is."""
         self._finished = progress.generation
-        score = self._config.shown[0]
+        score, *others = self._config.shown
+        unit = " % x M" if is_error(score) and not others else ""
         facts = (
             f"{progress.evaluations_per_second:.3g} evaluations/s",
-            f"hypervolume {progress.hypervolume:.5g}{' % x M' if self._config.shown == (score,) and is_error(score) else ''}",
+            f"hypervolume {progress.hypervolume:.5g}{unit}",
             f"best {describe(score, progress.best if 'error' in score else -progress.best)}",
         )
         left = f"{duration(progress.seconds_left)} left"

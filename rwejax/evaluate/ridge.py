@@ -41,13 +41,17 @@ class RidgeScores(NamedTuple):
 
 
 class _Fit(NamedTuple):
-    """A decomposed regression. `rotated` is A, `projected` A'Y; strengths are in units of the eigenvalues."""
+    """A decomposed regression. `rotated` is A, `projected` A'Y; strengths are in units of the eigenvalues.
 
-    vectors: Float[Array, "d d"]
-    values: Float[Array, " d"]
-    rotated: Float[Array, "n d"]
-    projected: Float[Array, "d k"]
+    With fewer images than features, `left` has the eigenvectors of ZZ' but for the constant one: A without its scale.
+    """
+
+    vectors: Float[Array, "d r"]
+    values: Float[Array, " r"]
+    rotated: Float[Array, "n r"]
+    projected: Float[Array, "r k"]
     strengths: Float[Array, " strengths"]
+    left: Float[Array, "n r"] | None
 
 
 def ridge_scores(features: Float[Array, "n d"], labels: Int[Array, " n"], classes: int, train: int) -> RidgeScores:
@@ -110,19 +114,45 @@ def standardise(features: Float[Array, "n d"], by: Float[Array, "m d"]) -> Float
 
 
 def _decompose(features: Float[Array, "n d"], targets: Float[Array, "n k"]) -> _Fit:
+    """Decompose Z'Z, or ZZ', which has the same eigenvalues but for zeros, where there are fewer images than features."""
     z = standardise(features, features)
-    values, vectors = jnp.linalg.eigh(z.T @ z)
-    rotated = z @ vectors
+    if z.shape[0] < z.shape[1]:
+        # Images of zero mean leave the constant vector without a feature; the mean is fitted apart, so the vector goes:
+        # as the one of the largest eigenvalue, which is the last.
+        gram = z @ z.T
+        values, left = jnp.linalg.eigh(gram + (1 + jnp.trace(gram)) / len(z))
+        values, left = jnp.maximum(values[:-1], 0.0), left[:, :-1]
+        rotated = left * jnp.sqrt(values)
+        null = values <= values.max() * jnp.finfo(values.dtype).eps
+        vectors = z.T @ jnp.where(null, 0.0, left / jnp.sqrt(jnp.where(null, 1.0, values)))
+    else:
+        values, vectors = jnp.linalg.eigh(z.T @ z)
+        values = jnp.maximum(values, 0.0)
+        left, rotated = None, z @ vectors
     projected = rotated.T @ (targets - targets.mean(0))
-    return _Fit(vectors, jnp.maximum(values, 0.0), rotated, projected, jnp.asarray(STRENGTHS * len(z)))
+    return _Fit(vectors, values, rotated, projected, jnp.asarray(STRENGTHS * len(z)), left)
 
 
 def _leave_one_out(fit: _Fit, targets: Float[Array, "n k"]) -> Float[Array, "strengths n k"]:
     """Residual of each image when the head is fitted on all others, at each strength."""
+    centred = targets - targets.mean(0)
+    if fit.left is not None:
+        kept = _kept(fit)
+        residual = jnp.einsum("nr,sr,rk->snk", fit.left, kept, fit.left.T @ centred)
+        return residual / jnp.einsum("nr,sr->sn", jnp.square(fit.left), kept)[..., None]
     shrinkage = 1 / (fit.values + fit.strengths[:, None])
     fitted = jnp.einsum("nd,sd,dk->snk", fit.rotated, shrinkage, fit.projected)
     leverage = 1 / len(targets) + jnp.einsum("nd,sd->sn", jnp.square(fit.rotated), shrinkage)
-    return (targets - targets.mean(0) - fitted) / (1 - leverage)[..., None]
+    return (centred - fitted) / (1 - leverage)[..., None]
+
+
+def _kept(fit: _Fit) -> Float[Array, "strengths r"]:
+    """What the penalty keeps away from the fit in each direction.
+
+    A fit that passes through every image leaves nothing but rounding of what is one minus the explained part, so that
+    must be summed up from these.
+    """
+    return fit.strengths[:, None] / (fit.values + fit.strengths[:, None])
 
 
 def _validation_error(
@@ -139,7 +169,12 @@ def _validation_error(
 def _log_evidence(fit: _Fit, targets: Float[Array, "n k"]) -> Float[Array, " strengths"]:
     """Log marginal likelihood of the centred targets, a nat count an image and class, at the best noise."""
     n, classes = targets.shape
-    explained = jnp.square(fit.projected).sum(1) / (fit.values + fit.strengths[:, None])
-    noise = (jnp.square(targets - targets.mean(0)).sum() - explained.sum(1)) / (n * classes)
+    centred = targets - targets.mean(0)
+    if fit.left is not None:
+        unexplained = jnp.square(fit.left.T @ centred).sum(1) * _kept(fit)
+        noise = unexplained.sum(1) / (n * classes)
+    else:
+        explained = jnp.square(fit.projected).sum(1) / (fit.values + fit.strengths[:, None])
+        noise = (jnp.square(centred).sum() - explained.sum(1)) / (n * classes)
     complexity = jnp.log1p(fit.values / fit.strengths[:, None]).sum(1) / n
     return -0.5 * (jnp.log(2 * jnp.pi * noise) + 1 + complexity)

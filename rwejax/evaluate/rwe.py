@@ -9,6 +9,7 @@ Ours by choice: kernels belong to slots and so are shared by the genomes of a po
 from a calibration batch, and the head is a closed-form ridge.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -76,7 +77,8 @@ class RandomWeightEvaluator:
         seeds: weight draws to average over.
         score: which of `SCORES` ranks.
         genomes_per_program: genomes that are evaluated together, by default the size of the first population, at most
-            64. Memory grows with it; so does the share of work that genomes have in common.
+            64 and as many as a quarter of the memory holds. Memory grows with it; so does the share of work that
+            genomes have in common.
         images_per_batch: images that a device takes through the networks at once. By default a CPU's largest feature
             map of a batch has about 1 MiB, and an accelerator takes 512.
         calibration_images: the first so many train images give the normalisation statistics.
@@ -224,7 +226,7 @@ class RandomWeightEvaluator:
         if self._evaluate is not None:
             return
         devices = self._mesh.size
-        wanted = self._genomes or min(genomes, _MAX_GENOMES)
+        wanted = self._genomes or min(genomes, _MAX_GENOMES, self._genomes_in_memory())
         self._capacity = -(-wanted // devices) * devices
         features = networks.make_features(self._network, self._capacity, self._chunk)
         labels, order, train = jnp.asarray(self._labels), self._order, len(self.dataset.train_labels)
@@ -246,6 +248,17 @@ class RandomWeightEvaluator:
 
         self._evaluate = self._compile(evaluate, PartitionSpec(IMAGES_AXIS))
         self._features = self._compile(features, PartitionSpec(None, IMAGES_AXIS))
+
+    def _genomes_in_memory(self) -> int:
+        """Genomes whose feature maps of the calibration images fill a quarter of the memory."""
+        rows = dict.fromkeys(self._network.buffers, 0.0)
+        for group in self._network.groups:
+            rows[group.target] += group.rows * group.sharing
+        numbers = sum(rows[name] * np.prod(shape) for name, shape in self._network.buffers.items())
+        device = self._mesh.devices.flat[0]
+        limit = (device.memory_stats() or {}).get("bytes_limit", 0) * self._mesh.size
+        limit = limit or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return max(1, int(limit / 4 / (4 * numbers * self._calibration.shape[0])))
 
     def _compile(self, function: Callable[..., Any], out_specs: PartitionSpec) -> Any:
         """Split the images over the devices, and give them all of the program and the kernels."""

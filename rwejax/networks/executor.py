@@ -39,7 +39,7 @@ def initialise(network: Network, key: jax.Array) -> Kernels:
         group.name: {name: parameters(network, group, kind) for name, kind in group.kinds} for group in network.groups
     }
     leaves, tree = jax.tree.flatten_with_path(shapes)
-    noise = jax.random.normal(key, (sum(leaf.size for _, leaf in leaves),))
+    noise = jax.random.normal(key, (sum(leaf.size for _, leaf in leaves),), jnp.float32)
     ends = np.cumsum([leaf.size for _, leaf in leaves])
     kernels = []
     for (path, leaf), end in zip(leaves, ends, strict=True):

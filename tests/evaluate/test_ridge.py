@@ -26,9 +26,9 @@ def standardised(features, by):
     return (features - by.mean(0)) / np.where(deviation < 1e-6, 1, deviation)
 
 
-@pytest.fixture(params=[0, 1, 2])
+@pytest.fixture(params=[{"seed": 0}, {"seed": 1}, {"seed": 2}, {"n": 90, "d": 140, "train": 60}], ids=str)
 def case(request):
-    features, labels, train = problem(seed=request.param)
+    features, labels, train = problem(**request.param)
     return features, labels, train, jax.jit(ridge_scores, static_argnums=(2, 3))(features, labels, CLASSES, train)
 
 
@@ -45,7 +45,7 @@ def test_leave_one_out_squared_error_equals_ridge_cv(case):
     features, labels, _, scores = case
     squared, _, _, _ = loo_by_sklearn(features, labels)
     expected = squared.sum(1).mean(0).min()
-    assert scores.loo_squared_error == pytest.approx(expected, rel=1e-4)
+    assert scores.loo_squared_error == pytest.approx(expected, rel=1e-3)
 
 
 def test_leave_one_out_error_equals_refitting(case):
@@ -82,13 +82,6 @@ def test_log_evidence_equals_a_gaussian_process(case):
         process = GaussianProcessRegressor(kernel, alpha=0, optimizer=None).fit(z, targets)
         assert found == pytest.approx(process.log_marginal_likelihood_value_ / targets.size, abs=2e-3)
     assert scores.log_evidence == pytest.approx(ours.max(), abs=1e-6)
-
-
-def test_more_features_than_images():
-    features, labels, _ = problem(n=40, d=90, train=30)
-    scores = ridge_scores(features, labels, CLASSES, 30)
-    squared, _, _, _ = loo_by_sklearn(features, labels)
-    assert scores.loo_squared_error == pytest.approx(squared.sum(1).mean(0).min(), rel=2e-3)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

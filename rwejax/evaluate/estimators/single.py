@@ -167,7 +167,7 @@ class SingleNetworkEstimator:
             key_kernels, key_head, key_score = jax.random.split(key, 3)
             kernels = networks.initialise(self._network, key_kernels)
             features = self._network.buffers["features"][0]
-            head = jax.random.normal(key_head, (features, self._classes)) / np.sqrt(features)
+            head = jax.random.normal(key_head, (features, self._classes), jnp.float32) / np.float32(np.sqrt(features))
 
             def score(n: Array, scores: Array) -> Array:
                 program = jax.tree.map(lambda table: table[n], programs)

@@ -1,0 +1,141 @@
+"""NAS-Bench-201 with one cell a stage as an ordinary differentiable function, and scores as their papers define them.
+
+Nothing of the row engine is in it: JAX differentiates the function as it stands.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+
+EDGES = [(1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)]
+
+
+def weights(network_kernels, genome):
+    """The kernels that a genome uses, by the place where they are used."""
+    found = {"stem": network_kernels["enter1"]["stem"]["Convolution_0"]["kernel"][0]}
+    for stage in (1, 2, 3):
+        if stage > 1:
+            for i in range(3):
+                found[f"{stage} {i}"] = network_kernels[f"enter{stage}"]["residual"][f"Convolution_{i}"]["kernel"][0]
+        for edge, op in enumerate(genome):
+            if op in (2, 3):
+                kind = {2: "nor_conv_1x1", 3: "nor_conv_3x3"}[op]
+                found[f"{stage} edge {edge}"] = network_kernels[f"stage{stage}"][kind]["Convolution_0"]["kernel"][edge]
+    return found
+
+
+class Plain:
+    """The network; `relus` and `outputs` hold the inputs of ReLUs and the outputs of convolutions of the last call."""
+
+    def __init__(self, genome, norm=True):
+        self.genome, self.norm = [int(op) for op in genome], norm
+
+    def __call__(self, params, images, shifts=None):
+        self.relus, self.outputs, self.shifts = [], [], shifts
+        x = self.normalise(self.convolve(images, params["stem"]))
+        for stage in (1, 2, 3):
+            if stage > 1:
+                shortcut = self.convolve(self.average(x, 2, 2, 0), params[f"{stage} 0"])
+                y = self.normalise(self.convolve(self.relu(x), params[f"{stage} 1"], 2))
+                x = self.normalise(self.convolve(self.relu(y), params[f"{stage} 2"])) + shortcut
+            nodes = [x, 0.0, 0.0, 0.0]
+            for edge, (node, source) in enumerate(EDGES):
+                op = self.genome[edge]
+                if op == 1:
+                    nodes[node] += nodes[source]
+                elif op in (2, 3):
+                    y = self.convolve(self.relu(nodes[source]), params[f"{stage} edge {edge}"])
+                    nodes[node] += self.normalise(y)
+                elif op == 4:
+                    nodes[node] += self.average(nodes[source], 3, 1, 1)
+            x = nodes[3]
+        return self.relu(self.normalise(x)).mean((1, 2)) @ params["head"]
+
+    def relu(self, x):
+        self.relus.append(x)
+        return jnp.maximum(x, 0)
+
+    def convolve(self, x, kernel, stride=1):
+        pad = (kernel.shape[0] // 2,) * 2
+        y = lax.conv_general_dilated(x, kernel, (stride,) * 2, (pad, pad), dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        if self.shifts is not None:
+            y = y + self.shifts[len(self.outputs)]
+        self.outputs.append(y)
+        return y
+
+    def normalise(self, x):
+        return (x - x.mean((0, 1, 2))) / jnp.sqrt(x.var((0, 1, 2)) + 1e-5) if self.norm else x
+
+    def average(self, x, size, stride, pad):
+        window = ((1, size, size, 1), (1, stride, stride, 1), ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+        total = lax.reduce_window(x, 0.0, lax.add, *window)
+        return total / lax.reduce_window(jnp.ones_like(x), 0.0, lax.add, *window)
+
+
+def scores(genome, params, images, labels):
+    """Every score of one network, each written down from its paper."""
+    network = Plain(genome)
+
+    def loss(params, images=images, shifts=None):
+        return optax.softmax_cross_entropy_with_integer_labels(network(params, images, shifts), labels).mean()
+
+    @jax.jit
+    def differentiate(params):
+        logits = network(params, images)
+        relus, outputs = network.relus, network.outputs
+        shifts = jax.grad(lambda shifts: loss(params, shifts=shifts))([jnp.zeros_like(y) for y in outputs])
+        in_logits = jax.grad(lambda y: optax.softmax_cross_entropy_with_integer_labels(y, labels).mean())(logits)
+
+        def flow(params):
+            return sum((g * lax.stop_gradient(g)).sum() for g in jax.tree.leaves(jax.grad(loss)(params)))
+
+        in_images = jax.grad(lambda images: network(params, images).sum())(images)
+        saliency = [(y * g).sum((1, 2)) for y, g in zip(outputs, shifts, strict=True)] + [logits * in_logits]
+        return jax.grad(loss)(params), jax.grad(flow)(params), relus, saliency, in_images
+
+    gradients, curved, relus, saliency, in_images = differentiate(params)
+    codes = np.concatenate([np.asarray(x > 0).reshape(len(images), -1) for x in relus], 1).astype(float)
+    values = np.linalg.eigvalsh(np.corrcoef(np.asarray(in_images).reshape(len(images), -1))) + 1e-5
+    return {
+        "nwot": np.linalg.slogdet(codes @ codes.T + (1 - codes) @ (1 - codes).T)[1],
+        "snip": sum(float(jnp.abs(params[k] * gradients[k]).sum()) for k in params),
+        "grad_norm": sum(float(jnp.linalg.norm(gradients[k].ravel())) for k in params),
+        "grasp": -sum(float((params[k] * curved[k]).sum()) for k in params),
+        "fisher": sum(0.5 * float((s**2).mean(0).sum()) for s in saliency),
+        "jacob_cov": -float((np.log(values) + 1 / values).sum()),
+        "synflow": synflow(genome, params, images),
+        "rwf": rwf(relus, labels),
+    }
+
+
+def synflow(genome, params, images):
+    with jax.enable_x64(True):
+        network = Plain(genome, norm=False)
+        wide = {k: jnp.abs(jnp.asarray(np.asarray(w, np.float64))) for k, w in params.items()}
+        ones = jnp.ones((1, *images.shape[1:]), jnp.float64)
+        gradients = jax.jit(jax.grad(lambda p: network(p, ones).sum()))(wide)
+        return float(jnp.log(sum((wide[k] * gradients[k]).sum() for k in wide)))
+
+
+def rwf(relus, labels):
+    """Both terms, with every unit of every ReLU and the last map pooled to 2x2."""
+    n = len(labels)
+    targets = np.eye(10)[labels] - np.eye(10)[labels].mean(0)
+
+    def fit(kernel):
+        return (np.linalg.solve(kernel + np.eye(n), targets) ** 2).sum() / n
+
+    last = np.maximum(np.asarray(relus[-1]), 0)
+    half = last.shape[1] // 2
+    pooled = last.reshape(n, 2, half, 2, half, -1).mean((2, 4)).reshape(n, -1)
+    z = (pooled - pooled.mean(0)) / np.where(pooled.std(0) > 0, pooled.std(0), 1)
+    by_size = {}
+    for x in relus:
+        on = np.asarray(x > 0).reshape(n, -1).astype(float)
+        agreement = (on @ on.T + (1 - on) @ (1 - on).T) / on.shape[1]
+        by_size.setdefault(x.shape[1], []).append(agreement)
+    codes = np.mean([np.mean(each, 0) for each in by_size.values()], 0)
+    centre = np.eye(n) - 1 / n
+    return -(fit(z @ z.T / (z.std(0) > 0).sum()) + fit(centre @ codes @ centre))

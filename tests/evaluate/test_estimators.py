@@ -1,0 +1,124 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rwejax import data, networks, spaces
+from rwejax.errors import InputError
+from rwejax.evaluate import estimators
+from tests.evaluate import plain_nasbench201 as plain
+
+IMAGES = 20
+KEY = jax.random.key(3)
+TEXTS = (
+    "|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|skip_connect~0|avg_pool_3x3~1|nor_conv_3x3~2|",
+    "|avg_pool_3x3~0|+|none~0|nor_conv_1x1~1|+|nor_conv_3x3~0|none~1|skip_connect~2|",
+)
+SINGLE = ("nwot", "synflow", "snip", "grasp", "fisher", "grad_norm", "jacob_cov", "rwf", "short_training")
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return data.load("digits", train=60, validation=30, image_size=8)
+
+
+@pytest.fixture(scope="module")
+def space(dataset):
+    return spaces.get("nasbench201", cells=1, channels=4, input_shape=dataset.image_shape)
+
+
+@pytest.fixture(scope="module")
+def genomes(space):
+    return space.canonical(np.stack([space.from_string(text) for text in TEXTS]))
+
+
+@pytest.fixture(scope="module")
+def expected(space, dataset, genomes):
+    """The scores of the plain networks, with the weights that the estimators draw."""
+    key_kernels, key_head, _ = jax.random.split(jax.random.split(KEY, 1)[0], 3)
+    kernels = networks.initialise(networks.network(space), key_kernels)
+    head = jax.random.normal(key_head, (16, 10)) / 4
+    images, labels = jnp.asarray(dataset.train_images[:IMAGES]), dataset.train_labels[:IMAGES]
+    return [
+        plain.scores(genome, plain.weights(kernels, genome) | {"head": head}, images, labels) for genome in genomes
+    ]
+
+
+@pytest.mark.parametrize("name", [name for name in SINGLE if name != "short_training"])
+def test_a_score_is_that_of_the_plain_network(space, dataset, genomes, expected, name):
+    found = estimators.get(name, space, dataset, images=IMAGES)(KEY, genomes)
+    np.testing.assert_allclose(found, [scores[name] for scores in expected], rtol=2e-3)
+    assert found[0] != found[1]
+
+
+SPACES = {
+    "macro": {"nodes": 3},
+    "micro": {"layers": 3},
+    "darts": {"layers": 3},
+    "nasbench201": {"cells": 1},
+    "nasbench_macro": {},
+}
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_backwards_agrees_with_forward_differentiation(dataset, name):
+    space = spaces.get(name, channels=4, input_shape=dataset.image_shape, **SPACES[name])
+    network = networks.network(space)
+    program, _ = networks.lower(space, network, np.asarray(space.sample(jax.random.key(5), 1)), 1, 1)
+    single = networks.SingleNetwork(network)
+    images = jnp.asarray(dataset.train_images[:8])
+    kernels = networks.initialise(network, KEY)
+    direction = networks.initialise(network, jax.random.key(4))
+
+    def both(_):
+        weights, along = single.weights(program, kernels), single.weights(program, direction)
+
+        def loss(weights, images):
+            return jnp.square(single.forward(program, weights, images)[0]["features"]).sum()
+
+        _, slope = jax.jvp(loss, (weights, images), (along, images[::-1]))
+        buffers, _ = single.forward(program, weights, images)
+        gradients, in_images, _ = single.backward(program, weights, buffers, 2 * buffers["features"][0])
+        in_weights = sum((g * v).sum() for g, v in zip(*map(jax.tree.leaves, (gradients, along)), strict=True))
+        return slope, in_weights + (in_images * images[::-1]).sum()
+
+    slope, found = jax.jit(jax.vmap(both, axis_name=networks.IMAGES_AXIS))(jnp.zeros(1))
+    assert abs(slope[0]) > 1e-3
+    np.testing.assert_allclose(found, slope, rtol=2e-3)
+
+
+def test_weights_of_a_program_are_its_kernels(space, genomes):
+    network = networks.network(space)
+    program, _ = networks.lower(space, network, genomes[:1], 1, 1)
+    kernels = networks.initialise(network, KEY)
+    table = networks.SingleNetwork(network).weights(program, kernels)["stage2"]
+    used = plain.weights(kernels, genomes[0])
+    edges = [kernel for name, kernel in used.items() if name.startswith("2 edge")]
+    assert len(edges) >= 2
+    flat = [np.asarray(row[0]) for row in table]
+    for kernel in edges:
+        assert any(np.array_equal(row[: kernel.size], kernel.ravel()) for row in flat)
+
+
+@pytest.mark.parametrize("name", estimators.names())
+def test_every_estimator_scores_whole_populations(space, dataset, genomes, name):
+    """Shapes, determinism by key, equal scores of equal networks, and the lowest score for a network that is dead."""
+    options = {"images": IMAGES} if name in SINGLE else {}
+    estimate = estimators.get(name, space, dataset, **options)
+    dead = space.lower[None]
+    population = np.concatenate([genomes, dead, genomes[:1]])
+    first = estimate(KEY, population)
+    assert first.shape == (4,)
+    assert first[0] == first[3]
+    assert first[2] < min(first[:2])
+    assert (estimate(KEY, population) == first).all()
+    np.testing.assert_allclose(estimate(KEY, population[:2]), first[:2], rtol=1e-5)
+    if name not in ("macs", "params"):
+        assert (estimate(jax.random.key(9), genomes) != first[:2]).any()
+
+
+def test_bad_names_and_sizes_are_one_sentence(space, dataset):
+    with pytest.raises(InputError, match="estimator 'zen' is unknown: choose one of rwe"):
+        estimators.get("zen", space, dataset)
+    with pytest.raises(InputError, match="images is 61 and the dataset has 60 train images"):
+        estimators.get("nwot", space, dataset, images=61)
