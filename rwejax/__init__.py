@@ -5,7 +5,8 @@ from rwejax.parallel import use_all_cores
 use_all_cores()  # first, because importing evosax starts JAX's backends
 
 from rwejax import data, evaluate, evolve, networks, spaces
-from rwejax.config import SearchConfig
+from rwejax.config import CorrelateConfig, SearchConfig
+from rwejax.correlate import CorrelateResult, correlate
 from rwejax.errors import InputError
 from rwejax.evaluate import RandomWeightEvaluator, RandomWeightProblem
 from rwejax.evolve import NSGA2
@@ -14,12 +15,15 @@ from rwejax.version import __version__
 
 __all__ = [
     "NSGA2",
+    "CorrelateConfig",
+    "CorrelateResult",
     "InputError",
     "RandomWeightEvaluator",
     "RandomWeightProblem",
     "SearchConfig",
     "SearchResult",
     "__version__",
+    "correlate",
     "data",
     "evaluate",
     "evolve",

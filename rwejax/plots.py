@@ -1,5 +1,6 @@
 """Figures, drawn without pyplot, so that nothing global changes and no display is needed."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,6 +8,8 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -14,11 +17,12 @@ from matplotlib.ticker import MaxNLocator
 from rwejax.config import SCORES, replacing
 
 if TYPE_CHECKING:
+    from rwejax.correlate import CorrelateResult, Measured
     from rwejax.search import SearchResult
 
 _INK, _QUIET, _FRONT = "#1f2933", "#8a94a0", "#c2410c"
 # The ends of the map are too pale and too dark to be told from paper and ink.
-_GENERATIONS = ListedColormap(colormaps["YlGnBu"](np.linspace(0.25, 1.0, 256)))
+_SHADES = ListedColormap(colormaps["YlGnBu"](np.linspace(0.25, 1.0, 256)))
 
 
 def plot_front(result: "SearchResult", axes: Axes) -> None:
@@ -35,7 +39,7 @@ def plot_front(result: "SearchResult", axes: Axes) -> None:
         objectives[shown, 1],
         objectives[shown, 0],
         c=generation[shown],
-        cmap=_GENERATIONS,
+        cmap=_SHADES,
         vmin=1,
         vmax=max(2, config.generations),
         s=14,
@@ -68,14 +72,47 @@ def plot_front(result: "SearchResult", axes: Axes) -> None:
     axes.set_xlabel("multiply-adds (M)", color=_INK)
     axes.set_ylabel(f"negative {label}" if config.score == "log_evidence" else label, color=_INK)
     names = {"nsga2": "NSGA-II", "random": "random search"}
-    dataset = config.dataset.rstrip("/").rpartition("/")[2] if ":" in config.dataset else config.dataset
-    axes.set_title(
-        f"{config.space} on {dataset}, {names[config.algorithm]}, {len(objectives)} evaluations",
-        loc="left",
-        color=_INK,
-        fontsize=11,
-    )
+    title = f"{config.space} on {_short(config.dataset)}, {names[config.algorithm]}, {len(objectives)} evaluations"
     axes.legend(loc="upper right", labelcolor=_INK, edgecolor="none", framealpha=0.85)
+    _dress(axes, title, dots, "generation").locator = MaxNLocator(integer=True)
+
+
+def plot_scores(result: "CorrelateResult", measured: "Measured", axes: Axes) -> None:
+    """Draw what an estimator says of each network against what it is worth, coloured by its multiply-adds.
+
+    Args:
+        result: the networks.
+        measured: the estimator. Dead networks have no place on its axis and are counted in its label.
+        axes: where to draw; gets labels, a title and a colour bar.
+    """
+    shown = np.isfinite(measured.scores)
+    dots = axes.scatter(
+        measured.scores[shown],
+        result.values[shown],
+        c=result.macs[shown] / 1e6,
+        cmap=_SHADES,
+        s=14,
+        linewidths=0,
+        zorder=2,
+    )
+    hidden = f", {measured.dead} dead networks not shown" if measured.dead else ""
+    axes.set_xlabel(measured.estimator + hidden, color=_INK)
+    axes.set_ylabel(result.config.column.replace("_", " "), color=_INK)
+    title = f"{result.config.space}, {measured.estimator} on {_short(result.config.dataset)}"
+    found = measured.correlation
+    if not np.isnan(found.spearman):
+        title += f", Spearman {found.spearman:.2f} ({found.low:.2f} to {found.high:.2f})"
+    _dress(axes, title, dots, "multiply-adds (M)")
+
+
+def _short(dataset: str) -> str:
+    """A dataset's name, of a folder its last part."""
+    return dataset.rstrip("/").rpartition("/")[2] if ":" in dataset else dataset
+
+
+def _dress(axes: Axes, title: str, dots: PathCollection, label: str) -> Colorbar:
+    """Give axes the look that all figures share, and a bar for the colours of the dots."""
+    axes.set_title(title, loc="left", color=_INK, fontsize=11)
     axes.grid(color="#e6e9ed", linewidth=0.8, zorder=0)
     axes.set_axisbelow(True)
     axes.tick_params(colors=_QUIET, labelcolor=_INK, length=3)
@@ -83,16 +120,25 @@ def plot_front(result: "SearchResult", axes: Axes) -> None:
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color(_QUIET)
     bar = axes.figure.colorbar(dots, ax=axes, pad=0.02, aspect=30)
-    bar.set_label("generation", color=_INK)
+    bar.set_label(label, color=_INK)
     bar.outline.set_visible(False)
     bar.ax.tick_params(colors=_QUIET, labelcolor=_INK, length=3)
-    bar.locator = MaxNLocator(integer=True)
+    return bar
 
 
 def save_front(result: "SearchResult", path: Path) -> None:
     """Draw the front of a search as a PNG file, which appears whole or not at all."""
+    _save(lambda axes: plot_front(result, axes), path)
+
+
+def save_scores(result: "CorrelateResult", measured: "Measured", path: Path) -> None:
+    """Draw the scores of an estimator as a PNG file, which appears whole or not at all."""
+    _save(lambda axes: plot_scores(result, measured, axes), path)
+
+
+def _save(plot: Callable[[Axes], None], path: Path) -> None:
     figure = Figure(figsize=(7.2, 4.4), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    plot_front(result, figure.add_subplot())
+    plot(figure.add_subplot())
     with replacing(path, "wb") as file:
         figure.savefig(file, format="png", dpi=160)
