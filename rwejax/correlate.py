@@ -7,7 +7,7 @@ import functools
 import itertools
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +129,7 @@ def correlate(config: CorrelateConfig, observer: Observer | None = None) -> Corr
         if name not in estimators.names():
             raise InputError(f"estimator {name!r} is unknown: choose from {', '.join(estimators.names())}")
     if config.output is not None:
-        _check_free(config.output, config.names)
+        _free_output(config)
     table = truth.read(config.truth, config.column, _space(config), config.sample, config.seed)
     if len(table.values) < SMALLEST_SAMPLE:
         raise InputError(
@@ -151,14 +151,14 @@ def correlate(config: CorrelateConfig, observer: Observer | None = None) -> Corr
         macs=space.macs(genomes),
         available=table.available,
         measured=(),
-        output=_claim(config),
+        output=_keep_place(config),
     )
     observer.on_start(result)
     try:
         for name, estimate in made.items():
             measured = _measure(name, estimate, genomes, result, observer)
             result = dataclasses.replace(result, measured=(*result.measured, measured))
-            with uninterrupted(), _writing(result.output):
+            with uninterrupted(), writing(result.output):
                 _record(result)
             observer.on_estimator(result)
     finally:
@@ -249,37 +249,46 @@ def plot_path(output: Path, estimator: str) -> Path:
     return output.with_name(f"{output.stem}-{estimator}.png")
 
 
-def _existing(output: Path, names: tuple[str, ...]) -> list[Path]:
-    """The files that writing this table would replace."""
-    paths = [output, scores_path(output), *(plot_path(output, name) for name in names)]
-    return [path for path in paths if path.exists()]
+def _free_output(config: CorrelateConfig) -> Path:
+    def files(output: Path) -> list[Path]:
+        return [output, scores_path(output), *(plot_path(output, name) for name in config.names)]
+
+    return free_output(config.output, f"correlate-{config.space}-{config.column}", files)
 
 
-def _check_free(output: Path, names: tuple[str, ...]) -> None:
-    if existing := _existing(output, names):
-        raise InputError(f"output {str(existing[0])!r} exists: delete it, or give another file with --output")
+def free_output(output: Path | None, name: str, files: Callable[[Path], list[Path]]) -> Path:
+    """A table's path that replaces nothing.
 
+    Args:
+        output: the path, if the user gave one.
+        name: otherwise the path is runs/NAME.csv, or runs/NAME-2.csv and so on.
+        files: everything that is written with a table.
 
-def _claim(config: CorrelateConfig) -> Path:
-    """The table's path, its place kept by an empty file of scores, so that no other process takes it."""
-    if config.output is not None:
-        return _keep_place(Path(config.output), config.names)
-    name = re.sub(r"\W+", "-", f"correlate-{config.space}-{config.column}")
+    Raises:
+        InputError: a file exists that belongs to the path that the user gave.
+    """
+    if output is not None:
+        if existing := [path for path in files(Path(output)) if path.exists()]:
+            raise InputError(f"output {str(existing[0])!r} exists: delete it, or give another file with --output")
+        return Path(output)
+    plain = re.sub(r"\W+", "-", name)
     suffixes = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
-    candidates = (Path("runs") / f"{name}{suffix}.csv" for suffix in suffixes)
-    return _keep_place(next(path for path in candidates if not _existing(path, config.names)), config.names)
+    candidates = (Path("runs") / f"{plain}{suffix}.csv" for suffix in suffixes)
+    return next(path for path in candidates if not any(file.exists() for file in files(path)))
 
 
-def _keep_place(output: Path, names: tuple[str, ...]) -> Path:
-    _check_free(output, names)
-    with _writing(output):
+def _keep_place(config: CorrelateConfig) -> Path:
+    """The table's path, with an empty file of scores, so that no other process takes it."""
+    output = _free_output(config)
+    with writing(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         scores_path(output).open("x").close()
     return output
 
 
 @contextlib.contextmanager
-def _writing(output: Path) -> Iterator[None]:
+def writing(output: Path) -> Iterator[None]:
+    """Say in one sentence, an `InputError`, that a file cannot be written."""
     try:
         yield
     except OSError as error:

@@ -165,7 +165,7 @@ def _nats_bench(path: Path, column: str) -> tuple[int, Callable[[int], _Row]]:
         import nats_bench
     except ImportError as error:
         raise InputError(
-            f"truth {str(path)!r} is NATS-Bench's, whose reader is not installed: pip install nats-bench"
+            f"truth {str(path)!r} is NATS-Bench's, whose reader is not installed: pip install 'rwejax[nats]'"
         ) from error
     try:
         api = nats_bench.create(str(path), "tss", fast_mode=path.is_dir(), verbose=False)
