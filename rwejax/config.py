@@ -179,6 +179,39 @@ class CorrelateConfig:
             raise InputError(f"estimators is {self.estimators!r}: give names with commas between them")
 
 
+@dataclasses.dataclass(frozen=True)
+class CorrelateRunsConfig:
+    """Which searches are held against which accuracies, generation by generation.
+
+    Attributes:
+        run: run folders of searches of one space, with commas between them.
+        truth: CSV file with a column `architecture` or `genome`; or NATS-Bench's file or folder for nasbench201; or a
+            folder of NAS-Bench-301's results_*.json for darts.
+        column: what counts as true, higher being better, such as cifar10_accuracy.
+        output: CSV file for the table, missing; the figure goes beside it, to NAME.png. None:
+            runs/correlate-runs-SPACE-COLUMN.csv, with a number where that exists.
+    """
+
+    run: str
+    truth: Path
+    column: str
+    output: Path | None = None
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The run folders, each once."""
+        return tuple(dict.fromkeys(Path(name.strip()) for name in self.run.split(",") if name.strip()))
+
+    def validate(self) -> None:
+        """Refuse what cannot be measured.
+
+        Raises:
+            InputError: no run folder is named.
+        """
+        if not self.folders:
+            raise InputError(f"run is {self.run!r}: give run folders with commas between them")
+
+
 def _check_integers(config: SearchConfig | CorrelateConfig) -> None:
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)

@@ -1,4 +1,4 @@
-"""What a correlation shows on a screen: progress while it runs, and its table."""
+"""What correlations show on a screen: progress while one runs, and their tables."""
 
 import signal
 from typing import Self
@@ -10,6 +10,7 @@ from rich.table import Table
 from rwejax.config import CorrelateConfig
 from rwejax.console import make_console
 from rwejax.correlate import CorrelateResult, Measured, Observer, correlate, scores_path
+from rwejax.correlate_runs import CorrelateRunsResult, plot_path
 from rwejax.signals import answering
 
 _UNDEFINED = "-"
@@ -148,6 +149,25 @@ def print_result(console: Console, result: CorrelateResult) -> None:
     console.print(table)
     console.print(f"table: {result.output}", markup=False, soft_wrap=True)
     console.print(f"scores: {scores_path(result.output)}", markup=False, soft_wrap=True)
+
+
+def print_runs(result: CorrelateRunsResult) -> None:
+    """Print the correlation inside each generation of searches, and where the rest is."""
+    console = make_console()
+    runs = len(result.runs)
+    title = f"{result.config.column} in {runs} run{'s' * (runs != 1)} of {result.space}"
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
+    for name in ("generation", "Spearman", "deviation", "evaluated", "known"):
+        table.add_column(name, justify="right")
+    for number, (mean, deviation) in enumerate(zip(result.mean, result.deviation, strict=True)):
+        counts = result.evaluated[:, number].sum(), result.known[:, number].sum()
+        table.add_row(str(number + 1), _defined(mean), _defined(deviation), *map(str, counts))
+    console.print(table)
+    unknown = result.evaluated.sum() - result.known.sum()
+    if unknown:
+        console.print(f"{unknown} of {result.evaluated.sum()} genomes are not in the table and were left out")
+    console.print(f"table: {result.output}", markup=False, soft_wrap=True)
+    console.print(f"figure: {plot_path(result.output)}", markup=False, soft_wrap=True)
 
 
 def _interval(measured: Measured) -> str:

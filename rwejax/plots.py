@@ -18,6 +18,7 @@ from rwejax.config import SCORES, replacing
 
 if TYPE_CHECKING:
     from rwejax.correlate import CorrelateResult, Measured
+    from rwejax.correlate_runs import CorrelateRunsResult
     from rwejax.search import SearchResult
 
 _INK, _QUIET, _FRONT = "#1f2933", "#8a94a0", "#c2410c"
@@ -105,13 +106,33 @@ def plot_scores(result: "CorrelateResult", measured: "Measured", axes: Axes) -> 
     _dress(axes, title, dots, "multiply-adds (M)")
 
 
+def plot_generations(result: "CorrelateRunsResult", axes: Axes) -> None:
+    """Draw the correlation inside each generation: the mean over runs, and a band of one deviation to either side.
+
+    Args:
+        result: of the runs.
+        axes: where to draw; gets labels and a title.
+    """
+    generations = np.arange(1, len(result.mean) + 1)
+    low, high = result.mean - result.deviation, result.mean + result.deviation
+    axes.fill_between(generations, low, high, color=_QUIET, alpha=0.25, linewidth=0, zorder=2)
+    axes.plot(generations, result.mean, color=_FRONT, linewidth=1.4, marker="o", markersize=3.5, zorder=3)
+    axes.axhline(0, color=_QUIET, linewidth=0.8, zorder=1)
+    axes.set_ylim(-1.05, 1.05)
+    axes.set_xlabel("generation", color=_INK)
+    axes.set_ylabel(f"Spearman with {result.config.column.replace('_', ' ')}", color=_INK)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    runs, share = len(result.runs), result.known.sum() / result.evaluated.sum()
+    _frame(axes, f"{result.space}, {runs} run{'s' * (runs != 1)}, {100 * share:.0f} % of genomes known")
+
+
 def _short(dataset: str) -> str:
     """A dataset's name, of a folder its last part."""
     return dataset.rstrip("/").rpartition("/")[2] if ":" in dataset else dataset
 
 
-def _dress(axes: Axes, title: str, dots: PathCollection, label: str) -> Colorbar:
-    """Give axes the look that all figures share, and a bar for the colours of the dots."""
+def _frame(axes: Axes, title: str) -> None:
+    """Give axes the look that all figures share."""
     axes.set_title(title, loc="left", color=_INK, fontsize=11)
     axes.grid(color="#e6e9ed", linewidth=0.8, zorder=0)
     axes.set_axisbelow(True)
@@ -119,6 +140,11 @@ def _dress(axes: Axes, title: str, dots: PathCollection, label: str) -> Colorbar
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color(_QUIET)
+
+
+def _dress(axes: Axes, title: str, dots: PathCollection, label: str) -> Colorbar:
+    """Frame axes, and add a bar for the colours of the dots."""
+    _frame(axes, title)
     bar = axes.figure.colorbar(dots, ax=axes, pad=0.02, aspect=30)
     bar.set_label(label, color=_INK)
     bar.outline.set_visible(False)
@@ -134,6 +160,11 @@ def save_front(result: "SearchResult", path: Path) -> None:
 def save_scores(result: "CorrelateResult", measured: "Measured", path: Path) -> None:
     """Draw the scores of an estimator as a PNG file, which appears whole or not at all."""
     _save(lambda axes: plot_scores(result, measured, axes), path)
+
+
+def save_generations(result: "CorrelateRunsResult", path: Path) -> None:
+    """Draw the correlations of searches' generations as a PNG file, which appears whole or not at all."""
+    _save(lambda axes: plot_generations(result, axes), path)
 
 
 def _save(plot: Callable[[Axes], None], path: Path) -> None:
