@@ -163,6 +163,14 @@ def test_a_nan_is_a_dead_network(fake):
     assert "-inf" in Path("runs/correlate-nasbench201-accuracy.scores.csv").read_text()
 
 
+def test_an_estimator_that_calls_all_dead_has_no_correlation(fake):
+    fake(pessimist=lambda genomes: np.full(len(genomes), -np.inf))
+    result = rwejax.correlate(config(estimators="pessimist"))
+    assert result.measured[0].dead == 12
+    assert read(result.output)[0]["spearman"] == ""
+    assert Path("runs/correlate-nasbench201-accuracy-pessimist.png").exists()
+
+
 def test_an_interruption_keeps_what_is_finished(fake):
     def stop(genomes):
         raise KeyboardInterrupt
