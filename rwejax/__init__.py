@@ -5,7 +5,9 @@ from rwejax.parallel import use_all_cores
 use_all_cores()  # first, because importing evosax starts JAX's backends
 
 from rwejax import data, evaluate, evolve, networks, spaces
-from rwejax.config import SearchConfig
+from rwejax.config import CorrelateConfig, CorrelateRunsConfig, SearchConfig
+from rwejax.correlate import CorrelateResult, correlate
+from rwejax.correlate_runs import CorrelateRunsResult, correlate_runs
 from rwejax.errors import InputError
 from rwejax.evaluate import RandomWeightEvaluator, RandomWeightProblem
 from rwejax.evolve import NSGA2
@@ -14,12 +16,18 @@ from rwejax.version import __version__
 
 __all__ = [
     "NSGA2",
+    "CorrelateConfig",
+    "CorrelateResult",
+    "CorrelateRunsConfig",
+    "CorrelateRunsResult",
     "InputError",
     "RandomWeightEvaluator",
     "RandomWeightProblem",
     "SearchConfig",
     "SearchResult",
     "__version__",
+    "correlate",
+    "correlate_runs",
     "data",
     "evaluate",
     "evolve",

@@ -1,4 +1,4 @@
-"""What a search is told: one flat, frozen dataclass, read from YAML and overridden on the command line.
+"""What a search and a correlation are told: flat, frozen dataclasses, read from YAML or the command line.
 
 Nothing heavy is imported here, so that `--help` and a mistyped key are answered at once.
 """
@@ -35,6 +35,9 @@ SIZES = {
     "nasbench_macro": {"channels": 16},
 }
 """The sizes of a space's networks in a search that names no other: small, since a proxy only has to rank."""
+
+SMALLEST_SAMPLE = 3
+"""Networks below which no correlation is worth its name."""
 
 _WORDS = {int: "an integer", str: "a text", Path: "a path"}
 _LARGEST_SEED = 2**31 - 1
@@ -138,14 +141,9 @@ class SearchConfig:
         """
         if self.population_size < 2:
             raise InputError(f"population_size is {self.population_size}: give 2 or more, for parents come in pairs")
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, int) and field.name != "seed" and value < 1:
-                raise InputError(f"{field.name} is {value}: give 1 or more")
+        _check_integers(self)
         if len(self.estimators) > 2:
             raise InputError(f"estimator {self.estimator!r} names {len(self.estimators)}: give one or two")
-        if not 0 <= self.seed <= _LARGEST_SEED:
-            raise InputError(f"seed is {self.seed}: give a seed from 0 to {_LARGEST_SEED}")
         for name, known in (("score", tuple(SCORES)), ("algorithm", ALGORITHMS)):
             if (value := getattr(self, name)) not in known:
                 raise InputError(f"{name} {value!r} is unknown: choose one of {', '.join(known)}")
@@ -162,6 +160,111 @@ class SearchConfig:
         """Names of the fields in which two searches differ, wherever their results may lie."""
         names = [field.name for field in dataclasses.fields(self) if field.name != "run_dir"]
         return [name for name in names if getattr(self, name) != getattr(other, name)]
+
+
+@dataclasses.dataclass(frozen=True)
+class CorrelateConfig:
+    """Which estimators are held against which accuracies, and what they look at.
+
+    Attributes:
+        space: search space, such as nasbench201, nasbench_macro, darts, macro or micro.
+        truth: CSV file with a column `architecture` or `genome`; or NATS-Bench's file or folder for nasbench201; or a
+            folder of NAS-Bench-301's results_*.json for darts.
+        column: what counts as true, higher being better, such as cifar10_accuracy.
+        estimators: names with commas between them.
+        sample: networks, drawn from the table; all where it has fewer.
+        seeds: weight draws that every score is averaged over.
+        seed: draws the networks, the images and the weights.
+        dataset: digits (embedded), folder:PATH (one folder of images a class), or any image classification set of
+            TensorFlow Datasets, such as cifar10. It need not be the one that the truth comes from.
+        data_dir: folder of the prepared TensorFlow Datasets; None: TFDS_DATA_DIR, or else TFDS's own default.
+        image_size: height and width to resize to, in pixels; None: as they are (digits 16).
+        images: images that an estimator looks at; those that fit a head on features, rwe and rwe_softmax, train on two
+            thirds and validate on one, the others take one batch of train images. None: 750 for a head, and each of
+            the others' own default, at most 500.
+        channels: channels of the networks; None: the space's own default.
+        layers: cells of a network of micro or darts; None: the space's own default.
+        cells: cells of a stage of nasbench201; None: the space's own default.
+        nodes: nodes of a phase of macro; None: the space's own default.
+        output: CSV file for the table, missing; the scores go beside it, to NAME.scores.csv, and the figures to
+            NAME-ESTIMATOR.png. None: runs/correlate-SPACE-COLUMN.csv, with a number where that exists.
+    """
+
+    space: str
+    truth: Path
+    column: str
+    estimators: str = "rwe,nwot,macs"
+    sample: int = 100
+    seeds: int = 1
+    seed: int = 0
+    dataset: str = "digits"
+    data_dir: Path | None = None
+    image_size: int | None = None
+    images: int | None = None
+    channels: int | None = None
+    layers: int | None = None
+    cells: int | None = None
+    nodes: int | None = None
+    output: Path | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The estimators, each once."""
+        return tuple(dict.fromkeys(name.strip() for name in self.estimators.split(",") if name.strip()))
+
+    def validate(self) -> None:
+        """Refuse what cannot be measured. What only a space or a dataset can judge, these refuse themselves.
+
+        Raises:
+            InputError: a field is out of its range.
+        """
+        _check_integers(self)
+        if self.sample < SMALLEST_SAMPLE:
+            raise InputError(f"sample is {self.sample}: give {SMALLEST_SAMPLE} networks or more, which have an order")
+        if not self.names:
+            raise InputError(f"estimators is {self.estimators!r}: give names with commas between them")
+
+
+@dataclasses.dataclass(frozen=True)
+class CorrelateRunsConfig:
+    """Which searches are held against which accuracies, generation by generation.
+
+    Attributes:
+        run: run folders of searches of one space, with commas between them.
+        truth: CSV file with a column `architecture` or `genome`; or NATS-Bench's file or folder for nasbench201; or a
+            folder of NAS-Bench-301's results_*.json for darts.
+        column: what counts as true, higher being better, such as cifar10_accuracy.
+        output: CSV file for the table, missing; the figure goes beside it, to NAME.png. None:
+            runs/correlate-runs-SPACE-COLUMN.csv, with a number where that exists.
+    """
+
+    run: str
+    truth: Path
+    column: str
+    output: Path | None = None
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The run folders, each once."""
+        return tuple(dict.fromkeys(Path(name.strip()) for name in self.run.split(",") if name.strip()))
+
+    def validate(self) -> None:
+        """Refuse what cannot be measured.
+
+        Raises:
+            InputError: no run folder is named.
+        """
+        if not self.folders:
+            raise InputError(f"run is {self.run!r}: give run folders with commas between them")
+
+
+def _check_integers(config: SearchConfig | CorrelateConfig) -> None:
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if isinstance(value, int) and field.name != "seed" and value < 1:
+            raise InputError(f"{field.name} is {value}: give 1 or more")
+    if not 0 <= config.seed <= _LARGEST_SEED:
+        raise InputError(f"seed is {config.seed}: give a seed from 0 to {_LARGEST_SEED}")
 
 
 def read_config(path: str | Path, base: SearchConfig | None = None) -> SearchConfig:

@@ -60,7 +60,7 @@ class Sources:
     @property
     def channels(self) -> int:
         """Channels of each source."""
-        return jax.eval_shape(self.read, 0).shape[-1]
+        return jax.eval_shape(lambda: self.read(0)).shape[-1]
 
     def __getitem__(self, k: Index) -> Images:
         return self.read(k)

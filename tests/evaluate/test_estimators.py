@@ -39,9 +39,7 @@ def expected(space, dataset, genomes):
     kernels = networks.initialise(networks.network(space), key_kernels)
     head = jax.random.normal(key_head, (16, 10)) / 4
     images, labels = jnp.asarray(dataset.train_images[:IMAGES]), dataset.train_labels[:IMAGES]
-    return [
-        plain.scores(genome, plain.weights(kernels, genome) | {"head": head}, images, labels) for genome in genomes
-    ]
+    return [plain.scores(genome, plain.weights(kernels, genome) | {"head": head}, images, labels) for genome in genomes]
 
 
 @pytest.mark.parametrize("name", [name for name in SINGLE if name != "short_training"])

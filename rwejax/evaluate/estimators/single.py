@@ -174,12 +174,14 @@ class SingleNetworkEstimator:
                 params = {**network.weights(program, kernels), "head": head}
                 classifier = Classifier(network, program, params, images, labels, key_score)
                 alive = program.features > 0
-                value = lax.cond(alive, lambda: self._score(classifier).astype(jnp.float32), lambda: -jnp.inf)
+                value = lax.cond(
+                    alive, lambda: self._score(classifier).astype(jnp.float32), lambda: jnp.float32(-jnp.inf)
+                )
                 return scores.at[n].set(value)
 
             alive = programs.features > 0
             last = jnp.max(jnp.where(alive, jnp.arange(1, len(alive) + 1), 0))
-            return lax.fori_loop(0, last, score, jnp.full(len(alive), -jnp.inf))
+            return lax.fori_loop(0, last, score, jnp.full(len(alive), -jnp.inf, jnp.float32))
 
         genomes, everywhere = PartitionSpec(_GENOMES_AXIS), PartitionSpec()
         return jax.jit(
