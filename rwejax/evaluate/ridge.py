@@ -114,7 +114,7 @@ def standardise(features: Float[Array, "n d"], by: Float[Array, "m d"]) -> Float
 
 
 def _decompose(features: Float[Array, "n d"], targets: Float[Array, "n k"]) -> _Fit:
-    """Decompose Z'Z, or ZZ', which has the same eigenvalues but for zeros, where there are fewer images than features."""
+    """Decompose Z'Z, or with fewer images than features ZZ', which has the same eigenvalues but for zeros."""
     z = standardise(features, features)
     if z.shape[0] < z.shape[1]:
         # Images of zero mean leave the constant vector without a feature; the mean is fitted apart, so the vector goes:
