@@ -40,6 +40,16 @@ class RidgeScores(NamedTuple):
     failed: Bool[Array, ""]
 
 
+FAILED: dict[str, float] = {
+    "loo_error": 100.0,
+    "validation_error": 100.0,
+    "loo_squared_error": np.inf,
+    "log_evidence": -np.inf,
+    "failed": True,
+}
+"""The scores of a network whose features are NaN or infinite, or that has none."""
+
+
 class _Fit(NamedTuple):
     """A decomposed regression. `rotated` is A, `projected` A'Y; strengths are in units of the eigenvalues.
 
@@ -80,13 +90,14 @@ def ridge_scores(features: Float[Array, "n d"], labels: Int[Array, " n"], classe
     best = squared.argmin()
     wrong = (targets - loo[best]).argmax(-1) != labels
 
-    return RidgeScores(
-        loo_error=jnp.where(failed, 100.0, 100.0 * wrong.mean()),
-        validation_error=jnp.where(failed, 100.0, _validation_error(features, targets, labels, train)),
-        loo_squared_error=jnp.where(failed, jnp.inf, squared[best]),
-        log_evidence=jnp.where(failed, -jnp.inf, _log_evidence(fit, targets).max()),
+    scores = RidgeScores(
+        loo_error=100.0 * wrong.mean(),
+        validation_error=_validation_error(features, targets, labels, train),
+        loo_squared_error=squared[best],
+        log_evidence=_log_evidence(fit, targets).max(),
         failed=failed,
     )
+    return RidgeScores(**{name: jnp.where(failed, FAILED[name], value) for name, value in scores._asdict().items()})
 
 
 def constant_scores(labels: Int[np.ndarray, " n"], classes: int) -> dict[str, float]:

@@ -25,8 +25,8 @@ from jaxtyping import Array, Float, Int
 from rwejax import networks
 from rwejax.data import Dataset
 from rwejax.errors import InputError
-from rwejax.evaluate.ridge import RidgeScores, constant_scores, ridge_scores
-from rwejax.networks import IMAGES_AXIS, Program
+from rwejax.evaluate.ridge import FAILED, RidgeScores, constant_scores, ridge_scores
+from rwejax.networks import ABSENT, IMAGES_AXIS, Program
 from rwejax.spaces import Space
 
 SCORES = ("loo_error", "validation_error", "loo_squared_error", "log_evidence")
@@ -43,7 +43,8 @@ class Scores:
         validation_error: error on the validation images of a head fitted on the train images, in %.
         loo_squared_error: leave-one-out squared error, summed over the entries of the one-hot target.
         log_evidence: log marginal likelihood of the targets, in nats an image and class; higher is better.
-        failed: number of weight draws with NaN or infinite features, which score 100 %, infinity or minus infinity.
+        failed: number of weight draws with NaN or infinite features, or with none since no path leads through the
+            network; they score 100 %, infinity or minus infinity.
         score: the name of the score that ranks.
     """
 
@@ -157,7 +158,7 @@ class RandomWeightEvaluator:
             for kernels in draws:
                 scores = self._evaluate(program, self._calibration, self._batches, kernels)
                 for name, values in _wait(scores)._asdict().items():
-                    total[name][members] += np.asarray(values)[rows]
+                    total[name][members] += np.where(rows == ABSENT, FAILED[name], np.asarray(values)[rows])
         failed = total.pop("failed").astype(int)
         return Scores(**{name: values / self.seeds for name, values in total.items()}, failed=failed, score=self.score)
 
@@ -169,7 +170,8 @@ class RandomWeightEvaluator:
             genomes: the population.
 
         Returns:
-            For each genome one row an image, the train images first, before standardisation.
+            For each genome one row an image, the train images first, before standardisation; zeros for a network
+            through which no path leads.
         """
         genomes = np.asarray(genomes, np.int32)
         self._prepare(len(genomes))
@@ -177,7 +179,8 @@ class RandomWeightEvaluator:
         found = np.zeros((len(genomes), len(self._order), *self._network.buffers["features"]), np.float32)
         for members, program, rows in self._programs(np.asarray(self.space.canonical(genomes))):
             out = self._features(program, self._calibration, self._batches, kernels)
-            found[members] = np.asarray(out)[rows][:, self._order]
+            there = rows != ABSENT
+            found[members[there]] = np.asarray(out)[rows[there]][:, self._order]
         return found
 
     def export(self, genomes: int, platforms: Sequence[str]) -> jax.export.Exported:

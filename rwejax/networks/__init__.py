@@ -7,7 +7,7 @@ from jaxtyping import Int
 
 from rwejax.networks import cells, macro, nasbench201, nasbench_macro
 from rwejax.networks.executor import initialise, make_features
-from rwejax.networks.program import Builder, CapacityError, Network, Program
+from rwejax.networks.program import ABSENT, Builder, CapacityError, Network, Program
 from rwejax.networks.single import NOTHING, Observer, SingleNetwork, Weights
 from rwejax.networks.slots import IMAGES_AXIS, Norm
 from rwejax.spaces import Space
@@ -21,6 +21,7 @@ _LOWERINGS: dict[str, ModuleType] = {
 }
 
 __all__ = [
+    "ABSENT",
     "IMAGES_AXIS",
     "NOTHING",
     "CapacityError",
@@ -61,7 +62,8 @@ def lower(
         chunk: rows that the executor computes at once.
 
     Returns:
-        The program, and for each genome its row of features; genomes that decode to the same network share one.
+        The program, and for each genome its row of features; genomes that decode to the same network share one, and
+        `ABSENT` stands for a network through which no path leads.
 
     Raises:
         CapacityError: the rows do not fit.

@@ -92,6 +92,26 @@ def test_images_of_nan_fail_every_network_and_are_counted(space, dataset, genome
     assert np.isposinf(scores.loo_squared_error).all()
 
 
+def test_a_dead_network_is_worst_and_changes_nothing_of_its_neighbours(dataset):
+    """No path leads through these cells of NAS-Bench-201, so they have no row of features."""
+    space = spaces.get("nasbench201", channels=4, cells=1, input_shape=dataset.image_shape)
+    alive = np.array([[1, 1, 1, 1, 1, 1], [3, 0, 2, 0, 0, 3], [0, 0, 0, 2, 0, 0]])
+    dead = np.array([[0, 0, 0, 0, 0, 0], [3, 0, 2, 0, 0, 0]])
+    evaluate = RandomWeightEvaluator(space, dataset, seeds=2, genomes_per_program=6, calibration_images=32)
+    together = evaluate(jax.random.key(0), np.concatenate([alive[:1], dead, alive[1:]]))
+    apart, nothing = (evaluate(jax.random.key(0), genomes) for genomes in (alive, dead))
+    for name in (*SCORES, "failed"):
+        assert (getattr(together, name)[[0, 3, 4]] == getattr(apart, name)).all()
+        assert (getattr(together, name)[[1, 2]] == getattr(nothing, name)).all()
+    assert (apart.failed == 0).all()
+    assert (apart.loo_error < 100).all()
+    assert (nothing.failed == 2).all()
+    assert (nothing.loo_error == 100).all()
+    assert (nothing.validation_error == 100).all()
+    assert np.isposinf(nothing.loo_squared_error).all()
+    assert np.isneginf(nothing.log_evidence).all()
+
+
 @pytest.mark.parametrize("score", SCORES)
 def test_each_score_can_rank_and_lies_below_its_reference(evaluate, space, dataset, genomes, score):
     reference = RandomWeightEvaluator(space, dataset, score=score).reference

@@ -1,6 +1,10 @@
-"""A macro network written down plainly, one genome at a time, as the encoding's description reads."""
+"""A macro network written down plainly, one genome at a time, as the encoding's description reads.
 
-import jax.numpy as jnp
+The modules beside this one do the same for the other spaces. They compute in float64, so that what differs is the
+executor's own rounding.
+"""
+
+import jax
 import numpy as np
 from jax import lax
 
@@ -22,13 +26,38 @@ def decode(genome, nodes):
     return phases
 
 
-def _normalise(x, calibration):
-    mean, variance = calibration.mean((0, 1, 2)), calibration.var((0, 1, 2))
-    return (x - mean) / np.sqrt(variance + 1e-5)
+def normalise(x, calibration):
+    """Zero mean and unit variance by the statistics of the first `calibration` images."""
+    first = x[:calibration]
+    return (x - first.mean((0, 1, 2))) / np.sqrt(first.var((0, 1, 2)) + 1e-5)
 
 
-def _convolve(x, kernel, padding):
-    return np.asarray(lax.conv_general_dilated(x, kernel, (1, 1), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")))
+def convolve(x, kernel, stride=1, dilation=1, padding=None):
+    """Zeros keep the size at stride 1 unless `padding` is given; a kernel that reads one channel is depthwise."""
+    strides = tuple(np.broadcast_to(stride, 2).tolist())
+    around = [(dilation * (size // 2), dilation * (size // 2)) for size in kernel.shape[:2]]
+    with jax.enable_x64(True):
+        convolved = lax.conv_general_dilated(
+            np.asarray(x, np.float64),
+            np.asarray(kernel, np.float64),
+            strides,
+            around if padding is None else padding,
+            rhs_dilation=(dilation, dilation),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=x.shape[-1] // kernel.shape[2],
+        )
+    return np.asarray(convolved)
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+def pool(x, reduction, stride=1):
+    """A 3x3 pool by `np.nanmax` or `np.nanmean`, which leave the padding of NaN out."""
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2))
+    return reduction(windows[:, ::stride, ::stride], (-2, -1))
 
 
 def _mix(rows, sources, kernel):
@@ -42,15 +71,15 @@ def features(space, genome, kernels, images, calibration):
     """Pooled features of one network; `calibration` says how many of the first images give the statistics."""
     x = np.asarray(images)
     for p, (inputs, outputs) in enumerate(decode(genome, space.nodes), 1):
-        rows = {0: _convolve(x, kernels[f"entry{p}"]["entry"]["Convolution_0"]["kernel"][0], "VALID")}
+        rows = {0: convolve(x, kernels[f"entry{p}"]["entry"]["Convolution_0"]["kernel"][0], padding="VALID")}
         for i, sources in enumerate(inputs):
             if sources:
                 y = _mix(rows, sources, np.asarray(kernels[f"nodes{p}"]["node"]["Mix_0"]["blocks"][i]))
-                y = _convolve(y, kernels[f"nodes{p}"]["node"]["Convolution_0"]["kernel"][i], "SAME")
-                rows[i + 1] = np.maximum(_normalise(y, y[:calibration]), 0)
+                y = convolve(y, kernels[f"nodes{p}"]["node"]["Convolution_0"]["kernel"][i])
+                rows[i + 1] = relu(normalise(y, calibration))
         y = _mix(rows, outputs, np.asarray(kernels[f"output{p}"]["output"]["Mix_0"]["blocks"][0]))
-        x = np.maximum(_normalise(y, y[:calibration]), 0)
+        x = relu(normalise(y, calibration))
         if p < 3:
             height, width = x.shape[1] // 2 * 2, x.shape[2] // 2 * 2
             x = x[:, :height, :width].reshape(len(x), height // 2, 2, width // 2, 2, -1).max((2, 4))
-    return jnp.asarray(x.mean((1, 2)))
+    return x.mean((1, 2))

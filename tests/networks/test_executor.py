@@ -7,7 +7,6 @@ import pytest
 
 from rwejax import data, networks, spaces
 from rwejax.evaluate import RandomWeightEvaluator
-from rwejax.networks.layers import convolve
 from tests.networks.reference import features
 
 CALIBRATION = 32
@@ -101,15 +100,6 @@ def test_too_many_rows_are_refused_and_split(space, dataset, whole):
     narrow._prepare(len(genomes))
     assert len(list(narrow._programs(np.asarray(space.canonical(genomes))))) > 1
     assert (narrow.features(jax.random.key(7), genomes) == found).all()
-
-
-@pytest.mark.parametrize("shape", [(2, 5, 6, 4), (3, 7, 7, 4), (2, 6, 8, 30)])
-def test_convolution_equals_laxs_own(shape):
-    x = jax.random.normal(jax.random.key(0), shape)
-    kernel = jax.random.normal(jax.random.key(1), (3, 3, shape[-1], shape[-1]))
-    options = {"dimension_numbers": ("NHWC", "HWIO", "NHWC")}
-    expected = jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", **options)
-    np.testing.assert_allclose(convolve(x, kernel, (1, 1), "SAME", **options), expected, atol=1e-4)
 
 
 def test_kernels_are_he_normal(space, dataset):
