@@ -67,15 +67,16 @@ class Evaluation:
         return json.dumps({name: _finite(value) for name, value in fields.items()}, allow_nan=False)
 
     @classmethod
-    def from_json(cls, line: str | bytes, scores: Sequence[str]) -> Self:
+    def from_json(cls, line: str | bytes, scores: Sequence[str], count: int) -> Self:
         """Read a line; null becomes the worst value there is.
 
         Args:
             line: what `to_json` wrote.
             scores: names of the scores.
+            count: number of objectives.
 
         Raises:
-            ValueError: the line is no evaluation with these scores.
+            ValueError: the line is no evaluation with these scores and so many objectives.
         """
         fields = json.loads(line)
         names = {field.name for field in dataclasses.fields(cls)} - {"scores"} | set(scores)
@@ -84,6 +85,8 @@ class Evaluation:
         worst = {name: math.inf if "error" in name or name not in scores else -math.inf for name in fields}
         fields = {name: worst[name] if value is None else value for name, value in fields.items()}
         objectives = tuple(math.inf if value is None else value for value in fields.pop("objectives"))
+        if len(objectives) != count:
+            raise ValueError(f"{len(objectives)} objectives instead of {count}")
         return cls(objectives=objectives, scores={name: fields.pop(name) for name in scores}, **fields)
 
 
@@ -234,7 +237,7 @@ class Run:
             if not line.endswith(b"\n"):
                 break
             try:
-                evaluation = Evaluation.from_json(line, self.config.recorded)
+                evaluation = Evaluation.from_json(line, self.config.recorded, len(self.config.estimators) + 1)
                 if evaluation.index != number:
                     raise ValueError(f"the index is {evaluation.index}, not {number}")
             except (ValueError, TypeError) as error:

@@ -212,6 +212,8 @@ class _Task:
         return np.asarray(self.space.canonical(np.asarray(asked)))
 
     def tell(self, generation: int, state: Any, genomes: Int[Any, "n genes"], objectives: Float[Any, "n m"]) -> Any:
+        # Few macs are no merit of a network that has no score.
+        objectives = np.where(np.isfinite(objectives).all(1, keepdims=True), objectives, np.inf)
         if state is None:
             state = self.first_state(genomes, objectives)
             # Compile now what later generations call, and throw the results away.

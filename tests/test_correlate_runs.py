@@ -16,6 +16,7 @@ from scipy import stats
 
 import rwejax
 from rwejax import CorrelateRunsConfig, SearchConfig, spaces
+from rwejax.config import SCORES
 from rwejax.errors import InputError
 from rwejax.plots import plot_generations
 from rwejax.runs import Evaluation, Run
@@ -32,7 +33,9 @@ def write_run(folder, generations, seed, nodes=3):
     genomes = np.asarray(space.canonical(np.asarray(drawn)))
     errors = 50 - worth(genomes) + np.random.default_rng(seed).normal(size=len(genomes))
     evaluations = [
-        Evaluation(row, row // SIZE + 1, space.to_string(genome), (error, 1.0), error, error, 1.0, 1.0, 1, 1, 0, 1.0)
+        Evaluation(
+            row, row // SIZE + 1, space.to_string(genome), (error, 1.0), dict.fromkeys(SCORES, error), 1, 1, 0, 1.0
+        )
         for row, (genome, error) in enumerate(zip(genomes, errors.tolist(), strict=True))
     ]
     with Run.create(SearchConfig(nodes=nodes, population_size=SIZE, run_dir=folder)) as run:

@@ -161,7 +161,7 @@ from pathlib import Path
 import rwejax.runs
 from tests import fakes
 search = importlib.import_module("rwejax.search")
-search.RandomWeightEvaluator = fakes.FakeEvaluator
+importlib.import_module("rwejax.evaluate.objectives").RandomWeightEvaluator = fakes.FakeEvaluator
 def kill(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 place = {place!r}
@@ -331,7 +331,7 @@ def test_numbers_that_json_does_not_know_become_null_and_come_back_as_the_worst(
     assert fields["objectives"] == [None, 1.5]
     assert fields["loo_squared_error"] is None
     assert fields["log_evidence"] is None
-    assert Evaluation.from_json(worst.to_json(), tuple(scores)) == worst
+    assert Evaluation.from_json(worst.to_json(), tuple(scores), 2) == worst
 
 
 @pytest.mark.parametrize("seed", range(20))

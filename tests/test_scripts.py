@@ -190,13 +190,14 @@ def test_a_file_may_be_mended_by_a_flag(script, tmp_path):
 
 def test_every_field_is_a_flag(script):
     flags = (
-        "--space macro --nodes 4 --channels 8 --dataset mnist --data-dir d --image-size 16 --train-images 1 "
-        "--validation-images 2 --population-size 3 --generations 4 --seeds 5 --seed 6 --score log_evidence "
-        "--algorithm random --run-dir r --genomes-per-program 7 --images-per-batch 8 --calibration-images 9"
+        "--space macro --nodes 4 --layers 5 --cells 6 --channels 8 --dataset mnist --data-dir d --image-size 16 "
+        "--train-images 1 --validation-images 2 --population-size 3 --generations 4 --seeds 5 --seed 6 "
+        "--estimator rwe,rwf --score log_evidence --algorithm random --run-dir r --genomes-per-program 7 "
+        "--images-per-batch 8 --calibration-images 9"
     )
-    expected = SearchConfig(
-        "macro", 4, 8, "mnist", Path("d"), 16, 1, 2, 3, 4, 5, 6, "log_evidence", "random", Path("r"), 7, 8, 9
-    )
+    sizes, images = ("macro", 4, 5, 6, 8), ("mnist", Path("d"), 16, 1, 2)
+    how = 3, 4, 5, 6, "rwe,rwf", "log_evidence", "random", Path("r"), 7, 8, 9
+    expected = SearchConfig(*sizes, *images, *how)
     assert script.parse(flags.split()).search == expected
 
 
@@ -270,7 +271,7 @@ def compile(calls):
     hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # ten minutes without a step of Python's
 signals._PATIENCE = 0.5
 fakes.FakeEvaluator.before_call = staticmethod(compile)
-importlib.import_module("rwejax.search").RandomWeightEvaluator = fakes.FakeEvaluator
+importlib.import_module("rwejax.evaluate.objectives").RandomWeightEvaluator = fakes.FakeEvaluator
 sys.argv = ["scripts/search.py"]
 sys.exit(console.run(fakes.tiny(run_dir=Path({str(tmp_path)!r}) / "run")))
 """

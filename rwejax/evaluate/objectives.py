@@ -21,7 +21,8 @@ class Scored(NamedTuple):
     """What a population is worth.
 
     Attributes:
-        objectives: one column an estimator, lower is better; infinite where an estimator has no number.
+        objectives: one column an estimator, lower is better; infinite where an estimator has no number, or a network
+            failed in every weight draw.
         scores: what is recorded of each genome, by name: the four ridge scores for `rwe`, else the estimator's own.
         failed: weight draws with NaN or infinite features for `rwe`; for others 1 where there is no finite score.
     """
@@ -54,7 +55,7 @@ class Objectives:
             for name in names
             if name != "rwe"
         }
-        self._names = tuple(names)
+        self._names, self._seeds = tuple(names), seeds
 
     def __call__(self, key: jax.Array, genomes: Int[np.ndarray, "n genes"]) -> Scored:
         """Score a population; the same key gives the same weights."""
@@ -67,7 +68,7 @@ class Objectives:
                 found = self._rwe(key, genomes)
                 scores |= {each: getattr(found, each) for each in RidgeScores._fields if each != "failed"}
                 failed += found.failed
-                column = found.objective
+                column = np.where(found.failed == self._seeds, np.inf, found.objective)
             else:
                 values = self._estimators[name](key, genomes)
                 if name not in _FREE:

@@ -66,4 +66,5 @@ def _validation_error(features: Float[Array, "n d"], dataset: Dataset, key: jax.
     (params, _), _ = lax.scan(step, (params, optimiser.init(params)), orders.reshape(steps, batch))
     predicted = (x[train:] @ params["kernel"] + params["bias"]).argmax(-1)
     wrong = predicted != jnp.asarray(dataset.validation_labels)
-    return jnp.where(jnp.isfinite(features).all(), 100.0 * wrong.mean(), 100.0)
+    alive = jnp.isfinite(features).all() & features.any()
+    return jnp.where(alive, 100.0 * wrong.mean(), 100.0)
