@@ -27,6 +27,9 @@ SCORES = {
 
 ALGORITHMS = ("nsga2", "random")
 
+COMPLEXITY = ("macs", "params")
+"""The estimators that look at no image and draw no weights; every record has their numbers anyway."""
+
 SIZES = {
     "macro": {"nodes": 4, "channels": 16},
     "micro": {"layers": 5, "channels": 8},
@@ -34,7 +37,7 @@ SIZES = {
     "nasbench201": {"cells": 1, "channels": 16},
     "nasbench_macro": {"channels": 16},
 }
-"""The sizes of a space's networks in a search that names no other: small, since a proxy only has to rank."""
+"""The sizes of a space's networks where no other is named: small, since a proxy only has to rank."""
 
 SMALLEST_SAMPLE = 3
 """Networks below which no correlation is worth its name."""
@@ -117,16 +120,14 @@ class SearchConfig:
 
     @property
     def recorded(self) -> tuple[str, ...]:
-        """Names of all recorded scores; the size of a network is recorded anyway."""
+        """Names of all recorded scores."""
         names = [score for name in self.estimators for score in (SCORES if name == "rwe" else (name,))]
-        return tuple(name for name in names if name not in ("macs", "params"))
+        return tuple(name for name in names if name not in COMPLEXITY)
 
     @property
     def sizes(self) -> dict[str, int]:
         """Sizes of the networks, as options of the space."""
-        names = ("nodes", "layers", "cells", "channels")
-        given = {name: value for name in names if (value := getattr(self, name)) is not None}
-        return SIZES.get(self.space, {}) | given
+        return _sizes(self)
 
     @property
     def evaluations(self) -> int:
@@ -182,10 +183,10 @@ class CorrelateConfig:
         images: images that an estimator looks at; those that fit a head on features, rwe and rwe_softmax, train on two
             thirds and validate on one, the others take one batch of train images. None: 750 for a head, and each of
             the others' own default, at most 500.
-        channels: channels of the networks; None: the space's own default.
-        layers: cells of a network of micro or darts; None: the space's own default.
-        cells: cells of a stage of nasbench201; None: the space's own default.
-        nodes: nodes of a phase of macro; None: the space's own default.
+        nodes: macro: nodes of a phase, 2 to 6; None: 4, as in a search.
+        layers: micro, darts: cells of the network; None: 5.
+        cells: nasbench201: cells of a stage; None: 1.
+        channels: channels of the first maps; None: macro, nasbench201 and nasbench_macro 16, micro and darts 8.
         output: CSV file for the table, missing; the scores go beside it, to NAME.scores.csv, and the figures to
             NAME-ESTIMATOR.png. None: runs/correlate-SPACE-COLUMN.csv, with a number where that exists.
     """
@@ -201,11 +202,16 @@ class CorrelateConfig:
     data_dir: Path | None = None
     image_size: int | None = None
     images: int | None = None
-    channels: int | None = None
+    nodes: int | None = None
     layers: int | None = None
     cells: int | None = None
-    nodes: int | None = None
+    channels: int | None = None
     output: Path | None = None
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Sizes of the networks, as options of the space."""
+        return _sizes(self)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -256,6 +262,12 @@ class CorrelateRunsConfig:
         """
         if not self.folders:
             raise InputError(f"run is {self.run!r}: give run folders with commas between them")
+
+
+def _sizes(config: SearchConfig | CorrelateConfig) -> dict[str, int]:
+    names = ("nodes", "layers", "cells", "channels")
+    given = {name: value for name in names if (value := getattr(config, name)) is not None}
+    return SIZES.get(config.space, {}) | given
 
 
 def _check_integers(config: SearchConfig | CorrelateConfig) -> None:

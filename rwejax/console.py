@@ -167,7 +167,7 @@ def print_result(console: Console, result: SearchResult) -> None:
     console.print(table)
     failed = sum(evaluation.failed > 0 for evaluation in result.evaluations)
     if failed:
-        console.print(f"{failed} evaluations had no finite features or score and got the worst score")
+        console.print(f"{failed} evaluation{'s' * (failed != 1)} had no finite features or score, hence the worst one")
     console.print(f"run folder: {result.run_dir}", markup=False, soft_wrap=True)
 
 

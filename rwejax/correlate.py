@@ -16,16 +16,14 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from rwejax import data, plots, spaces, truth
-from rwejax.config import SMALLEST_SAMPLE, CorrelateConfig, replacing
+from rwejax.config import COMPLEXITY, SMALLEST_SAMPLE, CorrelateConfig, replacing
 from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.evaluate import correlation, estimators
 from rwejax.evaluate.correlation import Correlation
 from rwejax.signals import uninterrupted
 
-_SPACE_FIELDS = ("channels", "layers", "cells", "nodes")
 _SLICE = 40  # networks between two signs of life
-_SIZES = ("macs", "params")  # look at no images
 _HEADS = ("rwe", "rwe_softmax")  # fit a head on train images, and validate it
 _HEAD_IMAGES = 750
 _BATCH_IMAGES = 500  # the largest default of an estimator that looks at one batch
@@ -130,7 +128,9 @@ def correlate(config: CorrelateConfig, observer: Observer | None = None) -> Corr
             raise InputError(f"estimator {name!r} is unknown: choose from {', '.join(estimators.names())}")
     if config.output is not None:
         _free_output(config)
-    table = truth.read(config.truth, config.column, _space(config), config.sample, config.seed)
+    table = truth.read(
+        config.truth, config.column, spaces.get(config.space, **config.sizes), config.sample, config.seed
+    )
     if len(table.values) < SMALLEST_SAMPLE:
         raise InputError(
             f"truth {str(config.truth)!r} has {len(table.values)} networks of space {config.space!r}: "
@@ -139,7 +139,8 @@ def correlate(config: CorrelateConfig, observer: Observer | None = None) -> Corr
     images = _Images(config)
     found = {name: images.of(name) for name in config.names}
     any_images = found[config.names[0]]
-    space = _space(config, input_shape=any_images.image_shape, classes=any_images.classes)
+    shape, classes = any_images.image_shape, any_images.classes
+    space = spaces.get(config.space, input_shape=shape, classes=classes, **config.sizes)
     # All are made before the first is run, so that a wrong number of images is answered at once.
     made = {name: _make(name, config, space, dataset) for name, dataset in found.items()}
     genomes = np.asarray(space.canonical(table.genomes))
@@ -194,14 +195,9 @@ class _Images:
         )
 
 
-def _space(config: CorrelateConfig, **options: Any) -> spaces.Space:
-    sizes = {name: getattr(config, name) for name in _SPACE_FIELDS}
-    return spaces.get(config.space, **{name: size for name, size in sizes.items() if size is not None}, **options)
-
-
 def _make(name: str, config: CorrelateConfig, space: spaces.Space, dataset: Dataset) -> estimators.Estimate:
     options: dict[str, int] = {}
-    if name not in _SIZES:
+    if name not in COMPLEXITY:
         options["seeds"] = config.seeds
         if name not in _HEADS and config.images is not None:
             options["images"] = config.images
@@ -332,6 +328,6 @@ def _row(result: CorrelateResult, measured: Measured) -> dict[str, Any]:
         "images": config.images,
         "seeds": config.seeds,
         "seed": config.seed,
-        **{name: getattr(result.space, name, None) for name in _SPACE_FIELDS},
+        **{name: config.sizes.get(name) for name in ("nodes", "layers", "cells", "channels")},
     }
     return {name: "" if value is None or value != value else value for name, value in row.items()}

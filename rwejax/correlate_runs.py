@@ -82,13 +82,13 @@ def correlate_runs(config: CorrelateRunsConfig) -> CorrelateRunsResult:
     runs = [_read(folder) for folder in config.folders]
     first = runs[0][0]
     for folder, (searched, _) in zip(config.folders, runs, strict=True):
-        if (searched.space, searched.nodes) != (first.space, first.nodes):
+        if (searched.space, searched.sizes.get("nodes")) != (first.space, first.sizes.get("nodes")):
             raise InputError(
                 f"run {str(folder)!r} has another space or number of nodes than run {str(config.folders[0])!r}: "
                 "give runs of one space"
             )
     output = free_output(config.output, f"correlate-runs-{first.space}-{config.column}", _files)
-    space = spaces.get(first.space, **({} if first.nodes is None else {"nodes": first.nodes}))
+    space = spaces.get(first.space, **first.sizes)
     values = _by_genome(truth.read(config.truth, config.column, space), space)
     generations = max((evaluation.generation for _, found in runs for evaluation in found), default=0)
     rows = [_generations(found, generations, values, space) for _, found in runs]

@@ -158,7 +158,7 @@ class _Task:
 
     def __init__(self, config: SearchConfig) -> None:
         self.config = config
-        _space(config)  # a wrong name or option is answered before images are loaded
+        spaces.get(config.space, **config.sizes)  # a wrong name or option is answered before images are loaded
         dataset = data.load(
             config.dataset,
             train=config.train_images,
@@ -167,7 +167,8 @@ class _Task:
             image_size=config.image_size,
             seed=config.seed,
         )
-        self.space = _space(config, input_shape=dataset.image_shape, classes=dataset.classes)
+        shape, classes = dataset.image_shape, dataset.classes
+        self.space = spaces.get(config.space, input_shape=shape, classes=classes, **config.sizes)
         self.evaluate = Objectives(
             self.space,
             dataset,
@@ -334,7 +335,7 @@ def _progress(task: _Task, generation: int, objectives: Float[np.ndarray, "n m"]
 def _result(run: Run) -> SearchResult:
     """The result as it is on disk: a finished run that is read again gives the same."""
     evaluations = run.evaluations()
-    space = _space(run.config)
+    space = spaces.get(run.config.space, **run.config.sizes)
     genomes = [space.from_string(evaluation.architecture) for evaluation in evaluations]
     objectives = _objectives(run.config, evaluations)
     return SearchResult(
@@ -345,10 +346,6 @@ def _result(run: Run) -> SearchResult:
         run_dir=run.path,
         config=run.config,
     )
-
-
-def _space(config: SearchConfig, **options: Any) -> spaces.Space:
-    return spaces.get(config.space, **config.sizes, **options)
 
 
 def _largest_macs(space: spaces.Space) -> float:

@@ -1,11 +1,14 @@
-"""Ctrl-C and SIGTERM: held back while a record is written, answered at once while XLA compiles."""
+"""How a command ends: its exit code; Ctrl-C and SIGTERM, held back while a record is written, else answered at once."""
 
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import NoReturn
+
+from rwejax.errors import InputError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PATIENCE = 3.0  # seconds
@@ -71,3 +74,23 @@ def answering(say_goodbye: Callable[[int], int]) -> Iterator[None]:
         os.close(writing)  # the reader sees the end of the pipe, and the thread is over
         watcher.join()
         os.close(reading)
+
+
+def exit_code(command: Callable[[], int]) -> int:
+    """Run a command: what is wrong with its input goes to standard error in one sentence, with the code 2."""
+    try:
+        return command()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def leave(code: int) -> NoReturn:
+    """End the process."""
+    if code > 128:
+        # XLA may still compile in its threads, and aborts when Python is taken down around them.
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)

@@ -7,8 +7,6 @@ Examples:
 """
 
 import dataclasses
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +14,7 @@ import tyro
 
 from rwejax.config import SearchConfig, read_config
 from rwejax.errors import InputError
+from rwejax.signals import exit_code, leave
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,30 +59,25 @@ def _overlay(argv: list[str] | None, file: Path | None, base: SearchConfig) -> S
 def _check_same(stored: SearchConfig, asked: SearchConfig, run: Path) -> None:
     names = stored.differences(asked.anchored())
     if names:
-        flags = " ".join(f"--{name.replace('_', '-')} {getattr(stored, name)}" for name in names)
-        raise InputError(f"run {str(run)!r} was started with {flags}: leave other values out, --resume alone is enough")
+        values = [(name.replace("_", "-"), getattr(stored, name)) for name in names]
+        how = " ".join(f"no --{flag}" if value is None else f"--{flag} {value}" for flag, value in values)
+        raise InputError(f"run {str(run)!r} was started with {how}: leave other values out, --resume alone is enough")
     if asked.run_dir is not None and asked.run_dir.absolute() != run.absolute():
         raise InputError(f"run {str(run)!r} is resumed where it lies: leave out --run-dir {asked.run_dir}")
 
 
 def main() -> int:
     """Search, print the front, and return the exit code."""
-    try:
-        arguments = parse()
-        from rwejax import console
+    return exit_code(search)
 
-        return console.run(arguments.search, arguments.resume)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+
+def search() -> int:
+    """Search as the flags say."""
+    arguments = parse()
+    from rwejax import console
+
+    return console.run(arguments.search, arguments.resume)
 
 
 if __name__ == "__main__":
-    code = main()
-    if code > 128:
-        # XLA may still compile in its threads, and aborts when Python is taken down around them.
-        sys.stdout.flush()
-        os._exit(code)
-    sys.exit(code)
+    leave(main())

@@ -6,7 +6,6 @@ import importlib.util
 import re
 import shlex
 import signal
-import sys
 from pathlib import Path
 
 import jax
@@ -20,6 +19,7 @@ from rwejax import CorrelateConfig, correlate_console, spaces
 from rwejax.errors import InputError
 from rwejax.evaluate import correlation, estimators
 from rwejax.plots import plot_scores
+from tests import commands
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "correlate.py"
 SIZES = {"channels": 4, "cells": 1, "image_size": 8, "images": 60}
@@ -233,26 +233,13 @@ def test_a_figure_shows_the_living(fake):
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("correlate_script", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["correlate_script"] = module
-    spec.loader.exec_module(module)
-    return module
+    return commands.load("correlate")
 
 
 @pytest.fixture
 def main(script, monkeypatch, capfd):
     """Runs the script in this process: exit code, standard output and standard error."""
-
-    def call(*flags):
-        monkeypatch.setattr(sys, "argv", ["scripts/correlate.py", *map(str, flags)])
-        try:
-            code = script.main()
-        except SystemExit as stop:
-            code = stop.code
-        return code, *capfd.readouterr()
-
-    return call
+    return commands.caller(script, monkeypatch, capfd)
 
 
 BAD = [

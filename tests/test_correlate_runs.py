@@ -1,10 +1,8 @@
 """Searches against a truth: run folders are written by hand, so that their objectives are known."""
 
 import csv
-import importlib.util
 import re
 import shlex
-import sys
 from pathlib import Path
 
 import jax
@@ -20,6 +18,7 @@ from rwejax.config import SCORES
 from rwejax.errors import InputError
 from rwejax.plots import plot_generations
 from rwejax.runs import Evaluation, Run
+from tests import commands
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "correlate_runs.py"
 SPACE = spaces.get("macro", nodes=3)
@@ -134,24 +133,12 @@ def test_nothing_is_overwritten():
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("correlate_runs_script", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["correlate_runs_script"] = module
-    spec.loader.exec_module(module)
-    return module
+    return commands.load("correlate_runs")
 
 
 @pytest.fixture
 def main(script, monkeypatch, capfd):
-    def call(*flags):
-        monkeypatch.setattr(sys, "argv", ["scripts/correlate_runs.py", *flags])
-        try:
-            code = script.main()
-        except SystemExit as stop:
-            code = stop.code
-        return code, *capfd.readouterr()
-
-    return call
+    return commands.caller(script, monkeypatch, capfd)
 
 
 @pytest.mark.parametrize(

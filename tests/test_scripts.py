@@ -1,7 +1,6 @@
 """What a user sees: exit codes, sentences, progress, the front."""
 
 import csv
-import importlib.util
 import json
 import os
 import re
@@ -18,7 +17,7 @@ from PIL import Image
 
 from rwejax import console
 from rwejax.config import SearchConfig, write_config
-from tests import fakes
+from tests import commands, fakes
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "scripts" / "search.py"
@@ -30,11 +29,7 @@ TINY = shlex.split(
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("search_script", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["search_script"] = module
-    spec.loader.exec_module(module)
-    return module
+    return commands.load("search")
 
 
 @pytest.fixture
@@ -45,16 +40,7 @@ def main(script, monkeypatch, tmp_path, capfd):
     monkeypatch.setattr("rwejax.data.prepare.reachable", lambda url: False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-
-    def call(*flags):
-        monkeypatch.setattr(sys, "argv", ["scripts/search.py", *map(str, flags)])
-        try:
-            code = script.main()
-        except SystemExit as stop:
-            code = stop.code
-        return code, *capfd.readouterr()
-
-    return call
+    return commands.caller(script, monkeypatch, capfd)
 
 
 @pytest.fixture
@@ -264,7 +250,7 @@ def test_ctrl_c_is_answered_while_xla_compiles(tmp_path):
     stuck = f"""
 import hashlib, importlib, sys
 from pathlib import Path
-from tests import fakes
+from tests import commands, fakes
 from rwejax import console, signals
 def compile(calls):
     print("compiling", flush=True)

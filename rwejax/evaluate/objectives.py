@@ -7,14 +7,13 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
+from rwejax.config import COMPLEXITY
 from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.evaluate import estimators
 from rwejax.evaluate.ridge import RidgeScores
 from rwejax.evaluate.rwe import RandomWeightEvaluator
 from rwejax.spaces import Space
-
-_FREE = ("macs", "params")  # no weights, and recorded of every genome anyway
 
 
 class Scored(NamedTuple):
@@ -51,7 +50,7 @@ class Objectives:
             raise InputError(f"estimator {','.join(names)!r} names one twice: give each once")
         self._rwe = RandomWeightEvaluator(space, dataset, seeds=seeds, **options) if "rwe" in names else None
         self._estimators = {
-            name: estimators.get(name, space, dataset, **({} if name in _FREE else {"seeds": seeds}))
+            name: estimators.get(name, space, dataset, **({} if name in COMPLEXITY else {"seeds": seeds}))
             for name in names
             if name != "rwe"
         }
@@ -71,7 +70,7 @@ class Objectives:
                 column = np.where(found.failed == self._seeds, np.inf, found.objective)
             else:
                 values = self._estimators[name](key, genomes)
-                if name not in _FREE:
+                if name not in COMPLEXITY:
                     scores[name] = values
                 failed += ~np.isfinite(values)
                 column = -values

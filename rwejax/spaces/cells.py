@@ -39,6 +39,17 @@ from rwejax.spaces.base import Genomes
 
 CELLS = ("normal", "reduction")
 
+OPERATIONS = (
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+)
+"""What both spaces can choose, in DARTS' order, which NSGA-Net continues."""
+
 
 class Cells(NamedTuple):
     """Decoded genomes; axis 1 is 0 for the normal and 1 for the reduction cell.

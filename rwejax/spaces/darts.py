@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Int
 
 from rwejax.spaces.base import Genomes
-from rwejax.spaces.cells import CELLS, Cells, CellSpace, canonical_form
+from rwejax.spaces.cells import CELLS, OPERATIONS, Cells, CellSpace, canonical_form
 
 _OPENINGS = ("Genotype(normal=[", "], normal_concat=range(2, 6), reduce=[")
 _CLOSING = "], reduce_concat=range(2, 6))"
@@ -59,16 +59,7 @@ class Darts(CellSpace):
     layers: int = 20
 
     name: ClassVar[str] = "darts"
-    operations: ClassVar[tuple[str, ...]] = (
-        "max_pool_3x3",
-        "avg_pool_3x3",
-        "skip_connect",
-        "sep_conv_3x3",
-        "sep_conv_5x5",
-        "dil_conv_3x3",
-        "dil_conv_5x5",
-        "none",
-    )
+    operations: ClassVar[tuple[str, ...]] = (*OPERATIONS, "none")
     blocks: ClassVar[int] = 4
 
     @property

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Int
 
 from rwejax.spaces.base import Genomes
-from rwejax.spaces.cells import CELLS, Cells, CellSpace, canonical_form
+from rwejax.spaces.cells import CELLS, OPERATIONS, Cells, CellSpace, canonical_form
 
 _GENES = ("op1", "input1", "op2", "input2")
 
@@ -49,17 +49,7 @@ class Micro(CellSpace):
     layers: int = 5
 
     name: ClassVar[str] = "micro"
-    operations: ClassVar[tuple[str, ...]] = (
-        "max_pool_3x3",
-        "avg_pool_3x3",
-        "skip_connect",
-        "sep_conv_3x3",
-        "sep_conv_5x5",
-        "dil_conv_3x3",
-        "dil_conv_5x5",
-        "sep_conv_7x7",
-        "conv_7x1_1x7",
-    )
+    operations: ClassVar[tuple[str, ...]] = (*OPERATIONS, "sep_conv_7x7", "conv_7x1_1x7")
     blocks: ClassVar[int] = 5
 
     @property
