@@ -1,5 +1,6 @@
 """WHAT is searched: genomes, the architectures they stand for, and what these cost. No weights, no images."""
 
+from dataclasses import fields
 from typing import Any
 
 from rwejax.errors import InputError
@@ -38,7 +39,7 @@ def get(name: str, **options: Any) -> Space:
     """
     if name not in _SPACES:
         raise InputError(f"space {name!r} is unknown: choose one of {', '.join(names())}")
-    known = _SPACES[name].__dataclass_fields__
+    known = [field.name for field in fields(_SPACES[name])]
     for option in options:
         if option not in known:
             raise InputError(f"space {name!r} has no option {option!r}: it takes {', '.join(known)}")

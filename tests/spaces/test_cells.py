@@ -245,7 +245,7 @@ def test_no_genome_gives_no_rows(name):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"nodes": 4}, "has no option 'nodes': it takes channels, layers, input_shape, classes"),
+        ({"nodes": 4}, "has no option 'nodes': it takes channels, layers, input_shape, classes$"),
         ({"channels": 0}, "channels is 0"),
         ({"layers": 2}, "layers is 2"),
         ({"classes": 1}, "classes is 1"),
