@@ -1,11 +1,14 @@
 """Two devices, as on the smallest machine that people search on, and the data that tests may use where it is."""
 
 import os
+import signal
 from pathlib import Path
 
 import jax
 import pytest
 
+# A shell that runs the tests in the background has Ctrl-C ignored, and Python leaves that so.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 jax.config.update("jax_num_cpu_devices", 2)
 # Most of a test's time is compilation, and no result may depend on how well the code is optimised.
 jax.config.update("jax_disable_most_optimizations", True)
