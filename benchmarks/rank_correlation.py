@@ -1,0 +1,175 @@
+"""Rank correlation of every estimator with tables of trained networks, and with the scores that others published.
+
+Each pair of a table and an estimator is one `rwejax.correlate`, kept in a folder of parts: what is there is not
+measured again, so that a sitting may end at any time and go on later. The table of all parts is written anew after
+every pair. The seconds are those of the cores that the process may use: `taskset -c 0` in front of the command makes
+it one.
+"""
+
+import csv
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from rwejax.config import CorrelateConfig, replacing
+from rwejax.correlate import correlate
+from rwejax.errors import InputError
+from rwejax.evaluate import estimators
+
+TABLES = {
+    "nasbench201": ("nasbench201", "nasbench201.csv", "cifar10_accuracy", 200),
+    "nasbench_macro": ("nasbench_macro", "nasbench_macro.csv", "cifar10_accuracy", 150),
+    "darts_trained": ("darts", "darts_trained.csv", "cifar10_accuracy_50_epochs", 100),
+    "nasbench301_surrogate": ("darts", "nasbench301_surrogate.csv", "nb301_accuracy", 150),
+}
+"""Space, file, column and sample of each table of accuracies."""
+
+PUBLISHED = {
+    "nwot": "nwot",
+    "synflow": "synflow",
+    "snip": "snip",
+    "grad_norm": "grad_norm",
+    "fisher": "fisher",
+    "grasp": "grasp",
+    "jacob_cov": "jacov",
+}
+"""Estimators whose scores NAS-Bench-Suite-Zero published, and their columns in nasbench201.csv."""
+
+PUBLISHED_SAMPLE = 100
+
+
+@dataclass(frozen=True)
+class Config:
+    """Correlate estimators with tables of trained networks."""
+
+    truth: Path
+    """Folder of the tables: nasbench201.csv, nasbench_macro.csv, darts_trained.csv, nasbench301_surrogate.csv."""
+    tables: str = ",".join(TABLES)
+    """Names of tables, or `published` for the scores that others published on NAS-Bench-201."""
+    estimators: str = ",".join(estimators.names())
+    """Names of estimators."""
+    dataset: str = "cifar10"
+    """A set of TensorFlow Datasets, or digits, which is always there."""
+    data_dir: Path | None = None
+    """Where the sets lie; by default TFDS_DATA_DIR."""
+    image_size: int = 16
+    """Height and width to resize to, in pixels; `published` takes the 32 of its setting."""
+    seeds: int = 1
+    """Weight draws that every score is averaged over."""
+    seed: int = 0
+    """Draws the networks, the images and the weights."""
+    parts: Path = Path("runs/rank_correlation")
+    """Folder for each pair's table, scores and figure."""
+    output: Path = Path("runs/rank_correlation.csv")
+    """CSV file of all pairs."""
+
+    def pair(self, table: str, estimator: str) -> CorrelateConfig | None:
+        """What is measured for a pair; None where nobody published the estimator's scores."""
+        if table == "published":
+            if estimator not in PUBLISHED:
+                return None
+            space, file, column, sample = "nasbench201", "nasbench201.csv", PUBLISHED[estimator], PUBLISHED_SAMPLE
+            image_size, cells = 32, 5
+        else:
+            space, file, column, sample = TABLES[table]
+            image_size, cells = self.image_size, None
+        return CorrelateConfig(
+            space=space,
+            truth=self.truth / file,
+            column=column,
+            estimators=estimator,
+            sample=sample,
+            seeds=self.seeds,
+            seed=self.seed,
+            dataset=self.dataset,
+            data_dir=self.data_dir,
+            image_size=image_size,
+            cells=cells,
+            output=self.parts / f"{table}-{estimator}-{self.dataset}-{image_size}-{self.seeds}-{self.seed}.csv",
+        )
+
+
+def main() -> int:
+    """Measure what is missing, write, print. Returns the exit code: 2 where something cannot be used."""
+    config = tyro.cli(Config, description=__doc__)
+    tables, names = config.tables.split(","), config.estimators.split(",")
+    if unknown := [table for table in tables if table not in (*TABLES, "published")]:
+        print(f"table {unknown[0]!r} is unknown: choose from {', '.join((*TABLES, 'published'))}", file=sys.stderr)
+        return 2
+    console = Console()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:
+        for table in tables:
+            for name in names:
+                pair = config.pair(table, name)
+                if pair is None or pair.output is None or pair.output.exists():
+                    continue
+                row = measure(table, pair, cores)
+                console.print(f"{table} {name}: {float(row['spearman'] or 'nan'):.2f}, {float(row['seconds']):.2g} s")
+                collect(config)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    show(console, collect(config))
+    return 0
+
+
+def measure(table: str, pair: CorrelateConfig, cores: int | None) -> dict[str, str]:
+    """Correlate one pair, and note with it what it was measured on."""
+    output = correlate(pair).output
+    jax.clear_caches()
+    [row] = read(output)
+    row = {"table": table, **row, "truth": pair.truth.name, "cores": str(cores), "jax": jax.__version__}
+    write(output, [row])
+    return row
+
+
+def collect(config: Config) -> list[dict[str, str]]:
+    """All parts as one table, which is also written."""
+    paths = sorted(path for path in config.parts.glob("*.csv") if not path.name.endswith(".scores.csv"))
+    order = [*TABLES, "published"]
+    rows = [row for path in paths for row in read(path) if "table" in row]
+    rows.sort(key=lambda row: (order.index(row["table"]), estimators.names().index(row["estimator"]), row["seed"]))
+    if rows:
+        write(config.output, rows)
+    return rows
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """The rows of a table."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write(path: Path, rows: list[dict[str, str]]) -> None:
+    """Write a table, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as file:
+        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+
+
+def show(console: Console, rows: list[dict[str, str]]) -> None:
+    """Print an estimator a line and a table a column: Spearman's interval, and the seconds a network."""
+    tables = list(dict.fromkeys(row["table"] for row in rows))
+    grid = Table("estimator", *tables, box=None, title="Spearman (95 %), seconds a network", title_justify="left")
+    for name in dict.fromkeys(row["estimator"] for row in rows):
+        cells = dict.fromkeys(tables, "")
+        for row in rows:
+            if row["estimator"] == name:
+                spearman, low, high = (float(row[key] or "nan") for key in ("spearman", "low", "high"))
+                text = f"{spearman:.2f} ({low:.2f} {high:.2f}) {float(row['seconds']):.2g}"
+                cells[row["table"]] = "\n".join(filter(None, (cells[row["table"]], text)))
+        grid.add_row(name, *cells.values())
+    console.print(grid)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
