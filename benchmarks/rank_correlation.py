@@ -2,13 +2,14 @@
 
 Each pair of a table and an estimator is one `rwejax.correlate`, kept in a folder of parts: what is there is not
 measured again, so that a sitting may end at any time and go on later. The table of all parts is written anew after
-every pair. The seconds are those of the cores that the process may use: `taskset -c 0` in front of the command makes
-it one.
+every pair. The seconds are the processor's, which other programs hardly disturb; `taskset -c 0` in front of the command
+makes them those of one core.
 """
 
 import csv
 import os
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rwejax.config import CorrelateConfig, replacing
-from rwejax.correlate import correlate
+from rwejax.correlate import Observer, correlate
 from rwejax.errors import InputError
 from rwejax.evaluate import estimators
 
@@ -42,6 +43,8 @@ PUBLISHED = {
 """Estimators whose scores NAS-Bench-Suite-Zero published, and their columns in nasbench201.csv."""
 
 PUBLISHED_SAMPLE = 100
+PUBLISHED_IMAGES = 32
+"""Their batch: the scores of nwot are the log-determinants of kernels of so many images."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,10 @@ class Config:
             if estimator not in PUBLISHED:
                 return None
             space, file, column, sample = "nasbench201", "nasbench201.csv", PUBLISHED[estimator], PUBLISHED_SAMPLE
-            image_size, cells = 32, 5
+            image_size, cells, images = 32, 5, PUBLISHED_IMAGES
         else:
             space, file, column, sample = TABLES[table]
-            image_size, cells = self.image_size, None
+            image_size, cells, images = self.image_size, None, None
         return CorrelateConfig(
             space=space,
             truth=self.truth / file,
@@ -90,9 +93,27 @@ class Config:
             dataset=self.dataset,
             data_dir=self.data_dir,
             image_size=image_size,
+            images=images,
             cells=cells,
             output=self.parts / f"{table}-{estimator}-{self.dataset}-{image_size}-{self.seeds}-{self.seed}.csv",
         )
+
+
+class ProcessorTime(Observer):
+    """Notes how much of the processor's time each slice of networks took."""
+
+    def __init__(self) -> None:
+        self._slices: list[tuple[int, float]] = []
+
+    def on_slice(self, estimator: str, networks: int) -> None:
+        """Note the time."""
+        self._slices.append((networks, time.process_time()))
+
+    @property
+    def seconds(self) -> float:
+        """Of a network, without the first slice, which compiles."""
+        (first, begin), (last, end) = self._slices[1], self._slices[-1]
+        return (end - begin) / (last - first)
 
 
 def main() -> int:
@@ -111,7 +132,9 @@ def main() -> int:
                 if pair is None or pair.output is None or pair.output.exists():
                     continue
                 row = measure(table, pair, cores)
-                console.print(f"{table} {name}: {float(row['spearman'] or 'nan'):.2f}, {float(row['seconds']):.2g} s")
+                console.print(
+                    f"{table} {name}: {float(row['spearman'] or 'nan'):.2f}, {float(row['cpu_seconds']):.2g} s"
+                )
                 collect(config)
     except InputError as error:
         print(error, file=sys.stderr)
@@ -122,10 +145,12 @@ def main() -> int:
 
 def measure(table: str, pair: CorrelateConfig, cores: int | None) -> dict[str, str]:
     """Correlate one pair, and note with it what it was measured on."""
-    output = correlate(pair).output
+    processor = ProcessorTime()
+    output = correlate(pair, processor).output
     jax.clear_caches()
     [row] = read(output)
-    row = {"table": table, **row, "truth": pair.truth.name, "cores": str(cores), "jax": jax.__version__}
+    measured = {"cpu_seconds": str(processor.seconds), "cores": str(cores), "jax": jax.__version__}
+    row = {"table": table, **row, "truth": pair.truth.name, **measured}
     write(output, [row])
     return row
 
@@ -157,15 +182,17 @@ def write(path: Path, rows: list[dict[str, str]]) -> None:
 
 
 def show(console: Console, rows: list[dict[str, str]]) -> None:
-    """Print an estimator a line and a table a column: Spearman's interval, and the seconds a network."""
+    """Print an estimator a line and a table a column: Spearman's interval, and the processor's seconds a network."""
     tables = list(dict.fromkeys(row["table"] for row in rows))
-    grid = Table("estimator", *tables, box=None, title="Spearman (95 %), seconds a network", title_justify="left")
+    grid = Table(
+        "estimator", *tables, box=None, title="Spearman (95 %), processor seconds a network", title_justify="left"
+    )
     for name in dict.fromkeys(row["estimator"] for row in rows):
         cells = dict.fromkeys(tables, "")
         for row in rows:
             if row["estimator"] == name:
                 spearman, low, high = (float(row[key] or "nan") for key in ("spearman", "low", "high"))
-                text = f"{spearman:.2f} ({low:.2f} {high:.2f}) {float(row['seconds']):.2g}"
+                text = f"{spearman:.2f} ({low:.2f} {high:.2f}) {float(row['cpu_seconds']):.2g}"
                 cells[row["table"]] = "\n".join(filter(None, (cells[row["table"]], text)))
         grid.add_row(name, *cells.values())
     console.print(grid)
