@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rwejax.config import SearchConfig, label
+from rwejax.parallel import keep_compilations
 from rwejax.search import Observer, Progress, SearchResult, resume, search
 from rwejax.signals import answering
 
@@ -32,6 +33,7 @@ def run(config: SearchConfig, resumed: Path | None = None) -> int:
     Raises:
         InputError: something that the user gave cannot be used.
     """
+    keep_compilations()
     console = make_console()
     with ConsoleObserver(console) as observer, answering(observer.say_goodbye):
         try:

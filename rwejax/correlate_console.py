@@ -11,6 +11,7 @@ from rwejax.config import CorrelateConfig
 from rwejax.console import make_console
 from rwejax.correlate import CorrelateResult, Measured, Observer, correlate, scores_path
 from rwejax.correlate_runs import CorrelateRunsResult, plot_path
+from rwejax.parallel import keep_compilations
 from rwejax.signals import answering
 
 _UNDEFINED = "-"
@@ -28,6 +29,7 @@ def run(config: CorrelateConfig) -> int:
     Raises:
         InputError: something that the user gave cannot be used.
     """
+    keep_compilations()
     console = make_console()
     with ConsoleObserver(console) as observer, answering(observer.say_goodbye):
         try:

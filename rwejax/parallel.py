@@ -1,8 +1,10 @@
-"""One XLA device a core."""
+"""How JAX is set up: one XLA device a core, and compiled programs that outlive the process."""
 
 import os
 
 import jax
+
+from rwejax import caches
 
 
 def use_all_cores() -> None:
@@ -19,3 +21,14 @@ def use_all_cores() -> None:
         jax.config.update("jax_num_cpu_devices", cores)
     except RuntimeError:
         return  # JAX has started: its devices are what they are
+
+
+def keep_compilations() -> None:
+    """Keep compiled programs in the user's cache, so that another process need not compile them again.
+
+    For commands, not for libraries: JAX has one such folder a process. Whoever has chosen one already keeps it.
+    """
+    folder = caches.folder("compilations")
+    if folder is not None and jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

@@ -2,7 +2,14 @@
 
 import os
 import signal
+import tempfile
 from pathlib import Path
+
+# What one test has compiled, another need not, whichever process it runs in. JAX reads this when it is imported.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    _compilations = tempfile.TemporaryDirectory(prefix="rwejax-compilations-", ignore_cleanup_errors=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _compilations.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
 import jax
 import pytest

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rwejax import caches
 from rwejax.data.images import Split
 from rwejax.data.sources import Source
 
@@ -38,15 +39,12 @@ def fetch(source: Source, split: str, image_size: int | None) -> Split:
 
 def _prefix(source: Source, split: str, image_size: int | None) -> Path | None:
     """What the files' paths start with: a folder for the images asked for, a name for the state of their source."""
-    # https://specifications.freedesktop.org/basedir-spec: a relative path is to be ignored
-    root = os.environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(root):
-        root = os.path.join(os.path.expanduser("~"), ".cache")
-        if not os.path.isabs(root):
-            return None
+    folder = caches.folder("data")
+    if folder is None:
+        return None
     key = hashlib.sha256(repr((FORMAT, source.location, split, image_size)).encode(errors="replace")).hexdigest()[:16]
     words = [*re.findall(r"\w+", source.name)[-3:], split, str(image_size or "native"), key]
-    return Path(root) / "rwejax" / "data" / "-".join(words)[-200:] / str(source.fingerprint)
+    return folder / "-".join(words)[-200:] / str(source.fingerprint)
 
 
 def _read(prefix: Path) -> Split | None:

@@ -12,7 +12,7 @@ from a calibration batch, and the head is a closed-form ridge.
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -64,6 +64,23 @@ class Scores:
     def objective(self) -> Float[np.ndarray, " n"]:
         """The score that ranks, signed so that lower is better."""
         return _minimised(self.score, getattr(self, self.score))
+
+
+class _Images(NamedTuple):
+    """What the compiled pass is told of the dataset, and how it is split over the devices.
+
+    Attributes:
+        calibration: images that give the normalisation statistics.
+        batches: all others, batch by batch; the last is filled up.
+        labels: of all images, in the order of the dataset.
+    """
+
+    calibration: Any
+    batches: Any
+    labels: Any
+
+
+_SPLIT = _Images(PartitionSpec(IMAGES_AXIS), PartitionSpec(None, IMAGES_AXIS), PartitionSpec())
 
 
 class RandomWeightEvaluator:
@@ -122,7 +139,7 @@ class RandomWeightEvaluator:
             if value is not None and value < 1:
                 raise InputError(f"{name} is {value}: give 1 or more")
         self.space, self.dataset, self.seeds, self.score = space, dataset, seeds, score
-        self.reference = float(_minimised(score, constant_scores(self._labels, dataset.classes)[score]))
+        self.reference = float(_minimised(score, constant_scores(_labels(dataset), dataset.classes)[score]))
         self._network = networks.network(space)
         self._genomes = genomes_per_program
         calibration = min(calibration_images, len(dataset.train_images))
@@ -132,7 +149,7 @@ class RandomWeightEvaluator:
         if images_per_batch is None:
             largest = max(4 * int(np.prod(shape)) for shape in self._network.buffers.values())
             images_per_batch = max(8, 2**20 // largest) if cpu else 512
-        self._calibration, self._batches, self._order = self._split_images(calibration, images_per_batch)
+        self._images, self._order = self._split_images(calibration, images_per_batch)
         # LLVM takes ten seconds to optimise these many small random draws, which run once a search.
         self._initialise = jax.jit(
             lambda key: networks.initialise(self._network, key),
@@ -156,7 +173,7 @@ class RandomWeightEvaluator:
         total = {name: np.zeros(len(genomes)) for name in RidgeScores._fields}
         for members, program, rows in self._programs(np.asarray(self.space.canonical(genomes))):
             for kernels in draws:
-                scores = self._evaluate(program, self._calibration, self._batches, kernels)
+                scores = self._evaluate(program, self._images, kernels)
                 for name, values in _wait(scores)._asdict().items():
                     total[name][members] += np.where(rows == ABSENT, FAILED[name], np.asarray(values)[rows])
         failed = total.pop("failed").astype(int)
@@ -178,13 +195,13 @@ class RandomWeightEvaluator:
         kernels = self._initialise(jax.random.split(key, self.seeds)[0])
         found = np.zeros((len(genomes), len(self._order), *self._network.buffers["features"]), np.float32)
         for members, program, rows in self._programs(np.asarray(self.space.canonical(genomes))):
-            out = self._features(program, self._calibration, self._batches, kernels)
+            out = self._features(program, self._images, kernels)
             there = rows != ABSENT
             found[members[there]] = np.asarray(out)[rows[there]][:, self._order]
         return found
 
     def export(self, genomes: int, platforms: Sequence[str]) -> jax.export.Exported:
-        """Lower (program, calibration images, batches of images, kernels) -> scores for other platforms.
+        """Lower (program, images, kernels) -> scores for other platforms.
 
         Args:
             genomes: the number of genomes that a program holds.
@@ -196,15 +213,9 @@ class RandomWeightEvaluator:
         self._prepare(genomes)
         program = networks.empty_program(self._network, self._capacity, self._chunk)
         kernels = jax.eval_shape(self._initialise, jax.random.key(0))
-        return jax.export.export(self._evaluate, platforms=platforms)(
-            program, self._calibration, self._batches, kernels
-        )
+        return jax.export.export(self._evaluate, platforms=platforms)(program, self._images, kernels)
 
-    @property
-    def _labels(self) -> Int[np.ndarray, " n"]:
-        return np.concatenate([self.dataset.train_labels, self.dataset.validation_labels])
-
-    def _split_images(self, calibration: int, images_per_batch: int) -> tuple[Array, Array, Int[np.ndarray, " n"]]:
+    def _split_images(self, calibration: int, images_per_batch: int) -> tuple["_Images", Int[np.ndarray, " n"]]:
         """Put the images on the devices, and say where the compiled pass puts each image's features."""
         devices = self._mesh.size
         images = np.concatenate([self.dataset.train_images, self.dataset.validation_images])
@@ -219,10 +230,11 @@ class RandomWeightEvaluator:
         place = np.zeros(len(images), int)
         place[order[::-1]] = np.arange(len(order))[::-1]
 
-        def put(x: np.ndarray, *spec: str | None) -> Array:
-            return jax.device_put(x, NamedSharding(self._mesh, PartitionSpec(*spec)))
+        def put(x: np.ndarray, spec: PartitionSpec) -> Array:
+            return jax.device_put(x, NamedSharding(self._mesh, spec))
 
-        return put(images[:calibration], IMAGES_AXIS), put(images[padded], None, IMAGES_AXIS), place
+        found = images[:calibration], images[padded], _labels(self.dataset)
+        return _Images(*map(put, found, _SPLIT)), place
 
     def _prepare(self, genomes: int) -> None:
         """Fix the capacity at the first population, and build the compiled pass."""
@@ -231,17 +243,20 @@ class RandomWeightEvaluator:
         devices = self._mesh.size
         wanted = self._genomes or min(genomes, _MAX_GENOMES, self._genomes_in_memory())
         self._capacity = -(-wanted // devices) * devices
-        features = networks.make_features(self._network, self._capacity, self._chunk)
-        labels, order, train = jnp.asarray(self._labels), self._order, len(self.dataset.train_labels)
+        run = networks.make_features(self._network, self._capacity, self._chunk)
+        order, train = self._order, len(self.dataset.train_labels)
         share = self._capacity // devices
 
-        def evaluate(program: Program, calibration: Array, batches: Array, kernels: Any) -> RidgeScores:
-            x = features(program, calibration, batches, kernels)
+        def features(program: Program, images: _Images, kernels: Any) -> Array:
+            return run(program, images.calibration, images.batches, kernels)
+
+        def evaluate(program: Program, images: _Images, kernels: Any) -> RidgeScores:
+            x = features(program, images, kernels)
             # From a share of the images of every network to all images of a share of the networks.
             x = lax.all_to_all(x, IMAGES_AXIS, 0, 1, tiled=True)[:, order]
 
             def score(row: Array, scores: RidgeScores) -> RidgeScores:
-                new = ridge_scores(x[row], labels, self.dataset.classes, train)
+                new = ridge_scores(x[row], images.labels, self.dataset.classes, train)
                 return jax.tree.map(lambda all_rows, value: all_rows.at[row].set(value), scores, new)
 
             scores = jnp.zeros(share)
@@ -261,12 +276,11 @@ class RandomWeightEvaluator:
         device = self._mesh.devices.flat[0]
         limit = (device.memory_stats() or {}).get("bytes_limit", 0) * self._mesh.size
         limit = limit or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        return max(1, int(limit / 4 / (4 * numbers * self._calibration.shape[0])))
+        return max(1, int(limit / 4 / (4 * numbers * self._images.calibration.shape[0])))
 
     def _compile(self, function: Callable[..., Any], out_specs: PartitionSpec) -> Any:
         """Split the images over the devices, and give them all of the program and the kernels."""
-        everywhere = PartitionSpec()
-        in_specs = everywhere, PartitionSpec(IMAGES_AXIS), PartitionSpec(None, IMAGES_AXIS), everywhere
+        in_specs = PartitionSpec(), _SPLIT, PartitionSpec()
         return jax.jit(
             jax.shard_map(function, mesh=self._mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False)
         )
@@ -287,6 +301,10 @@ class RandomWeightEvaluator:
                 pending[:0] = np.array_split(members, 2)
             else:
                 yield members, program, rows
+
+
+def _labels(dataset: Dataset) -> Int[np.ndarray, " n"]:
+    return np.concatenate([dataset.train_labels, dataset.validation_labels])
 
 
 def _check(space: Space, dataset: Dataset, head: str, score: str) -> None:

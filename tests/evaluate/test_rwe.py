@@ -62,10 +62,10 @@ def test_seeds_are_averaged(space, dataset, genomes):
     evaluate = RandomWeightEvaluator(space, dataset, seeds=2)
     averaged = evaluate(jax.random.key(3), genomes)
     [(members, program, rows)] = evaluate._programs(np.asarray(space.canonical(genomes)))
-    draws = []
-    for key in jax.random.split(jax.random.key(3), 2):
-        images = evaluate._calibration, evaluate._batches
-        draws.append(np.asarray(evaluate._evaluate(program, *images, evaluate._initialise(key)).loo_error)[rows])
+    draws = [
+        np.asarray(evaluate._evaluate(program, evaluate._images, evaluate._initialise(draw)).loo_error)[rows]
+        for draw in jax.random.split(jax.random.key(3), 2)
+    ]
     np.testing.assert_allclose(averaged.loo_error[members], np.mean(draws, 0), atol=1e-4)
     assert not np.array_equal(*draws)
 
