@@ -57,7 +57,7 @@ def lower(
     Args:
         space: the space of the genomes.
         network: `network(space)`.
-        genomes: at least one.
+        genomes: a population; one of no genomes becomes `empty_program`.
         capacity: the number of genomes whose rows must fit; every program of a capacity has the same shapes.
         chunk: rows that the executor computes at once.
 

@@ -119,7 +119,7 @@ class Macro:
         code = xp.asarray(_canonical_codes(self.nodes))[(phases[..., :-1] * weights).sum(-1)]
         bits = code[..., None] >> np.arange(self.bits - 2, -1, -1) & 1
         skip = phases[..., -1:] * (code > 0)[..., None]
-        return xp.concatenate([bits, skip], -1).reshape(len(genomes), -1).astype(xp.int32)
+        return xp.concatenate([bits, skip], -1).reshape(genomes.shape).astype(xp.int32)
 
     def wiring(self, genomes: Genomes) -> Wiring:
         """Decode genomes; both repairs look at the bits as they are written."""

@@ -12,6 +12,7 @@ import pytest
 from rwejax import data, networks, spaces
 from rwejax.evaluate import RandomWeightEvaluator
 from tests.networks import reference_cells, reference_nasbench201, reference_nasbench_macro
+from tests.networks.rows import chunks
 
 CALIBRATION, TRAIN, VALIDATION = 32, 36, 12
 KEY = jax.random.key(7)
@@ -207,14 +208,9 @@ def test_another_population_compiles_nothing(case):
 
 def rows_of(program, network):
     """For each group the rows in words: kind, slot, and what is read from where among the possible inputs."""
-    found = {}
-    for group in network.groups:
-        rows = program.rows[group.name]
-        chunks = zip(rows.kind, rows.slot, rows.fan_in, rows.begin, strict=True)
-        found[group.name] = [
-            (group.kinds[kind][0], slot, *zip(rows.blocks[r, :fan_in], rows.sources[r, :fan_in], strict=True))
-            for kind, slot, fan_in, r in itertools.islice(chunks, int(rows.chunks))
-        ]
+    found = {group.name: [] for group in network.groups}
+    for group, kind, slot, rows in chunks(program, network):
+        found[group.name] += [(kind, slot, *reads) for _, reads in rows]
     return found
 
 
