@@ -9,7 +9,7 @@ posterior mean is that fit [2].
 [2] Rasmussen and Williams, "Gaussian processes for machine learning", 2006, equation 2.30, with a linear kernel.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -64,7 +64,7 @@ class _Fit(NamedTuple):
     left: Float[Array, "n r"] | None
 
 
-def ridge_scores(features: Float[Array, "n d"], labels: Int[Array, " n"], classes: int, train: int) -> RidgeScores:
+def ridge_scores(features: Float[Any, "n d"], labels: Int[Any, " n"], classes: int, train: int) -> RidgeScores:
     """Score the pooled features of one network.
 
     The validation error comes from a head that sees the train images alone, at the strength of its least leave-one-out

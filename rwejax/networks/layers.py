@@ -47,19 +47,19 @@ _KERNEL_SUMS = (
 )
 _OUTPUT_SUMS = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1))
 
-Images = Float[Array, "images height width channels"]
+Images = Float[Any, "images height width channels"]  # of JAX or, outside compiled code, of numpy
 
 
 def convolve(
     x: Images,
-    kernel: Float[Array, "rows columns inputs outputs"],
+    kernel: Float[Any, "rows columns inputs outputs"],
     strides: Sequence[int],
     padding: Any,
     *,
     rhs_dilation: Sequence[int] | None = None,
     feature_group_count: int = 1,
     **options: Any,
-) -> Images:
+) -> Float[Array, "images new_height new_width outputs"]:
     """Drop-in for `lax.conv_general_dilated`, as `flax.linen.Conv` calls it, with any padding that is a list."""
     dilation = tuple(rhs_dilation or (1, 1))
     depthwise = feature_group_count == x.shape[-1] > 1
@@ -146,12 +146,16 @@ def _sums(weights: Sequence[Sequence[float]], terms: Sequence[Array]) -> list[Ar
     ]
 
 
-def max_pool(x: Images, size: int, stride: int, padding: int = 0) -> Images:
+def max_pool(
+    x: Images, size: int, stride: int, padding: int = 0
+) -> Float[Array, "images new_height new_width channels"]:
     """Max pool; without padding an odd last row or column is left out."""
     return _pool(x, size, stride, padding, -jnp.inf, jnp.maximum)
 
 
-def average_pool(x: Images, size: int, stride: int, padding: int = 0) -> Images:
+def average_pool(
+    x: Images, size: int, stride: int, padding: int = 0
+) -> Float[Array, "images new_height new_width channels"]:
     """Average pool that leaves the padding out of the mean."""
     ones = np.ones((1, *x.shape[1:3], 1), np.float32)
     return _pool(x, size, stride, padding, 0.0, jnp.add) / _pool(ones, size, stride, padding, 0.0, np.add)

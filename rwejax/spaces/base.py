@@ -1,6 +1,6 @@
 """What every search space offers."""
 
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -9,6 +9,7 @@ from jaxtyping import Array, Int
 Genomes = Int[Array, "n genes"] | Int[np.ndarray, "n genes"]
 
 
+@runtime_checkable
 class Space(Protocol):
     """A search space: genomes, what they mean, and what they cost. No weights, no images.
 

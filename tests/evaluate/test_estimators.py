@@ -159,5 +159,9 @@ def test_weights_of_a_program_are_its_kernels(space, genomes):
 def test_bad_names_and_sizes_are_one_sentence(space, dataset):
     with pytest.raises(InputError, match="estimator 'zen' is unknown: choose one of rwe"):
         estimators.get("zen", space, dataset)
+    with pytest.raises(InputError, match="estimator 'nwot' has no option 'pool': it takes seeds, images"):
+        estimators.get("nwot", space, dataset, pool=2)
+    with pytest.raises(InputError, match="estimator 'macs' has no option 'seeds': it takes none"):
+        estimators.get("macs", space, dataset, seeds=2)
     with pytest.raises(InputError, match="images is 61 and the dataset has 60 train images"):
         estimators.get("nwot", space, dataset, images=61)

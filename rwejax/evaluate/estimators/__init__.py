@@ -1,5 +1,6 @@
 """Estimators: what an untrained network is worth, each by its own idea; higher is always better."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -24,9 +25,9 @@ from rwejax.networks import Norm
 from rwejax.spaces import Space
 
 
-def _single(score: Callable[[Classifier], Any], **defaults: Any) -> Callable[..., Estimate]:
-    def make(space: Space, dataset: Dataset, **options: Any) -> Estimate:
-        return SingleNetworkEstimator(space, dataset, score, **defaults | options)
+def _single(score: Callable[[Classifier], Any], default_images: int = 128, **fixed: Any) -> Callable[..., Estimate]:
+    def make(space: Space, dataset: Dataset, *, seeds: int = 1, images: int = default_images) -> Estimate:
+        return SingleNetworkEstimator(space, dataset, score, seeds=seeds, images=images, **fixed)
 
     return make
 
@@ -34,7 +35,7 @@ def _single(score: Callable[[Classifier], Any], **defaults: Any) -> Callable[...
 _ESTIMATORS: dict[str, Callable[..., Estimate]] = {
     "rwe": rwe.ridge,
     "rwe_softmax": rwe.softmax,
-    "rwf": _single(rwf.score, images=400, pool=2),
+    "rwf": _single(rwf.score, 400, pool=2),
     "nwot": _single(nwot.score),
     "synflow": _single(synflow.score, norm=Norm.NONE, double=True),
     "snip": _single(snip.score),
@@ -42,7 +43,7 @@ _ESTIMATORS: dict[str, Callable[..., Estimate]] = {
     "fisher": _single(fisher.score),
     "grad_norm": _single(grad_norm.score),
     "jacob_cov": _single(jacob_cov.score),
-    "short_training": _single(short_training.score, images=500),
+    "short_training": _single(short_training.score, 500),
     "macs": complexity.macs,
     "params": complexity.params,
 }
@@ -68,8 +69,12 @@ def get(name: str, space: Space, dataset: Dataset, **options: Any) -> Estimate:
         A function of a key, which draws the weights, and genomes, to their scores; higher is better.
 
     Raises:
-        InputError: no estimator has that name, or an option is out of its range.
+        InputError: no estimator has that name, or it has no such option, or an option is out of its range.
     """
     if name not in _ESTIMATORS:
         raise InputError(f"estimator {name!r} is unknown: choose one of {', '.join(names())}")
+    known = [each for each in inspect.signature(_ESTIMATORS[name]).parameters if each not in ("space", "dataset")]
+    for option in options:
+        if option not in known:
+            raise InputError(f"estimator {name!r} has no option {option!r}: it takes {', '.join(known) or 'none'}")
     return _ESTIMATORS[name](space, dataset, **options)
