@@ -3,16 +3,16 @@
 What XLA's CPU backend does well decides the forms:
 
 - A 3x3 convolution of stride 1 is Winograd's minimal filtering [1] along the height alone: four rows of the result come
-  from six sums of rows, each convolved along the width, which is half the multiply-adds of the plain form. The second
-  direction would save more of them and lose it again in moving data.
-- Its convolution runs near the machine's peak only from about 24 output channels on. Below, two neighbouring output
-  pixels are computed as one pixel of twice the channels: a kernel of four columns and stride 2 whose fourth column is
-  zero for either. That is a third more multiply-adds, at nearly twice the rate.
+  from six sums of rows, or five from seven, each convolved along the width, with half the multiply-adds of the plain
+  form. The second direction would save more of them and lose it again in moving data.
+- Below about 24 output channels its convolution runs far from the machine's peak. There, two neighbouring output pixels
+  are computed as one pixel of twice the channels: a kernel of four columns and stride 2 whose fourth column is zero for
+  either. That is a third more multiply-adds, at nearly twice the rate.
 - Its depthwise convolution is a hundred times slower than a sum of shifted products, its window reductions several
   times slower than shifted maxima along one axis after the other, and the gradients of its convolutions up to thirty
   times slower than those of a product with the patches.
 
-[1] Lavin, Gray, "Fast algorithms for convolutional neural networks", CVPR 2016, section 4: F(4, 3).
+[1] Lavin, Gray, "Fast algorithms for convolutional neural networks", CVPR 2016, section 4.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,26 +26,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 _NARROW = 24
-_TILE = 4  # rows of the result that Winograd's filtering computes together
-
-# Rows: the sums of input rows, of kernel rows and of products that make one of the six products, or one output row.
-_INPUT_SUMS = (
-    (4, 0, -5, 0, 1, 0),
-    (0, -4, -4, 1, 1, 0),
-    (0, 4, -4, -1, 1, 0),
-    (0, -2, -1, 2, 1, 0),
-    (0, 2, -1, -2, 1, 0),
-    (0, 4, 0, -5, 0, 1),
-)
-_KERNEL_SUMS = (
-    (1 / 4, 0, 0),
-    (-1 / 6, -1 / 6, -1 / 6),
-    (-1 / 6, 1 / 6, -1 / 6),
-    (1 / 24, 1 / 12, 1 / 6),
-    (1 / 24, -1 / 12, 1 / 6),
-    (0, 0, 1),
-)
-_OUTPUT_SUMS = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1))
+_TILES = (4, 5)  # rows of the result that are computed together; more are inexact
+_POINTS = (0, 1, -1, 2, -2, 1 / 2)  # where Winograd's polynomials are evaluated, beside infinity
 
 Images = Float[Any, "images height width channels"]  # of JAX or, outside compiled code, of numpy
 
@@ -94,24 +76,25 @@ def convolve(
         patches = jnp.concatenate([tap for columns in taps(x) for tap in columns], -1)
         return patches @ kernel.reshape(-1, kernel.shape[-1])
 
-    def along_width(x: Array, kernel: Array, above_and_below: int) -> Array:
-        """Stride 1, and a padding that keeps the width."""
-        around = ((above_and_below,) * 2, (1, 1))
-        if kernel.shape[-1] >= _NARROW or x.shape[2] % 2:
-            return lax.conv_general_dilated(x, kernel, (1, 1), around, **options)
+    def paired(x: Array, kernel: Array) -> Array:
         left = jnp.pad(kernel, ((0, 0), (0, 1), (0, 0), (0, 0)))
         right = jnp.pad(kernel, ((0, 0), (1, 0), (0, 0), (0, 0)))
-        pairs = lax.conv_general_dilated(x, jnp.concatenate([left, right], -1), (1, 2), around, **options)
-        return pairs.reshape(*pairs.shape[:2], x.shape[2], kernel.shape[-1])
+        pairs = lax.conv_general_dilated(x, jnp.concatenate([left, right], -1), (1, 2), ((1, 1), (1, 1)), **options)
+        return pairs.reshape(*x.shape[:3], kernel.shape[-1])
 
-    def same(x: Array, kernel: Array) -> Array:
-        """A 3x3 kernel, stride 1, and a padding that keeps the size."""
-        if x.shape[1] % _TILE:
-            return along_width(x, kernel, 1)
-        rows = _taps(jnp.pad(x, ((0, 0), (1, 1), (0, 0), (0, 0))), 1, _TILE + 2, _TILE, 1)
-        terms = zip(_sums(_INPUT_SUMS, rows), _sums(_KERNEL_SUMS, list(kernel)), strict=True)
-        products = [along_width(row, kernel_row[None], 0) for row, kernel_row in terms]
-        return jnp.stack(_sums(_OUTPUT_SUMS, products), 2).reshape(*x.shape[:3], kernel.shape[-1])
+    def tiled(x: Array, kernel: Array) -> Array:
+        height = x.shape[1]
+        tile = min(_TILES, key=lambda rows: (rows + 2) * -(-height // rows))
+        input_sums, kernel_sums, output_sums = _minimal_filtering(tile)
+        x = jnp.pad(x, ((0, 0), (1, 1 + -height % tile), (0, 0), (0, 0)))
+        rows = _sums(input_sums, _taps(x, 1, tile + 2, tile, 1))
+        kernel_rows = _sums(kernel_sums, list(kernel))
+        products = [
+            lax.conv_general_dilated(row, kernel_row[None], (1, 1), ((0, 0), (1, 1)), **options)
+            for row, kernel_row in zip(rows, kernel_rows, strict=True)
+        ]
+        y = jnp.stack(_sums(output_sums, products), 2)
+        return y.reshape(len(x), -1, *y.shape[3:])[:, :height]
 
     on_cpu: Callable[[Array, Array], Array] = plain
     if depthwise:
@@ -119,9 +102,14 @@ def convolve(
     elif size == (1, 1):
         on_cpu = product
     elif feature_group_count == 1:
-        keeps = [tuple(each) for each in padding] == [(1, 1)] * 2
-        keeps = keeps and (size, tuple(strides), dilation) == ((3, 3), (1, 1), (1, 1))
-        on_cpu = _differentiated_as(product, same if keeps else plain)
+        form = plain
+        keeps_size = [tuple(each) for each in padding] == [(1, 1)] * 2
+        if keeps_size and (size, tuple(strides), dilation) == ((3, 3), (1, 1), (1, 1)):
+            if kernel.shape[-1] < _NARROW and x.shape[2] % 2 == 0:
+                form = paired
+            elif x.shape[1] >= min(_TILES):
+                form = tiled
+        on_cpu = _differentiated_as(product, form)
     return lax.platform_dependent(x, kernel, cpu=on_cpu, default=plain)
 
 
@@ -139,10 +127,27 @@ def _differentiated_as(
     return function
 
 
-def _sums(weights: Sequence[Sequence[float]], terms: Sequence[Array]) -> list[Array]:
+def _minimal_filtering(rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Winograd's F(rows, 3): `rows` rows under a filter of three come from `rows + 2` products.
+
+    Returns:
+        The weights of the sums: of the rows of the input and of the filter that make each product's factors, and of the
+        products that make each row of the result.
+    """
+    points = np.array(_POINTS[: rows + 1])
+    others = [np.delete(points, k) for k in range(len(points))]
+    inputs = np.array([np.append(np.poly(each)[::-1], 0) for each in others] + [np.poly(points)[::-1]])
+    scales = np.array([np.prod(point - each) for point, each in zip(points, others, strict=True)])
+    filters = np.vstack([np.vander(points, 3, increasing=True) / scales[:, None], [0, 0, 1]])
+    results = np.hstack([np.vander(points, rows, increasing=True).T, np.eye(rows)[:, -1:]])
+    return inputs, filters, results
+
+
+def _sums(weights: np.ndarray, terms: Sequence[Array]) -> list[Array]:
     """Weighted sums of the terms, one for each row of weights; what has no weight is not read."""
     return [
-        reduce(jnp.add, [weight * term for weight, term in zip(row, terms, strict=True) if weight]) for row in weights
+        reduce(jnp.add, [weight * term for weight, term in zip(row, terms, strict=True) if weight])
+        for row in weights.tolist()
     ]
 
 
