@@ -1,7 +1,8 @@
 """What networks are really worth: accuracies of trained networks, from a table or from a benchmark's own files.
 
     any space      a CSV file with a column of texts, `architecture` or `genome`; where there is a column `space`, or
-                   `nodes` for the macro space, rows of another space or size are left out
+                   `nodes` for the macro space, rows of another space or size are left out, and so are rows whose value
+                   is empty, for which nobody has it
     nasbench201    NATS-Bench's file NATS-tss-*.pickle.pbz2 or folder NATS-tss-*-simple [1], by its package nats_bench
     darts          the folder of NAS-Bench-301's results_*.json files, or a part of it [2]
 
@@ -121,14 +122,14 @@ def _number(row: _Row, column: str) -> float:
     except (TypeError, ValueError):
         value = math.nan
     if not math.isfinite(value):
-        raise InputError(f"{row.where} has {column} {row.value!r}, which is no finite number: mend or delete it")
+        raise InputError(f"{row.where} has {column} {row.value or ''!r}, which is no finite number: mend or delete it")
     return value
 
 
 def _csv(path: Path, column: str, space: Space) -> list[_Row]:
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restval="")
+            reader = csv.DictReader(file)
             header = list(reader.fieldnames or ())
             # The number of a row's last line: a quoted text may hold line breaks.
             rows = [(reader.line_num, row) for row in reader]
@@ -148,13 +149,15 @@ def _csv(path: Path, column: str, space: Space) -> list[_Row]:
     if hasattr(space, "nodes"):
         wanted["nodes"] = str(space.nodes)
     found = [
-        _Row(f"line {line} of truth {str(path)!r}", row[texts], row[column])
+        _Row(f"line {line} of truth {str(path)!r}", row[texts] or "", row[column])
         for line, row in rows
-        if all(row.get(name, value) == value for name, value in wanted.items())
+        if row[column] != "" and all(row.get(name, value) == value for name, value in wanted.items())
     ]
     if not found:
         described = ", ".join(f"{name} {value!r}" for name, value in wanted.items())
-        raise InputError(f"truth {str(path)!r} has no rows of {described}: give another file or another space")
+        raise InputError(
+            f"truth {str(path)!r} has no rows of {described} with column {column!r}: give another file or another space"
+        )
     return found
 
 

@@ -75,8 +75,9 @@ BAD = [
         "accuracy",
         "has accuracy 'high', which is no finite number",
     ),
-    ("architecture,accuracy\n00000000,1\n11111111,\n", "accuracy", "line 3 of truth"),
+    ("architecture,accuracy\n00000000,1\n11111111\n", "accuracy", "line 3 of truth"),
     ("architecture,accuracy\n00000000,1\n11111111\n", "accuracy", "has accuracy '', which is no finite number"),
+    ("architecture,accuracy\n00000000,\n", "accuracy", "has no rows of space 'nasbench_macro' with column 'accuracy'"),
     ("architecture,accuracy\n00000000,nan\n", "accuracy", "has accuracy 'nan'"),
     ("architecture,accuracy\n00000000,inf\n", "accuracy", "has accuracy 'inf'"),
 ]
@@ -101,6 +102,12 @@ def test_a_table_that_cannot_be_opened(tmp_path):
     (tmp_path / "bytes.csv").write_bytes(b"\xff\x00\xfe")
     with pytest.raises(InputError, match="is no CSV file"):
         truth.read(tmp_path / "bytes.csv", "accuracy", SPACE)
+
+
+def test_rows_without_a_value_are_left_out(tmp_path):
+    (tmp_path / "a.csv").write_text("architecture,accuracy\n00000000,1\n11111111,\n22222222,3\n")
+    found = truth.read(tmp_path / "a.csv", "accuracy", SPACE)
+    assert (found.texts, found.available) == (("00000000", "22222222"), 2)
 
 
 def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):

@@ -66,7 +66,9 @@ def test_convolutions_agree_with_pytorch(torch, kernel, stride, dilation, depthw
         np.testing.assert_allclose(ours(x, weights), theirs.numpy().transpose(0, 2, 3, 1), rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("shape", [(2, 5, 6, 4), (3, 7, 7, 4), (2, 6, 8, 30), (2, 5, 3, 30), (1, 15, 4, 24), (2, 16, 2, 24)])
+@pytest.mark.parametrize(
+    "shape", [(2, 5, 6, 4), (3, 7, 7, 4), (2, 6, 8, 30), (2, 5, 3, 30), (1, 15, 4, 24), (2, 16, 2, 24)]
+)
 def test_convolution_equals_laxs_own(shape):
     x, kernel = draw(*shape), draw(3, 3, shape[-1], shape[-1], seed=1)
     around = [(1, 1), (1, 1)]
