@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 import torch
 import torch_peer
+from machine import cpu_model, spread
 
 from rwejax import data, networks, spaces
 from rwejax.errors import InputError
@@ -276,16 +276,3 @@ def compare(
         and max(result["loo_squared_error_relative"], result["log_evidence_relative"]) < SCORES_TOLERANCE
     )
     return {**result, "holds": bool(holds)}
-
-
-def spread(values: Any) -> dict[str, float]:
-    """Median, least and largest."""
-    values = list(values)
-    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
-
-
-def cpu_model() -> str:
-    """The CPU's name, where the system tells it."""
-    path = Path("/proc/cpuinfo")
-    names = [line for line in path.read_text().splitlines() if line.startswith("model name")] if path.exists() else []
-    return names[0].partition(":")[2].strip() if names else platform.processor() or platform.machine()
