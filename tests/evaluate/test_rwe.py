@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 from rwejax import data, spaces
 from rwejax.errors import InputError
-from rwejax.evaluate import SCORES, RandomWeightEvaluator, ridge_scores
+from rwejax.evaluate import SCORES, RandomWeightEvaluator, ridge_scores, rwe
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +175,12 @@ def test_lowers_for_every_platform(evaluate):
 def test_bad_arguments_are_one_sentence(space, dataset, options, sentence):
     with pytest.raises(InputError, match=sentence):
         RandomWeightEvaluator(space, dataset, **options)
+
+
+def test_calibration_images_that_hosts_cannot_share_are_refused():
+    devices = [SimpleNamespace(process_index=host) for host in (0, 0, 1, 1, 2, 2)]
+    with pytest.raises(InputError, match="calibration_images is 256: give a multiple of 3, the number of hosts"):
+        rwe._mesh(devices, 256)
 
 
 def test_a_space_for_other_images_is_refused(dataset):
