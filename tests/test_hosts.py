@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rwejax import SearchConfig, resume, search
+from rwejax import SearchConfig, hosts, resume, search
 from rwejax.config import HostsConfig
 from rwejax.errors import InputError
-from rwejax.hosts import LOST, run
+from rwejax.hosts import LOST
 from tests import commands
 
 ROOT = Path(__file__).parents[1]
@@ -156,9 +156,29 @@ def test_a_host_that_does_not_come_is_not_waited_for_forever(tmp_path):
 
 def test_a_port_in_use_is_refused():
     with socket.create_server(("", 0)) as taken:
-        hosts = HostsConfig(2, 0, f"127.0.0.1:{taken.getsockname()[1]}")
+        where = HostsConfig(2, 0, f"127.0.0.1:{taken.getsockname()[1]}")
         with pytest.raises(InputError, match=r"port \d+ cannot be used here"):
-            run(hosts, dict)
+            hosts.run(where, dict)
+
+
+@pytest.mark.parametrize(
+    ("code", "log", "expected", "words"),
+    [
+        (
+            -signal.SIGABRT,
+            b"rwejax: connected\nF1 the JAX distributed service detected",
+            LOST,
+            "another host has ended",
+        ),
+        (-signal.SIGABRT, b"F1 the JAX distributed service detected", LOST, "not all of 2 hosts came within 300 s"),
+        (-signal.SIGABRT, b"rwejax: connected\nfree(): invalid size", 134, "was ended by SIGABRT"),
+        (-signal.SIGKILL, b"rwejax: connected\n", 137, "was ended by SIGKILL"),
+        (2, b"rwejax: connected\n", 2, ""),
+    ],
+)
+def test_an_end_without_python_is_explained(capsys, code, log, expected, words):
+    assert hosts._explain(code, log, HostsConfig(2, 0, "10.0.0.1:8476")) == expected
+    assert words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
