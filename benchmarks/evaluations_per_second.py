@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import tyro
+from report import format_spread
 from rich.console import Console
 from rich.table import Table
 
@@ -93,10 +94,10 @@ def show(result: dict[str, Any]) -> None:
         ratio = result["ratio"].get(f"rwejax / {name}")
         table.add_row(
             name,
-            _spread(side["evaluations_per_second"]),
-            _spread(side["gflops"], 0),
-            _spread({key: 100 * value for key, value in side["share_of_peak"].items()}, 0) + " %",
-            _spread(ratio) if ratio else "",
+            format_spread(side["evaluations_per_second"]),
+            format_spread(side["gflops"], 0),
+            format_spread({key: 100 * value for key, value in side["share_of_peak"].items()}, 0) + " %",
+            format_spread(ratio) if ratio else "",
         )
     console.print(table)
 
@@ -128,10 +129,6 @@ def show(result: dict[str, Any]) -> None:
     )
     if machine["load_before"] > QUIET_LOAD:
         console.print("The machine was busy before the start: PyTorch suffers from that more than rwejax does.")
-
-
-def _spread(values: dict[str, float], digits: int = 2) -> str:
-    return f"{values['median']:.{digits}f} ({values['min']:.{digits}f} - {values['max']:.{digits}f})"
 
 
 if __name__ == "__main__":

@@ -1,21 +1,19 @@
 """Times and compares both sides; needs PyTorch."""
 
 import functools
-import os
 import platform
-import resource
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 import torch
 import torch_peer
+from report import Side, count_compilations, count_cores, cpu_model, peak_memory_gib, spread
 
 from rwejax import data, networks, spaces
 from rwejax.errors import InputError
@@ -35,21 +33,6 @@ SCORES_TOLERANCE = 1e-3  # relative, for the squared error and the evidence
 IMAGES_TOLERANCE = 5  # images that may be classified differently, where two classes score all but equally
 
 
-@dataclass
-class Side:
-    """The seconds of one side's repetitions."""
-
-    evaluate: Callable[[], Any]
-    seconds: list[float] = field(default_factory=list)
-
-    def time(self) -> Any:
-        """Run once, and note how long it took."""
-        start = time.perf_counter()
-        result = self.evaluate()
-        self.seconds.append(time.perf_counter() - start)
-        return result
-
-
 def measure(config: "Config", load: float) -> dict[str, Any]:
     """Time all sides in turns.
 
@@ -62,7 +45,7 @@ def measure(config: "Config", load: float) -> dict[str, Any]:
     """
     if min(config.genomes, config.repetitions) < 1:
         raise InputError("genomes and repetitions are counts: give 1 or more of either")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = count_cores()
     torch.set_num_threads(cores)
     dataset = data.load(
         config.dataset,
@@ -168,20 +151,8 @@ def measure(config: "Config", load: float) -> dict[str, Any]:
         "head_seconds_per_network": head_seconds(features[0], head, dataset),
         "work": count_work(space, genomes),
         "agreement": compare(features, first_turn["rwejax"], *first_turn["torch"], dataset),
-        "peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "peak_memory_gib": peak_memory_gib(),
     }
-
-
-def count_compilations() -> list[str]:
-    """A list that grows by one entry with every compilation from now on."""
-    events: list[str] = []
-
-    def listen(event: str, duration_secs: float, **kwargs: str | int) -> None:
-        if event == "/jax/core/compile/backend_compile_duration":
-            events.append(event)
-
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    return events
 
 
 def gemm_rate(size: int = 2048, repetitions: int = 8) -> float:
@@ -276,16 +247,3 @@ def compare(
         and max(result["loo_squared_error_relative"], result["log_evidence_relative"]) < SCORES_TOLERANCE
     )
     return {**result, "holds": bool(holds)}
-
-
-def spread(values: Any) -> dict[str, float]:
-    """Median, least and largest."""
-    values = list(values)
-    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
-
-
-def cpu_model() -> str:
-    """The CPU's name, where the system tells it."""
-    path = Path("/proc/cpuinfo")
-    names = [line for line in path.read_text().splitlines() if line.startswith("model name")] if path.exists() else []
-    return names[0].partition(":")[2].strip() if names else platform.processor() or platform.machine()

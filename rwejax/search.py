@@ -180,7 +180,7 @@ class _Task:
             calibration_images=config.calibration_images,
         )
         make = NSGA2 if config.algorithm == "nsga2" else RandomSearch
-        self.algorithm = make(config.population_size, self.space, config.evaluations)
+        self.algorithm: Any = make(config.population_size, self.space, config.evaluations)
         self.params = self.algorithm.default_params
         # One key for all evaluations of a run: genomes of different generations must meet the same weights.
         self.key_evaluate, self.key_evolve = jax.random.split(jax.random.key(config.seed))
