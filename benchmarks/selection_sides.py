@@ -17,6 +17,7 @@ from rwejax import spaces
 from rwejax.evolve import NSGA2, State
 
 CROSSOVER_RATE = 0.9
+EARLIER = 1_000_000  # where the numbers of the generations before the one to time begin
 
 
 class Objectives:
@@ -62,7 +63,7 @@ class Rwejax:
         self.state: State = self.algorithm.init(self.key, population, objectives(np.asarray(population)), self.params)
         self.first_call_seconds: dict[str, float] = {}
         for number in range(generations - 1):
-            seconds, self.state = self._generation(-1 - number)
+            seconds, self.state = self._generation(EARLIER + number)
             self.first_call_seconds = self.first_call_seconds or seconds
 
     def generation(self, number: int) -> dict[str, float]:
