@@ -35,7 +35,7 @@ class Objectives:
         """(n, 2) float32."""
         forms = np.asarray(self.space.canonical(np.asarray(genomes)))
         macs = self.space.macs(forms) / 1e6
-        trend, scatter = forms @ self.weights.T
+        trend, scatter = self.weights @ forms.T
         error = 80 - 8 * np.log(macs) + 0.5 * trend + 2 * np.sin(10 * scatter)
         return np.stack([np.round(error, 1), macs], axis=1).astype(np.float32)
 

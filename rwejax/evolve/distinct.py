@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int, PRNGKeyArray, UInt
+from jaxtyping import Array, Bool, Int, Integer, PRNGKeyArray, UInt
 
 from rwejax.evolve.sorting import lexsort
 
@@ -134,7 +134,7 @@ def gene_bits(space: Space) -> int:
     return 32 if lower.min() < 0 else max(1, int(upper.max()).bit_length())
 
 
-def pack(rows: Int[Array, "n genes"], bits: int) -> Int[Array, "n words"]:
+def pack(rows: Int[Array, "n genes"], bits: int) -> Integer[Array, "n words"]:
     """Puts as many genes into a word of 32 bits as it holds; rows are equal exactly if their words are."""
     per_word = 32 // bits
     if per_word == 1:
@@ -177,7 +177,7 @@ def sample_distinct(
 
 
 def find_first(
-    queries: Int[Array, "n genes"], rows: Int[Array, "rows genes"], counts: Bool[Array, " rows"]
+    queries: Integer[Array, "n genes"], rows: Integer[Array, "rows genes"], counts: Bool[Array, " rows"]
 ) -> Int[Array, " n"]:
     """Finds, for each query, the first row that counts and is equal to it, or -1.
 
@@ -196,8 +196,8 @@ def find_first(
 
 
 def _finder(
-    rows: Int[Array, "rows genes"], counts: Bool[Array, " rows"]
-) -> Callable[[Int[Array, "n genes"]], Int[Array, " n"]]:
+    rows: Integer[Array, "rows genes"], counts: Bool[Array, " rows"]
+) -> Callable[[Integer[Array, "n genes"]], Int[Array, " n"]]:
     """Puts rows into a hash table, and returns what finds queries in it."""
     if rows.shape[0] == 0:
         return lambda queries: jnp.full((queries.shape[0],), -1, dtype=jnp.int32)
@@ -208,7 +208,7 @@ def _finder(
     hashes = _hash(rows)
     links = _chain(jnp.where(counts, hashes % used, used).astype(jnp.int32), slots)
 
-    def find(queries: Int[Array, "n genes"]) -> Int[Array, " n"]:
+    def find(queries: Integer[Array, "n genes"]) -> Int[Array, " n"]:
         wanted = _hash(queries)
 
         def differs(row: Int[Array, " n"]) -> Bool[Array, " n"]:
@@ -259,7 +259,7 @@ def _chain_by_sort(slot: Int[Array, " rows"], slots: int) -> Int[Array, " links"
     return links.at[jnp.where(jnp.insert(same, 0, False), slots + n, slot)].set(order, mode="drop")
 
 
-def _hash(rows: Int[Array, "rows genes"]) -> UInt[Array, " rows"]:
+def _hash(rows: Integer[Array, "rows genes"]) -> UInt[Array, " rows"]:
     """31 bits a row: a polynomial in the columns, stirred by murmur3's finaliser."""
     bits = jnp.zeros((rows.shape[0],), dtype=jnp.uint32)
     for column in range(rows.shape[1]):

@@ -192,12 +192,13 @@ def _best_first(rank: Int[Array, " rows"], crowding: Float[Array, " rows"], rank
 
 
 def rank_and_select(
-    objectives: Real[Array, "rows m"], n: int
+    objectives: Real[Array | np.ndarray, "rows m"], n: int
 ) -> tuple[Int[Array, " rows"], Float[Array, " rows"], Int[Array, " {n}"]]:
     """Ranks, crowding distances and survivors of the same rows: as the three functions give them, and quicker.
 
     The ranks are known to be smaller than the number of rows, which makes sorting by them cheap.
     """
+    objectives = jnp.asarray(objectives)
     bits = objectives.shape[0].bit_length()
     rank = non_dominated_rank(objectives)
     crowding = _crowding_distance(objectives, rank, bits)

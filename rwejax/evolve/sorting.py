@@ -8,12 +8,14 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int, Real, UInt
+from jaxtyping import Array, Bool, Int, Real, UInt
+
+Key = Real[Array, " n"] | Bool[Array, " n"]
 
 _WORD = 64
 
 
-def lexsort(keys: Sequence[Real[Array, " n"]], bits: Sequence[int] | None = None) -> Int[Array, " n"]:
+def lexsort(keys: Sequence[Key], bits: Sequence[int] | None = None) -> Int[Array, " n"]:
     """The order that `jnp.lexsort` gives: by the last key, then by the one before it, ..., then by place.
 
     Args:
@@ -41,7 +43,7 @@ def lexsort(keys: Sequence[Real[Array, " n"]], bits: Sequence[int] | None = None
     return order
 
 
-def first_of(keys: Sequence[Real[Array, " n"]]) -> Int[Array, ""]:
+def first_of(keys: Sequence[Key]) -> Int[Array, ""]:
     """The first index in the order that `lexsort` gives, without sorting."""
     remaining = jnp.ones(keys[0].shape, dtype=bool)
     for key in map(as_unsigned, reversed(keys)):
@@ -60,7 +62,7 @@ def _argsort(keys: Sequence[tuple[UInt[Array, " n"], int]], index_bits: int) -> 
         return (jnp.sort(words) & ((1 << index_bits) - 1)).astype(jnp.int32)
 
 
-def as_unsigned(values: Real[Array, " n"]) -> UInt[Array, " n"]:
+def as_unsigned(values: Key) -> UInt[Array, " n"]:
     """Maps numbers to uint32 in the same order; the two zeros become equal, and every NaN the largest of floats.
 
     Numbers of 64 bits are replaced by their places in the sorted array.

@@ -72,7 +72,7 @@ def two_point_crossover(
 def _draw_pairs(key_first: PRNGKeyArray, key_step: PRNGKeyArray, n: int, values: int) -> Int[Array, "2 {n}"]:
     """Draws n pairs of different integers from 0 to values - 1; of a single value, pairs of equal ones."""
 
-    def draw(key: PRNGKeyArray, low: Int[Array, ""]) -> Int[Array, " {n}"]:
+    def draw(key: PRNGKeyArray, low: Int[Array, ""]) -> Int[Array, " n"]:
         return jax.random.randint(key, (n,), low, values)
 
     first, step = jax.vmap(draw)(jnp.stack([key_first, key_step]), jnp.arange(2))  # quicker than one after the other
@@ -102,9 +102,11 @@ def mutate(
         (n, genes) genomes within the bounds.
     """
     genomes, lower = jnp.asarray(genomes), jnp.asarray(lower)
-    key_where, key_step = jax.random.split(key)
-    mutated: Bool[Array, "n genes"] = jax.random.bernoulli(key_where, rate, genomes.shape)
+    # One number a gene says whether it changes and, as its place below the rate, to what: draws are what costs here.
+    drawn = jax.random.uniform(key, genomes.shape)
+    mutated: Bool[Array, "n genes"] = drawn < rate
     # Stepping round the cycle of values by less than a whole turn reaches every value but the old one.
     values = upper - lower + 1
-    step = jax.random.randint(key_step, genomes.shape, 1, values)
+    steps = jnp.floor(drawn / rate * (values - 1)).astype(genomes.dtype)
+    step = 1 + jnp.minimum(steps, values - 2)
     return jnp.where(mutated, lower + (genomes - lower + step) % values, genomes).astype(genomes.dtype)
