@@ -97,9 +97,18 @@ def fill_distinct(
         _, tries, _, _, accepted = carry
         return (tries < TRIES) & ~jnp.all(accepted)
 
-    nothing = jnp.zeros((0, genes), shape.dtype)
-    start = attempt(propose, (key, jnp.int32(0), nothing, others[:0], jnp.zeros((0,), dtype=bool)))
-    return jax.lax.while_loop(goes_on, partial(attempt, propose_more or propose), start)[2]
+    places = n if propose_more is None else 0
+    carry = (
+        key,
+        jnp.int32(0),
+        jnp.zeros((places, genes), shape.dtype),
+        jnp.zeros((places, others.shape[1]), others.dtype),
+        jnp.zeros((places,), dtype=bool),
+    )
+    # Another proposal would be compiled apart from the first one, which takes seconds, so small sizes have only one.
+    if propose_more is not None:
+        carry = attempt(propose, carry)
+    return jax.lax.while_loop(goes_on, partial(attempt, propose_more or propose), carry)[2]
 
 
 def make_distinct(
@@ -113,7 +122,7 @@ def make_distinct(
 ) -> Int[Array, "n genes"]:
     """Calls `fill_distinct` with what suits a space and n; `propose` takes a key and a size by name, n."""
     # Once populations are large, a first proposal of an eighth more costs less than a second one.
-    first, more = (n, n) if n <= SMALL else (n + n // 8, max(SMALL, n // 4))
+    first, more = (n, None) if n <= SMALL else (n + n // 8, partial(propose, n=max(SMALL, n // 4)))
     return fill_distinct(
         key,
         partial(propose, n=first),
@@ -122,7 +131,7 @@ def make_distinct(
         taken_count,
         n,
         also_taken,
-        partial(propose, n=more),
+        more,
         gene_bits(space),
     )
 
