@@ -144,10 +144,13 @@ def _run_group(
                 def read(k: Any) -> Array:
                     return lax.dynamic_index_in_dim(origin, sources[k], 0, keepdims=False)
 
-                variables = {
-                    "params": jax.tree.map(lambda kernel: kernel[rows.slot[c]], kernels[name]),
-                    "batch_stats": unravel(stored[:width]),
-                }
+                # Behind the barrier, no loop over pixels looks up anew which kernel is the row's.
+                variables = lax.optimization_barrier(
+                    {
+                        "params": jax.tree.map(lambda kernel: kernel[rows.slot[c]], kernels[name]),
+                        "batch_stats": unravel(stored[:width]),
+                    }
+                )
                 y, changed = kind.module.apply(
                     variables, Sources(read, blocks, rows.fan_in[c]), norm, mutable=["batch_stats"]
                 )
