@@ -1,15 +1,9 @@
 """What the benchmarks against PyTorch share, as far as it needs no PyTorch: their setting, and how results are put."""
 
 import importlib.util
-import os
-import platform
-import statistics
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
-
-import jax
 
 from rwejax.config import SIZES
 
@@ -90,38 +84,3 @@ def describe_machine(result: dict[str, Any]) -> list[str]:
     if machine["load_before"] > QUIET_LOAD:
         lines.append("The machine was busy before the start: PyTorch suffers from that more than rwejax does.")
     return lines
-
-
-def describe_spread(values: dict[str, float], digits: int = 2) -> str:
-    """Median, least and largest."""
-    return f"{values['median']:.{digits}f} ({values['min']:.{digits}f} - {values['max']:.{digits}f})"
-
-
-def spread(values: Iterable[float]) -> dict[str, float]:
-    """Median, least and largest."""
-    values = list(values)
-    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
-
-
-def count_cores() -> int:
-    """Cores that the process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def cpu_model() -> str:
-    """The CPU's name, where the system tells it."""
-    path = Path("/proc/cpuinfo")
-    names = [line for line in path.read_text().splitlines() if line.startswith("model name")] if path.exists() else []
-    return names[0].partition(":")[2].strip() if names else platform.processor() or platform.machine()
-
-
-def count_compilations() -> list[str]:
-    """A list that grows by one entry with every compilation from now on."""
-    events: list[str] = []
-
-    def listen(event: str, duration_secs: float, **kwargs: str | int) -> None:
-        if event == "/jax/core/compile/backend_compile_duration":
-            events.append(event)
-
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    return events

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import tyro
-from common import Setting, describe_machine, describe_spread, title
+from common import Setting, describe_machine, title
+from report import format_spread
 from rich.console import Console
 from rich.table import Table
 
@@ -62,10 +63,10 @@ def show(result: dict[str, Any]) -> None:
         ratio = result["ratio"].get(f"rwejax / {name}")
         table.add_row(
             name,
-            describe_spread(side["evaluations_per_second"]),
-            describe_spread(side["gflops"], 0),
-            describe_spread({key: 100 * value for key, value in side["share_of_peak"].items()}, 0) + " %",
-            describe_spread(ratio) if ratio else "",
+            format_spread(side["evaluations_per_second"]),
+            format_spread(side["gflops"], 0),
+            format_spread({key: 100 * value for key, value in side["share_of_peak"].items()}, 0) + " %",
+            format_spread(ratio) if ratio else "",
         )
     console.print(table)
 

@@ -1,7 +1,6 @@
 """Times and compares both sides; needs PyTorch."""
 
 import functools
-import resource
 import statistics
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,8 +10,8 @@ import jax
 import numpy as np
 import torch
 import torch_networks
-from common import count_compilations, count_cores, spread
-from sides import CALIBRATION_IMAGES, Peer, Side, compare_scores, compare_seconds, gemm_rate, load, machine, versions
+from report import Side, count_compilations, count_cores, peak_memory_gib, spread
+from sides import CALIBRATION_IMAGES, Peer, compare_scores, compare_seconds, gemm_rate, load, machine, versions
 from work import count_work
 
 from rwejax import data
@@ -98,7 +97,7 @@ def measure(config: "Config", load_before: float) -> dict[str, Any]:
         "head_seconds_per_network": head_seconds(features[0], peer.head, dataset),
         "work": count_work(evaluator, genomes),
         "agreement": compare(features, first_turn["rwejax"], *first_turn["torch"], dataset),
-        "peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "peak_memory_gib": peak_memory_gib(),
     }
 
 

@@ -1,7 +1,6 @@
 """Times whole searches, and PyTorch on their genomes; needs PyTorch."""
 
 import functools
-import resource
 import statistics
 import tempfile
 import time
@@ -14,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 import torch
-from common import count_compilations, count_cores, spread
-from sides import CALIBRATION_IMAGES, Peer, Side, compare_scores, compare_seconds, gemm_rate, load, machine, versions
+from report import Side, count_compilations, count_cores, peak_memory_gib, spread
+from sides import CALIBRATION_IMAGES, Peer, compare_scores, compare_seconds, gemm_rate, load, machine, versions
 from watch import PARTS, Watch
 from work import count_work
 
@@ -148,7 +147,7 @@ def measure(config: "Config", load_before: float, tell: Callable[[str], None]) -
         "agreement": compare_scores(
             recorded, peer_scores, config.train_images + config.validation_images, config.validation_images
         ),
-        "peak_memory_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "peak_memory_gib": peak_memory_gib(),
     }
 
 

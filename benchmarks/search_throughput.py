@@ -14,9 +14,10 @@ from typing import Any
 
 import jax
 import tyro
-from common import Setting, describe_machine, describe_spread, title
+from common import Setting, describe_machine, title
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
+from report import format_spread
 from rich.console import Console
 from rich.table import Table
 
@@ -87,14 +88,14 @@ def show(result: dict[str, Any], console: Console) -> None:
         rates = {"median": "median", "min": "max", "max": "min"}
         table.add_row(
             name,
-            describe_spread(seconds, 1),
-            describe_spread({name: evaluations / seconds[other] for name, other in rates.items()}),
+            format_spread(seconds, 1),
+            format_spread({name: evaluations / seconds[other] for name, other in rates.items()}),
         )
     console.print(table)
     console.print(f"median (least - largest) of {setting['repetitions']} turns")
     for name, compilation in ("whole", "compilation included"), ("without_compilation", "without compilation"):
         console.print(
-            f"rwejax is faster by {describe_spread(ratio[name])}, {compilation}; "
+            f"rwejax is faster by {format_spread(ratio[name])}, {compilation}; "
             f"by the quickest turn of either {ratio[name]['of_least_seconds']:.2f}"
         )
 
@@ -105,20 +106,20 @@ def show(result: dict[str, Any], console: Console) -> None:
         rate = each.get("torch_evaluations_per_second")
         table.add_row(
             f"{number}, without compilation" if number == 1 else str(number),
-            describe_spread(each["evaluations_per_second"]),
-            describe_spread(rate) if rate else "",
+            format_spread(each["evaluations_per_second"]),
+            format_spread(rate) if rate else "",
             f"{each['multiply_adds_left']:.0%}",
             f"{each['overhead_percent']['median']:.1f} %" if number > 1 else "",
         )
     console.print(table)
     seconds, overhead = ours["parts"], ours["overhead_percent"]
     console.print(
-        f"outside evaluation {describe_spread(overhead, 1)} % of a generation after the first: "
+        f"outside evaluation {format_spread(overhead, 1)} % of a generation after the first: "
         + ", ".join(f"{name} {1e3 * value['median']:.0f} ms" for name, value in seconds.items() if name != "evaluation")
     )
     console.print(
-        f"compilation {describe_spread(ours['compile_seconds'], 1)} s; before the first generation "
-        f"{describe_spread(ours['setup_seconds'], 1)} s, after the last {describe_spread(ours['finish_seconds'], 1)} s"
+        f"compilation {format_spread(ours['compile_seconds'], 1)} s; before the first generation "
+        f"{format_spread(ours['setup_seconds'], 1)} s, after the last {format_spread(ours['finish_seconds'], 1)} s"
     )
     for line in describe_machine(result):
         console.print(line)

@@ -3,8 +3,7 @@
 import functools
 import platform
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -12,7 +11,8 @@ import numpy as np
 import torch
 import torch_networks
 import torch_peer
-from common import Setting, count_cores, cpu_model, spread
+from common import Setting
+from report import count_cores, cpu_model, spread
 
 from rwejax import data, networks, spaces
 from rwejax.evaluate.rwe import SCORES
@@ -24,21 +24,6 @@ SEARCH_NETWORKS, SEARCH_IMAGES, SEARCH_ROUNDS = 4, 1024, 3
 CALIBRATION_IMAGES = 256
 SCORES_TOLERANCE = 1e-3  # relative, for the squared error and the evidence
 IMAGES_TOLERANCE = 5  # images that may be classified differently, where two classes score all but equally
-
-
-@dataclass
-class Side:
-    """The seconds of one side's repetitions."""
-
-    evaluate: Callable[[], Any]
-    seconds: list[float] = field(default_factory=list)
-
-    def time(self) -> Any:
-        """Run once, and note how long it took."""
-        start = time.perf_counter()
-        result = self.evaluate()
-        self.seconds.append(time.perf_counter() - start)
-        return result
 
 
 class Peer:
