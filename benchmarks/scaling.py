@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from machine import cpu_model, spread
+from common import QUIET_LOAD
+from report import count_cores, cpu_model, format_spread, spread
 from rich.console import Console
 from rich.table import Table
 
-QUIET_LOAD = 0.3
 TOLERANCE = 1e-4  # relative, for the squared error
 
 
@@ -148,12 +148,11 @@ def summarise(config: Config, load: float, found: list[dict[str, Any]]) -> dict[
     ]
     setting = asdict(config)
     del setting["data_dir"], setting["output"]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "setting": setting,
         "versions": {"rwejax": __version__, "jax": versions[0], "python": platform.python_version()},
-        "machine": {"cpu": cpu_model(), "cores": cores, "load_before": load},
+        "machine": {"cpu": cpu_model(), "cores": count_cores(), "load_before": load},
         "ways": found,
         "agreement": {
             "loo_squared_error_relative": max(differences, default=0.0),
@@ -178,7 +177,7 @@ def show(result: dict[str, Any]) -> None:
         rate = way["evaluations_per_second"]
         table.add_row(
             f"{way['hosts']} x {way['devices_a_host']}",
-            f"{rate['median']:.2f} ({rate['min']:.2f} - {rate['max']:.2f})",
+            format_spread(rate),
             f"{rate['median'] / first:.2f}",
             f"{way['compile_seconds']:.1f} s",
         )

@@ -12,22 +12,18 @@ from rwejax.evaluate.rwe import RandomWeightEvaluator
 
 torch = pytest.importorskip("torch", reason="PyTorch comes with the extra bench: pip install 'rwejax[bench]'")
 
-from benchmarks import torch_peer  # noqa: E402
+from benchmarks import torch_networks, torch_peer  # noqa: E402
 
 TRAIN, VALIDATION, CALIBRATION = 100, 50, 64
 
 
-@pytest.fixture(scope="module", params=[(4, 4), (6, 16)], ids=["K=4, C=4", "K=6, C=16"])
-def compared(request):
-    """The features of some genomes, and the networks in PyTorch that should give the same."""
-    nodes, channels = request.param
-    dataset = data.load("digits", train=TRAIN, validation=VALIDATION)
-    space = spaces.Macro(nodes, channels, dataset.image_shape, dataset.classes)
+def macro_genomes(space):
+    """Phases that are empty, a chain, fully connected, or a skip alone."""
     empty, chain, full = np.zeros(space.bits), np.zeros(space.bits), np.ones(space.bits)
-    reader, read = np.tril_indices(nodes, -1)
+    reader, read = np.tril_indices(space.nodes, -1)
     chain[:-1] = reader == read + 1
     skip_alone = np.append(empty[:-1], 1)
-    special = [
+    return [
         np.concatenate(phases)
         for phases in (
             (chain, empty, full),
@@ -37,12 +33,37 @@ def compared(request):
             (empty, skip_alone, empty),
         )
     ]
-    genomes = np.concatenate([special, space.sample(jax.random.key(1), 3)]).astype(np.int32)
+
+
+def micro_genomes(space):
+    """Every operation on the cell's inputs, every operation on blocks, and cells that most others do not read."""
+    inputs = "0 0 1 1 2 0 3 1 4 0 5 1 6 0 7 1 8 0 8 1"
+    blocks = "2 0 2 1 0 2 1 2 3 3 4 3 5 4 6 4 7 5 8 2"
+    skips = "2 0 2 0 2 2 2 0 1 0 2 2 2 0 2 0 0 0 1 0"
+    last = "3 1 2 1 0 2 2 2 2 3 1 1 2 4 2 4 8 1 2 5"
+    pairs = (inputs, blocks), (blocks, inputs), (skips, blocks), (inputs, skips), (last, inputs), (skips, last)
+    return [space.from_string(" ".join(pair)) for pair in pairs]
+
+
+SPACES = {
+    "macro, K=4, C=4": ("macro", {"nodes": 4, "channels": 4}, macro_genomes),
+    "macro, K=6, C=16": ("macro", {"nodes": 6, "channels": 16}, macro_genomes),
+    "micro, L=7, C=3": ("micro", {"layers": 7, "channels": 3}, micro_genomes),
+}
+
+
+@pytest.fixture(scope="module", params=SPACES.values(), ids=SPACES.keys())
+def compared(request):
+    """The features of some genomes, and the networks in PyTorch that should give the same."""
+    name, sizes, special = request.param
+    dataset = data.load("digits", train=TRAIN, validation=VALIDATION)
+    space = spaces.get(name, input_shape=dataset.image_shape, classes=dataset.classes, **sizes)
+    genomes = np.concatenate([special(space), space.sample(jax.random.key(1), 3)]).astype(np.int32)
     evaluator = RandomWeightEvaluator(space, dataset, calibration_images=CALIBRATION)
     key = jax.random.key(2)
     initialise = jax.jit(functools.partial(networks.initialise, networks.network(space)))
     kernels = initialise(jax.random.split(key, evaluator.seeds)[0])
-    members = [torch_peer.MacroNetwork(space, genome, kernels) for genome in genomes]
+    members = [torch_networks.build(space, genome, kernels) for genome in genomes]
     images = torch_peer.as_channels_last(np.concatenate([dataset.train_images, dataset.validation_images]))
     for network in members:
         network.calibrate(images[:CALIBRATION])
@@ -57,10 +78,10 @@ def test_features_agree_with_pytorch(compared):
     np.testing.assert_allclose(ours, torch.stack(theirs), rtol=0, atol=1e-4)
 
 
-def test_folding_the_normalisation_changes_rounding_only(compared):
+def test_folding_the_normalisation_and_several_streams_change_rounding_only(compared):
     _, ours, members, images = compared
 
-    folded = [torch_peer.features(network.fused(), images, batch=150) for network in members]
+    folded = [torch_peer.features(network.fused(), images, batch=40, streams=2) for network in members]
 
     np.testing.assert_allclose(ours, torch.stack(folded), rtol=0, atol=1e-4)
 

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 from jax import lax
-from jax.sharding import AxisType, Mesh, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
 
 from rwejax import exchange, networks
@@ -80,6 +80,7 @@ class _Images(NamedTuple):
 
 
 _SPLIT = _Images(PartitionSpec(IMAGES_AXIS), PartitionSpec(None, IMAGES_AXIS), PartitionSpec())
+_MAPS = PartitionSpec(None, IMAGES_AXIS)
 
 
 class RandomWeightEvaluator:
@@ -97,7 +98,7 @@ class RandomWeightEvaluator:
             64 and as many as a quarter of the memory holds. Memory grows with it; so does the share of work that
             genomes have in common.
         images_per_batch: images that a device takes through the networks at once. By default a CPU's largest feature
-            map of a batch has about 1 MiB, and an accelerator takes 512.
+            map of a batch has about 2 MiB, and an accelerator takes 512.
         calibration_images: the first so many train images give the normalisation statistics.
         devices: the devices over which the images are split; by default all of JAX's, as far as they divide the
             calibration images. Where they are those of several hosts, each host makes the same calls and gets all of
@@ -148,7 +149,7 @@ class RandomWeightEvaluator:
         self._chunk = 1 if cpu else 8
         if images_per_batch is None:
             largest = max(4 * int(np.prod(shape)) for shape in self._network.buffers.values())
-            images_per_batch = max(8, 2**20 // largest) if cpu else 512
+            images_per_batch = max(8, 2**21 // largest) if cpu else 512
         self._images, self._order = self._split_images(calibration, images_per_batch)
         # LLVM takes ten seconds to optimise these many small random draws, which run once a search.
         self._initialise = jax.jit(
@@ -156,6 +157,7 @@ class RandomWeightEvaluator:
             compiler_options={"xla_backend_optimization_level": 1},
         )
         self._evaluate: Any = None
+        self._maps: Any = None
 
     def __call__(self, key: jax.Array, genomes: Int[Any, "n genes"]) -> Scores:
         """Score a population.
@@ -173,7 +175,7 @@ class RandomWeightEvaluator:
         total = {name: np.zeros(len(genomes)) for name in RidgeScores._fields}
         for members, program, rows in self._programs(np.asarray(self.space.canonical(genomes))):
             for kernels in draws:
-                scores = self._evaluate(program, self._images, kernels)
+                scores = self._run(self._evaluate, program, kernels)
                 for name, values in scores._asdict().items():
                     total[name][members] += np.where(rows == ABSENT, FAILED[name], exchange.gathered(values)[rows])
         failed = total.pop("failed").astype(int)
@@ -195,7 +197,7 @@ class RandomWeightEvaluator:
         kernels = self._initialise(jax.random.split(key, self.seeds)[0])
         found = np.zeros((len(genomes), len(self._order), *self._network.buffers["features"]), np.float32)
         for members, program, rows in self._programs(np.asarray(self.space.canonical(genomes))):
-            out = self._features(program, self._images, kernels)
+            out = self._run(self._features, program, kernels)
             there = rows != ABSENT
             found[members[there]] = exchange.gathered(out)[rows[there]][:, self._order]
         return found
@@ -213,7 +215,9 @@ class RandomWeightEvaluator:
         self._prepare(genomes)
         program = networks.empty_program(self._network, self._capacity, self._chunk)
         kernels = jax.eval_shape(self._initialise, jax.random.key(0))
-        return jax.export.export(self._evaluate, platforms=platforms)(program, self._images, kernels)
+        return jax.export.export(self._evaluate, platforms=platforms)(
+            program, self._images, kernels, jax.eval_shape(self._new_maps)
+        )
 
     def _split_images(self, calibration: int, images_per_batch: int) -> tuple["_Images", Int[np.ndarray, " n"]]:
         """Put the images on the devices, and say where the compiled pass puts each image's features."""
@@ -247,11 +251,11 @@ class RandomWeightEvaluator:
         order, train = self._order, len(self.dataset.train_labels)
         share = self._capacity // devices
 
-        def features(program: Program, images: _Images, kernels: Any) -> Array:
-            return run(program, images.calibration, images.batches, kernels)
+        def features(program: Program, images: _Images, kernels: Any, maps: Any) -> tuple[Array, Any]:
+            return run(program, images.calibration, images.batches, kernels, maps)
 
-        def evaluate(program: Program, images: _Images, kernels: Any) -> RidgeScores:
-            x = features(program, images, kernels)
+        def evaluate(program: Program, images: _Images, kernels: Any, maps: Any) -> tuple[RidgeScores, Any]:
+            x, maps = features(program, images, kernels, maps)
             # From a share of the images of every network to all images of a share of the networks.
             x = lax.all_to_all(x, IMAGES_AXIS, 0, 1, tiled=True)[:, order]
 
@@ -262,7 +266,7 @@ class RandomWeightEvaluator:
             scores = jnp.zeros(share)
             nothing = RidgeScores(scores, scores, scores, scores, failed=jnp.zeros(share, bool))
             mine = jnp.clip(program.features - lax.axis_index(IMAGES_AXIS) * share, 0, share)
-            return lax.fori_loop(0, mine, score, nothing)
+            return lax.fori_loop(0, mine, score, nothing), maps
 
         self._evaluate = self._compile(evaluate, PartitionSpec(IMAGES_AXIS))
         self._features = self._compile(features, PartitionSpec(None, IMAGES_AXIS))
@@ -280,10 +284,24 @@ class RandomWeightEvaluator:
 
     def _compile(self, function: Callable[..., Any], out_specs: PartitionSpec) -> Any:
         """Split the images over the devices, and give them all of the program and the kernels."""
-        in_specs = PartitionSpec(), _SPLIT, PartitionSpec()
-        return jax.jit(
-            jax.shard_map(function, mesh=self._mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False)
+        in_specs = PartitionSpec(), _SPLIT, PartitionSpec(), _MAPS
+        split = jax.shard_map(
+            function, mesh=self._mesh, in_specs=in_specs, out_specs=(out_specs, _MAPS), check_vma=False
         )
+        return jax.jit(split, donate_argnames="maps")
+
+    def _run(self, function: Any, program: Program, kernels: Any) -> Any:
+        """Call a compiled pass with the maps of the last call, or with new ones where that was interrupted."""
+        maps, self._maps = self._maps or self._new_maps(), None
+        result, self._maps = function(program, self._images, kernels, maps)
+        return result
+
+    def _new_maps(self) -> tuple[networks.Maps, networks.Maps]:
+        def new(images: int) -> networks.Maps:
+            shapes = networks.map_shapes(self._network, self._capacity, self._chunk, images)
+            return {name: jnp.zeros(shape, device=NamedSharding(self._mesh, _MAPS)) for name, shape in shapes.items()}
+
+        return new(self._images.calibration.shape[0]), new(self._images.batches.shape[1])
 
     def _programs(
         self, genomes: Int[np.ndarray, "n genes"]

@@ -18,8 +18,9 @@ from flax import struct
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Real
 
 from rwejax.errors import InputError
-from rwejax.evolve.distinct import Space, fill_distinct, find_first
-from rwejax.evolve.ranking import crowding_distance, non_dominated_rank, select_survivors
+from rwejax.evolve.distinct import Space, find_first, gene_bits, make_distinct, pack
+from rwejax.evolve.ranking import rank_and_select
+from rwejax.evolve.sorting import first_of
 from rwejax.evolve.variation import mutate, tournament, two_point_crossover
 
 Metrics = dict[str, Array]
@@ -162,7 +163,7 @@ class NSGA2:
     def initial_population(self, key: PRNGKeyArray) -> Int[Array, "n genes"]:
         """Samples population_size genomes that differ in canonical form, to be evaluated and given to `init`."""
         nothing = jnp.zeros((0, self.num_dims), dtype=jnp.int32)
-        return fill_distinct(key, partial(self.space.sample, n=self.population_size), self.space.canonical, nothing, 0)
+        return make_distinct(key, self.space, self.space.sample, self.population_size, nothing, 0)
 
     @partial(jax.jit, static_argnames=("self",))
     def init(
@@ -194,15 +195,15 @@ class NSGA2:
             raise InputError(
                 f"init was given {population.shape[0]} genomes; give {self.population_size}, one a survivor."
             )
+        forms = self.space.canonical(population)
         state = State(
             archive=jnp.zeros((self.archive_size, self.num_dims), dtype=jnp.int32),
             archive_count=jnp.int32(0),
             generation_counter=jnp.int32(0),
-            **self._survive(population, fitness),
+            **self._survive(population, forms, fitness),
         )
-        return self._remember(state, population)
+        return self._remember(state, forms)
 
-    @partial(jax.jit, static_argnames=("self",))
     def ask(self, key: PRNGKeyArray, state: State, params: Params) -> tuple[Int[Array, "n genes"], State]:
         """Makes the children of the population.
 
@@ -217,17 +218,7 @@ class NSGA2:
         Returns:
             (population_size, genes) int32 genomes to evaluate, and the state, unchanged.
         """
-
-        def propose(key: PRNGKeyArray) -> Int[Array, "n genes"]:
-            key_parents, key_crossover, key_mutation = jax.random.split(key, 3)
-            parents = tournament(key_parents, state.rank, state.crowding, 2 * self.population_size)
-            first, second = state.population[parents.reshape(2, -1)]
-            children = two_point_crossover(key_crossover, first, second, params.crossover_rate)
-            return mutate(key_mutation, children, self.space.lower, self.space.upper, params.mutation_rate)
-
-        taken = jnp.concatenate([self.space.canonical(state.population), state.archive])
-        taken_count = self.population_size + state.archive_count
-        return fill_distinct(key, propose, self.space.canonical, taken, taken_count), state
+        return self._ask(key, state, params), state
 
     @partial(jax.jit, static_argnames=("self",))
     def tell(
@@ -259,11 +250,14 @@ class NSGA2:
             raise InputError(
                 f"tell was given {fitness.shape[1]} objectives; init was given {state.fitness.shape[1]}, give as many."
             )
+        forms = self.space.canonical(population)
         survivors = self._survive(
-            jnp.concatenate([state.population, population]), jnp.concatenate([state.fitness, fitness])
+            jnp.concatenate([state.population, population]),
+            jnp.concatenate([self.space.canonical(state.population), forms]),
+            jnp.concatenate([state.fitness, fitness]),
         )
         state = state.replace(generation_counter=state.generation_counter + 1, **survivors)
-        state = self._remember(state, population)
+        state = self._remember(state, forms)
         return state, self.metrics_fn(key, population, fitness, state, params)
 
     def get_best_solution(self, state: State) -> Int[Array, " genes"]:
@@ -273,6 +267,19 @@ class NSGA2:
     def get_population(self, state: State) -> Int[Array, "n genes"]:
         """Returns `state.population`."""
         return state.population
+
+    # Apart from `ask`, because a compiled function copies what it is given and returns.
+    @partial(jax.jit, static_argnames=("self",))
+    def _ask(self, key: PRNGKeyArray, state: State, params: Params) -> Int[Array, "n genes"]:
+        def propose(key: PRNGKeyArray, n: int) -> Int[Array, "n genes"]:
+            key_parents, key_crossover, key_mutation = jax.random.split(key, 3)
+            parents = tournament(key_parents, state.rank, state.crowding, 2 * n)
+            first, second = state.population[parents.reshape(2, -1)]
+            children = two_point_crossover(key_crossover, first, second, params.crossover_rate)
+            return mutate(key_mutation, children, self.space.lower, self.space.upper, params.mutation_rate)
+
+        forms = self.space.canonical(state.population)
+        return make_distinct(key, self.space, propose, self.population_size, state.archive, state.archive_count, forms)
 
     def _check(
         self, population: Int[Array | np.ndarray, "n genes"], fitness: Float[Array, "..."]
@@ -289,19 +296,18 @@ class NSGA2:
             )
         return jnp.asarray(population, jnp.int32)
 
-    def _survive(self, population: Int[Array, "n genes"], fitness: Float[Array, "n m"]) -> dict[str, Array]:
+    def _survive(
+        self, population: Int[Array, "n genes"], forms: Int[Array, "n genes"], fitness: Float[Array, "n m"]
+    ) -> dict[str, Array]:
         """Chooses population_size rows: the fields of the state that follow from them."""
-        forms = self.space.canonical(population)
-        n = forms.shape[0]
-        repeats = find_first(forms, forms, jnp.ones((n,), dtype=bool)) != jnp.arange(n)
+        codes, place = pack(forms, gene_bits(self.space)), jnp.arange(len(forms))
+        repeats = find_first(codes, codes, place >= 0) != place
         # A repeat, which a used-up space makes unavoidable, ranks like a failure: it must not displace another genome.
         objectives = jnp.where(repeats[:, None], jnp.nan, fitness)
-        rank = non_dominated_rank(objectives)
-        crowding = crowding_distance(objectives, rank)
-        keep = select_survivors(rank, crowding, self.population_size)
+        rank, crowding, keep = rank_and_select(objectives, self.population_size)
 
         population, fitness, rank = population[keep], fitness[keep], rank[keep]
-        best = jnp.lexsort((*fitness.T[::-1], rank))[0]
+        best = first_of((*fitness.T[::-1], rank))
         best_fitness = jnp.where(jnp.isnan(fitness[best]).any(), jnp.inf, fitness[best, 0])
         return {
             "population": population,
@@ -312,11 +318,11 @@ class NSGA2:
             "best_fitness": best_fitness,
         }
 
-    def _remember(self, state: State, population: Int[Array, "n genes"]) -> State:
+    def _remember(self, state: State, forms: Int[Array, "n genes"]) -> State:
         """Writes canonical forms to the archive, a ring: the oldest are overwritten once it is full."""
         if self.archive_size == 0:
             return state
-        latest = self.space.canonical(population)[-self.archive_size :]
+        latest = forms[-self.archive_size :]
         place = (state.archive_count + jnp.arange(latest.shape[0])) % self.archive_size
         count = state.archive_count + latest.shape[0]
         return state.replace(archive=state.archive.at[place].set(latest), archive_count=count)

@@ -5,12 +5,17 @@ Evolutionary Computation 6(2), 2002: section III.A (ranks), III.B (crowding), II
 minimised. Every function is jitted, has static shapes and can be mapped with `jax.vmap`.
 """
 
+from collections.abc import Sequence
 from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Real
+from jaxtyping import Array, Bool, Float, Int, Real, UInt
+
+from rwejax.evolve.sorting import as_unsigned, lexsort
+
+_LARGEST = np.uint32(0xFFFFFFFF)
 
 
 @jax.jit
@@ -33,59 +38,51 @@ def non_dominated_rank(objectives: Real[Array | np.ndarray, "n m"]) -> Int[Array
         >>> non_dominated_rank(jnp.array([[1.0, 2.0], [2.0, 1.0], [2.0, 2.0], [jnp.nan, 0.0]])).tolist()
         [0, 0, 1, 2]
     """
-    if jnp.shape(objectives)[0] == 0:
+    objectives = jnp.asarray(objectives)
+    if objectives.shape[0] == 0:
         return jnp.zeros((0,), dtype=jnp.int32)
-    levels = _levels(jnp.asarray(objectives))
-    if levels.shape[1] == 1:
-        levels = jnp.pad(levels, ((0, 0), (0, 1)))  # a second objective that never tells two rows apart
-    return _rank_by_sweep(levels) if levels.shape[1] == 2 else _rank_by_peeling(levels)
+    # Dominance sees only the order. As integers, infinities are like other values, and a row with a NaN is made largest
+    # in every column: it is dominated by every other row, and equal to its like.
+    columns = [jnp.where(_has_nan(objectives), _LARGEST, as_unsigned(column)) for column in objectives.T]
+    if len(columns) == 1:
+        columns *= 2  # a second objective that never tells two rows apart
+    return _rank_by_sweep(*columns) if len(columns) == 2 else _rank_by_peeling(columns)
 
 
 def _has_nan(objectives: Real[Array, "n m"]) -> Bool[Array, " n"]:
     return jnp.isnan(objectives).any(axis=1)
 
 
-def _levels(objectives: Real[Array, "n m"]) -> Int[Array, "n m"]:
-    """Replaces each objective by its place in the sorted column, from 0; equal values share a place.
-
-    Dominance sees only the order, so nothing is lost, and two special cases go away. Infinities become plain integers.
-    A row with a NaN takes place n in every column: it is dominated by every other row, and equal to its like.
-    """
-    n = objectives.shape[0]
-    places = jax.vmap(lambda column: jnp.searchsorted(jnp.sort(column), column), in_axes=1, out_axes=1)(objectives)
-    return jnp.where(_has_nan(objectives)[:, None], n, places).astype(jnp.int32)
-
-
-def _rank_by_sweep(levels: Int[Array, "n 2"]) -> Int[Array, " n"]:
+def _rank_by_sweep(first: UInt[Array, " n"], second: UInt[Array, " n"]) -> Int[Array, " n"]:
     """Ranks by one pass over the rows in lexicographic order, as in patience sorting.
 
     Whoever dominates a row comes before it, with a first objective no larger. So a front dominates the row exactly if
     the smallest second objective seen in that front, its tail, is no larger either. Tails never decrease from front to
     front, and the number of tails that are no larger than the row's second objective is its rank.
     """
-    n = levels.shape[0]
-    order = jnp.lexsort((levels[:, 1], levels[:, 0]))
-    ordered = levels[order]
+    n = first.shape[0]
+    order = lexsort((second, first))
+    first, second = first[order], second[order]
     # An equal row would be refused by the front that took its twin, though neither dominates the other.
-    repeats = jnp.all(ordered == jnp.roll(ordered, 1, axis=0), axis=1).at[:1].set(False)
+    repeats = ((first == jnp.roll(first, 1)) & (second == jnp.roll(second, 1))).at[0].set(False)
 
     def place(
-        carry: tuple[Int[Array, " n"], Int[Array, ""]], row: tuple[Int[Array, ""], Bool[Array, ""]]
-    ) -> tuple[tuple[Int[Array, " n"], Int[Array, ""]], Int[Array, ""]]:
-        tails, previous = carry
+        carry: tuple[UInt[Array, " n"], Int[Array, ""], Int[Array, ""]], row: tuple[UInt[Array, ""], Bool[Array, ""]]
+    ) -> tuple[tuple[UInt[Array, " n"], Int[Array, ""], Int[Array, ""]], Int[Array, ""]]:
+        tails, fronts, previous = carry
         second, repeat = row
         rank = jnp.searchsorted(tails, second, side="right", method="scan_unrolled").astype(jnp.int32)
-        rank = jnp.where(repeat, previous, rank)
-        return (tails.at[rank].set(second), rank), rank
+        rank = jnp.where(repeat, previous, jnp.minimum(rank, fronts))
+        return (tails.at[rank].set(second), jnp.maximum(fronts, rank + 1), rank), rank
 
-    no_tails = jnp.full((n,), n + 1, dtype=jnp.int32)
-    _, ranks = jax.lax.scan(place, (no_tails, jnp.int32(0)), (ordered[:, 1], repeats))
+    no_tails = jnp.full((n,), _LARGEST)
+    _, ranks = jax.lax.scan(place, (no_tails, jnp.int32(0), jnp.int32(0)), (second, repeats))
     return jnp.zeros((n,), dtype=jnp.int32).at[order].set(ranks)
 
 
-def _rank_by_peeling(levels: Int[Array, "n m"]) -> Int[Array, " n"]:
+def _rank_by_peeling(columns: Sequence[UInt[Array, " n"]]) -> Int[Array, " n"]:
     """Ranks by taking away, again and again, the rows that no remaining row dominates."""
-    no_worse = reduce(jnp.logical_and, (column[:, None] <= column[None, :] for column in levels.T))
+    no_worse = reduce(jnp.logical_and, (column[:, None] <= column[None, :] for column in columns))
     dominates = no_worse & ~no_worse.T
 
     def peel(carry: tuple[Int[Array, ""], Int[Array, " n"]]) -> tuple[Int[Array, ""], Int[Array, " n"]]:
@@ -94,7 +91,7 @@ def _rank_by_peeling(levels: Int[Array, "n m"]) -> Int[Array, " n"]:
         dominated = jnp.any(dominates & remaining[:, None], axis=0)
         return front + 1, jnp.where(remaining & ~dominated, front, rank)
 
-    unranked = jnp.full((levels.shape[0],), -1, dtype=jnp.int32)
+    unranked = jnp.full(columns[0].shape, -1, dtype=jnp.int32)
     return jax.lax.while_loop(lambda carry: jnp.any(carry[1] < 0), peel, (jnp.int32(0), unranked))[1]
 
 
@@ -129,37 +126,43 @@ def crowding_distance(
         >>> crowding_distance(objectives, non_dominated_rank(objectives)).tolist()
         [inf, 1.0, inf]
     """
-    objectives = jnp.asarray(objectives)
+    return _crowding_distance(jnp.asarray(objectives), jnp.asarray(rank), 32)
+
+
+def _crowding_distance(objectives: Real[Array, "n m"], rank: Int[Array, " n"], rank_bits: int) -> Float[Array, " n"]:
+    """With fewer than 32 bits for a rank, a promise that it is below n, and that n itself fits."""
     values = objectives.astype(jnp.result_type(objectives, float))
+    n, m = values.shape
+    if n == 0:
+        return jnp.zeros((0,), values.dtype)
     nan = _has_nan(values)
-    front = jnp.where(nan, jnp.iinfo(jnp.int32).max, rank)
-    distances = jax.vmap(partial(_gaps, front=front), in_axes=1)(values)
-    return jnp.where(nan, 0, jnp.mean(distances, axis=0))
+    front = jnp.where(nan, jnp.iinfo(jnp.int32).max if rank_bits == 32 else n, rank)
+    orders = [lexsort((column, front), bits=(32, rank_bits)) for column in values.T]
+    ordered = jnp.stack([column[order] for column, order in zip(values.T, orders, strict=True)], axis=1)
 
-
-def _gaps(values: Float[Array, " n"], front: Int[Array, " n"]) -> Float[Array, " n"]:
-    """The share of one objective in the crowding distance."""
-    n = values.shape[0]
-    order = jnp.lexsort((values, front))
-    ordered, ordered_front = values[order], front[order]
-
-    changes = ordered_front[1:] != ordered_front[:-1]
-    first = jnp.ones((n,), dtype=bool).at[1:].set(changes)
-    last = jnp.ones((n,), dtype=bool).at[:-1].set(changes)
+    # The fronts lie in the same places, whichever objective they are sorted by.
+    place = jnp.arange(n)
+    changes = jnp.diff(front[orders[0]]) != 0
+    first, last = jnp.insert(changes, 0, True), jnp.append(changes, True)
     segment = jnp.cumsum(first) - 1
-    lowest = partial(jax.ops.segment_min, segment_ids=segment, num_segments=n)
-    highest = partial(jax.ops.segment_max, segment_ids=segment, num_segments=n)
 
+    def largest(values: Real[Array, "n *m"]) -> Real[Array, "n *m"]:
+        """In the front of each row."""
+        return jax.ops.segment_max(values, segment, num_segments=n, indices_are_sorted=True)[segment]
+
+    start, end = -largest(-place), largest(place)
     finite = jnp.isfinite(ordered)
-    span = highest(jnp.where(finite, ordered, -jnp.inf)) - lowest(jnp.where(finite, ordered, jnp.inf))
-    share = (jnp.roll(ordered, -1) - jnp.roll(ordered, 1)) / span[segment]
+    span = largest(jnp.where(finite, ordered, -jnp.inf)) + largest(jnp.where(finite, -ordered, -jnp.inf))
+    share = (jnp.roll(ordered, -1, axis=0) - jnp.roll(ordered, 1, axis=0)) / span
     # NaN is 0 / 0, the inside of a constant front, or the gap between two equal infinities.
     share = jnp.where(jnp.isnan(share), 0, share)
+    at_end = jnp.where((ordered[end] > ordered[start]) | (end <= start + 1)[:, None], jnp.inf, 0)
+    share = jnp.where((first | last)[:, None], at_end, share)
 
-    varies = highest(ordered) > lowest(ordered)
-    small = jnp.bincount(segment, length=n) <= 2
-    at_end = jnp.where((varies | small)[segment], jnp.inf, 0)
-    return jnp.zeros_like(values).at[order].set(jnp.where(first | last, at_end, share))
+    total = jnp.zeros_like(values[:, 0])
+    for column, order in zip(share.T, orders, strict=True):
+        total = total.at[order].add(column, unique_indices=True)
+    return jnp.where(nan, 0, total / m)
 
 
 @partial(jax.jit, static_argnames=("n",))
@@ -181,4 +184,22 @@ def select_survivors(
         >>> select_survivors(jnp.array([1, 0, 1]), jnp.array([0.5, 2.0, jnp.inf]), 2).tolist()
         [1, 2]
     """
-    return jnp.lexsort((-jnp.asarray(crowding), rank))[:n]
+    return _best_first(jnp.asarray(rank), jnp.asarray(crowding), 32)[:n]
+
+
+def _best_first(rank: Int[Array, " rows"], crowding: Float[Array, " rows"], rank_bits: int) -> Int[Array, " rows"]:
+    return lexsort((-crowding, rank), bits=(32, rank_bits))
+
+
+def rank_and_select(
+    objectives: Real[Array | np.ndarray, "rows m"], n: int
+) -> tuple[Int[Array, " rows"], Float[Array, " rows"], Int[Array, " {n}"]]:
+    """Ranks, crowding distances and survivors of the same rows: as the three functions give them, and quicker.
+
+    The ranks are known to be smaller than the number of rows, which makes sorting by them cheap.
+    """
+    objectives = jnp.asarray(objectives)
+    bits = objectives.shape[0].bit_length()
+    rank = non_dominated_rank(objectives)
+    crowding = _crowding_distance(objectives, rank, bits)
+    return rank, crowding, _best_first(rank, crowding, bits)[:n]

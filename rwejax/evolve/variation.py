@@ -31,10 +31,9 @@ def tournament(
         [1, 1, 1]
     """
     n = jnp.shape(rank)[0]
-    key_first, key_step = jax.random.split(key)
     rank, crowding = jnp.asarray(rank), jnp.asarray(crowding)
-    first = jax.random.randint(key_first, (winners,), 0, n)
-    second = (first + jax.random.randint(key_step, (winners,), 1, n)) % n
+    key_first, key_step = jax.random.split(key)
+    first, second = _draw_pairs(key_first, key_step, winners, n)
     # Which of the pair was drawn first is itself random, so keeping the first on a tie is a fair coin.
     second_wins = (rank[second] < rank[first]) | ((rank[second] == rank[first]) & (crowding[second] > crowding[first]))
     return jnp.where(second_wins, second, first)
@@ -63,12 +62,21 @@ def two_point_crossover(
     first, second = jnp.asarray(first), jnp.asarray(second)
     n, genes = first.shape
     key_cut, key_length, key_crossed = jax.random.split(key, 3)
-    cut = jax.random.randint(key_cut, (n, 1), 0, genes)
-    other_cut = (cut + jax.random.randint(key_length, (n, 1), 1, genes)) % genes
+    cut, other_cut = _draw_pairs(key_cut, key_length, n, genes)[..., None]
     crossed = jax.random.bernoulli(key_crossed, rate, (n, 1))
     position = jnp.arange(genes)
     inside = (position >= jnp.minimum(cut, other_cut)) & (position < jnp.maximum(cut, other_cut))
     return jnp.where(crossed & inside, second, first)
+
+
+def _draw_pairs(key_first: PRNGKeyArray, key_step: PRNGKeyArray, n: int, values: int) -> Int[Array, "2 {n}"]:
+    """Draws n pairs of different integers from 0 to values - 1; of a single value, pairs of equal ones."""
+
+    def draw(key: PRNGKeyArray, low: Int[Array, ""]) -> Int[Array, " n"]:
+        return jax.random.randint(key, (n,), low, values)
+
+    first, step = jax.vmap(draw)(jnp.stack([key_first, key_step]), jnp.arange(2))  # quicker than one after the other
+    return jnp.stack([first, (first + step) % values])
 
 
 def mutate(
@@ -94,9 +102,11 @@ def mutate(
         (n, genes) genomes within the bounds.
     """
     genomes, lower = jnp.asarray(genomes), jnp.asarray(lower)
-    key_where, key_step = jax.random.split(key)
-    mutated: Bool[Array, "n genes"] = jax.random.bernoulli(key_where, rate, genomes.shape)
+    # One number a gene says whether it changes and, as its place below the rate, to what: draws are what costs here.
+    drawn = jax.random.uniform(key, genomes.shape)
+    mutated: Bool[Array, "n genes"] = drawn < rate
     # Stepping round the cycle of values by less than a whole turn reaches every value but the old one.
     values = upper - lower + 1
-    step = jax.random.randint(key_step, genomes.shape, 1, values)
+    steps = jnp.floor(drawn / rate * (values - 1)).astype(genomes.dtype)
+    step = 1 + jnp.minimum(steps, values - 2)
     return jnp.where(mutated, lower + (genomes - lower + step) % values, genomes).astype(genomes.dtype)

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Int
 
 from rwejax.networks import cells, macro, nasbench201, nasbench_macro
-from rwejax.networks.executor import initialise, make_features
+from rwejax.networks.executor import Maps, initialise, make_features, map_shapes
 from rwejax.networks.program import ABSENT, Builder, CapacityError, Network, Program
 from rwejax.networks.single import NOTHING, Observer, SingleNetwork, Weights
 from rwejax.networks.slots import IMAGES_AXIS, Norm
@@ -25,6 +25,7 @@ __all__ = [
     "IMAGES_AXIS",
     "NOTHING",
     "CapacityError",
+    "Maps",
     "Network",
     "Norm",
     "Observer",
@@ -35,6 +36,7 @@ __all__ = [
     "initialise",
     "lower",
     "make_features",
+    "map_shapes",
     "network",
 ]
 

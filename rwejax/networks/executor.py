@@ -3,7 +3,7 @@
 Rows of a group go through one loop of dynamic length, `chunk` rows of a slot at a time: one after another on a CPU,
 vmapped with the kernel unbatched on an accelerator. Of a group's kinds only the one that a chunk has is computed.
 Padding is never computed, and a chunk that runs over the end of its slot writes places that a later slot overwrites.
-Buffers of feature maps live for one batch of images.
+Buffers of feature maps are lent by the caller and given back, so that a call neither asks for memory nor clears it.
 """
 
 from collections.abc import Callable
@@ -23,13 +23,15 @@ from rwejax.networks.slots import Norm, Sources
 Tree = Any
 Kernels = dict[str, dict[str, Tree]]
 """By group and kind, with an axis of slots in front of each kernel."""
+Maps = dict[str, Float[Array, "rows images ..."]]
+"""Buffers of feature maps by name; what they hold before a pass and after it means nothing."""
 
 
 @struct.dataclass
 class _Carry:
     """What lives on from row to row: the buffers, and each row's normalisation statistics in one vector."""
 
-    buffers: dict[str, Array]
+    buffers: Maps
     statistics: dict[str, Float[Array, "rows width"]]
 
 
@@ -49,9 +51,20 @@ def initialise(network: Network, key: jax.Array) -> Kernels:
     return jax.tree.unflatten(tree, kernels)
 
 
+def map_shapes(network: Network, genomes: int, chunk: int, images: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of the buffers that a pass of so many images needs; the arguments are those of `make_features`."""
+    rows = dict.fromkeys(network.buffers, chunk)
+    for group in network.groups:
+        rows[group.target] += group.capacity(genomes)
+    return {name: (rows[name], images, *shape) for name, shape in network.buffers.items() if name != "images"}
+
+
 def make_features(
     network: Network, genomes: int, chunk: int
-) -> Callable[[Program, Float[Array, "c ..."], Float[Array, "b i ..."], Kernels], Float[Array, "rows images d"]]:
+) -> Callable[
+    [Program, Float[Array, "c ..."], Float[Array, "b i ..."], Kernels, tuple[Maps, Maps]],
+    tuple[Float[Array, "rows images d"], tuple[Maps, Maps]],
+]:
     """Build the function that computes the features of all rows of a program.
 
     Args:
@@ -60,17 +73,11 @@ def make_features(
         chunk: rows computed at once.
 
     Returns:
-        A function of (program, calibration images, batches of images, kernels), to be called inside a mesh axis
+        A function of (program, calibration images, batches of images, kernels, maps), to be called inside a mesh axis
         `IMAGES_AXIS`. It takes normalisation statistics from the calibration images, holds them constant for the
-        batches, and returns the features of the calibration images followed by those of the batches.
+        batches, and returns the features of the calibration images followed by those of the batches. The maps are the
+        buffers for the calibration images and for a batch; they are to be donated, and come back.
     """
-
-    def empty(images: int) -> dict[str, Array]:
-        rows = dict.fromkeys(network.buffers, chunk)
-        for group in network.groups:
-            rows[group.target] += group.capacity(genomes)
-        shapes = {name: (rows[name], images, *shape) for name, shape in network.buffers.items() if name != "images"}
-        return {name: lax.empty(shape, jnp.float32) for name, shape in shapes.items()}
 
     def run(program: Program, images: Array, kernels: Kernels, carry: _Carry, norm: Norm) -> _Carry:
         buffers = {**carry.buffers, "images": images[None]}
@@ -90,21 +97,23 @@ def make_features(
         del buffers["images"]
         return _Carry(buffers, statistics)
 
-    def features(program: Program, calibration: Array, batches: Array, kernels: Kernels) -> Array:
+    def features(
+        program: Program, calibration: Array, batches: Array, kernels: Kernels, maps: tuple[Maps, Maps]
+    ) -> tuple[Array, tuple[Maps, Maps]]:
         statistics = {
             group.name: jnp.zeros((group.capacity(genomes) + chunk, _statistics_width(network, group)))
             for group in network.groups
         }
-        carry = run(program, calibration, kernels, _Carry(empty(len(calibration)), statistics), Norm.BATCH)
-        first = carry.buffers["features"]
+        carry = run(program, calibration, kernels, _Carry(maps[0], statistics), Norm.BATCH)
+        calibrated, first = carry.buffers, carry.buffers["features"]
 
         def step(carry: _Carry, images: Array) -> tuple[_Carry, Array]:
             carry = run(program, images, kernels, carry, Norm.STORED)
             return carry, carry.buffers["features"]
 
-        _, rest = lax.scan(step, _Carry(empty(batches.shape[1]), carry.statistics), batches)
+        carry, rest = lax.scan(step, _Carry(maps[1], carry.statistics), batches)
         rest = jnp.moveaxis(rest, 0, 1).reshape(len(first), -1, first.shape[-1])
-        return jnp.concatenate([first, rest], 1)[:-chunk]
+        return jnp.concatenate([first, rest], 1)[:-chunk], (calibrated, carry.buffers)
 
     return features
 
@@ -135,10 +144,13 @@ def _run_group(
                 def read(k: Any) -> Array:
                     return lax.dynamic_index_in_dim(origin, sources[k], 0, keepdims=False)
 
-                variables = {
-                    "params": jax.tree.map(lambda kernel: kernel[rows.slot[c]], kernels[name]),
-                    "batch_stats": unravel(stored[:width]),
-                }
+                # Behind the barrier, no loop over pixels looks up anew which kernel is the row's.
+                variables = lax.optimization_barrier(
+                    {
+                        "params": jax.tree.map(lambda kernel: kernel[rows.slot[c]], kernels[name]),
+                        "batch_stats": unravel(stored[:width]),
+                    }
+                )
                 y, changed = kind.module.apply(
                     variables, Sources(read, blocks, rows.fan_in[c]), norm, mutable=["batch_stats"]
                 )

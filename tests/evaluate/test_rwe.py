@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import jax
 import numpy as np
@@ -95,7 +96,7 @@ def test_seeds_are_averaged(space, dataset, genomes):
     averaged = evaluate(jax.random.key(3), genomes)
     [(members, program, rows)] = evaluate._programs(np.asarray(space.canonical(genomes)))
     draws = [
-        np.asarray(evaluate._evaluate(program, evaluate._images, evaluate._initialise(draw)).loo_error)[rows]
+        np.asarray(evaluate._run(evaluate._evaluate, program, evaluate._initialise(draw)).loo_error)[rows]
         for draw in jax.random.split(jax.random.key(3), 2)
     ]
     np.testing.assert_allclose(averaged.loo_error[members], np.mean(draws, 0), atol=1e-4)
@@ -106,6 +107,15 @@ def test_the_key_decides(evaluate, genomes):
     first, again, other = (evaluate(jax.random.key(seed), genomes).log_evidence for seed in (0, 0, 1))
     assert (first == again).all()
     assert (first != other).all()
+
+
+def test_an_interrupted_call_leaves_the_next_one_as_it_was(evaluate, genomes, monkeypatch):
+    before = evaluate(jax.random.key(0), genomes)
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluate, "_evaluate", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(jax.random.key(0), genomes)
+    assert (evaluate(jax.random.key(0), genomes).loo_error == before.loo_error).all()
 
 
 def test_isomorphic_genomes_get_the_same_scores(evaluate, space):
@@ -158,7 +168,10 @@ def test_each_score_can_rank_and_lies_below_its_reference(evaluate, space, datas
 def test_lowers_for_every_platform(evaluate):
     exported = evaluate.export(4, ("cpu", "cuda", "tpu"))
     assert exported.platforms == ("cpu", "cuda", "tpu")
-    assert len(exported.out_avals) == 5
+    scores, maps = jax.tree.unflatten(exported.out_tree, exported.out_avals)
+    assert len(scores) == 5
+    lent = jax.tree.unflatten(exported.in_tree, exported.in_avals)[0][-1]
+    assert jax.tree.map(np.shape, maps) == jax.tree.map(np.shape, lent)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import itertools
+from copy import copy
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 
 from rwejax.evolve import Space, distinct, sample_distinct
-from rwejax.evolve.distinct import TRIES, fill_distinct, find_first
+from rwejax.evolve.distinct import TRIES, fill_distinct, find_first, gene_bits, pack
 
 
 def all_forms(genes, values):
@@ -37,6 +38,37 @@ def test_find_first_is_exact_even_if_every_hash_collides(monkeypatch, collide):
 def test_find_first_sees_nothing_where_no_row_counts():
     rows = jnp.zeros((5, 4), jnp.int32)
     np.testing.assert_array_equal(find_first(rows, rows, jnp.zeros(5, bool)), -1)
+
+
+def test_hash_table_is_the_same_by_loop_and_by_sort():
+    slot = jnp.asarray(np.random.default_rng(0).integers(0, 9, 40).astype(np.int32))
+    links = np.asarray(distinct._chain_by_loop(slot, 9))
+    np.testing.assert_array_equal(links, distinct._chain_by_sort(slot, 9))
+    for value in range(9):
+        row, chain = links[value], []
+        while row >= 0:
+            chain.append(row)
+            row = links[9 + row]
+        np.testing.assert_array_equal(chain, np.flatnonzero(slot == value))
+
+
+@pytest.mark.parametrize("bits", [1, 3, 8, 16, 17, 32])
+def test_packed_rows_are_equal_exactly_if_the_rows_are(bits):
+    rows = np.random.default_rng(bits).integers(0, 2 ** min(bits, 30), (40, 35)).astype(np.int32)
+    rows[1::2] = rows[::2]
+    rows[np.arange(3, 40, 4), np.arange(10)] ^= 1
+    packed = np.asarray(pack(jnp.asarray(rows), bits))
+    assert packed.shape == (40, -(-35 // (32 // bits)))
+    np.testing.assert_array_equal(
+        (packed[:, None] == packed[None]).all(axis=2), (rows[:, None] == rows[None]).all(axis=2)
+    )
+
+
+def test_bits_hold_the_largest_gene(grid):
+    assert [gene_bits(grid(3, values)) for values in (1, 2, 3, 4, 5)] == [1, 1, 2, 2, 3]
+    space = copy(grid(3, 4))
+    space.lower = space.lower.at[0].set(-1)
+    assert gene_bits(space) == 32
 
 
 def test_samples_are_distinct_in_canonical_form_and_within_bounds(grid):
@@ -82,6 +114,37 @@ def test_draws_no_more_proposals_than_it_needs(missing):
     jax.effects_barrier()
     assert len(drawn) == (TRIES if missing else 1)
     assert as_set(genomes) == {(0,), (1,), (2,), (3,)}
+
+
+def test_larger_proposals_and_further_ones_fill_what_was_asked_for():
+    sizes = []
+
+    def propose(key, n):
+        sizes.append(n)
+        return jax.random.randint(key, (n, 3), 0, 16, jnp.int32)
+
+    genomes = fill_distinct(
+        jax.random.key(0),
+        lambda key: propose(key, 70),
+        lambda genomes: genomes,
+        jnp.asarray(list(itertools.product(range(8), range(16), range(16)))),
+        1024,
+        n=60,
+        also_taken=jnp.asarray(list(itertools.product(range(8, 12), range(16), range(16)))),
+        propose_more=lambda key: propose(key, 20),
+        bits=4,
+    )
+    assert set(sizes) == {70, 20}
+    assert len(as_set(genomes)) == 60
+    # Half of the first rows is free to come; of the second, nothing.
+    assert all(4 <= genome[0] < 8 or genome[0] >= 12 for genome in as_set(genomes))
+
+
+def test_large_numbers_of_samples_are_distinct(grid):
+    space = grid(6, 8)  # of 1716 different genomes
+    first = sample_distinct(jax.random.key(0), space, 600)
+    second = sample_distinct(jax.random.key(1), space, 600, space.canonical(first))
+    assert len(as_set(space.canonical(jnp.concatenate([first, second])))) == 1200
 
 
 def test_same_key_same_samples(grid):

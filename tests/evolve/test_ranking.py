@@ -11,6 +11,7 @@ from pymoo.operators.survival.rank_and_crowding.metrics import get_crowding_func
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 from rwejax.evolve import crowding_distance, non_dominated_rank, select_survivors
+from rwejax.evolve.ranking import rank_and_select
 
 # Few sizes, for each compiles anew; few values, for ties and repeated rows.
 SIZES = (1, 2, 6)
@@ -150,6 +151,17 @@ def test_survivors_agree_with_pymoo(kind, m, seed):
     ours = sorted(zip(rank[kept].tolist(), crowding[kept].tolist(), strict=True))
     theirs = sorted(zip(population.get("rank"), population.get("crowding"), strict=True))
     np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["tied", "duplicated"])
+@pytest.mark.parametrize("m", [2, 3])
+def test_all_at_once_is_the_same_as_one_by_one(m, kind):
+    objectives = random_objectives(40, m, kind).astype(np.float32)
+    objectives[[3, 5], [0, 1]] = np.nan, np.inf
+    rank, crowding, kept = rank_and_select(objectives, 20)
+    np.testing.assert_array_equal(rank, non_dominated_rank(objectives))
+    np.testing.assert_array_equal(crowding, crowding_distance(objectives, rank))
+    np.testing.assert_array_equal(kept, select_survivors(rank, crowding, 20))
 
 
 @pytest.mark.parametrize("m", [2, 3])

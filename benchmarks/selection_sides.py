@@ -1,0 +1,192 @@
+"""One generation of NSGA-II on binary genomes, by rwejax, by pymoo and by EvoX, evaluation left out of the timing.
+
+All sides begin with the same population, whose genomes know their objectives, and repeat its next generation with other
+random numbers each time. A generation gives its seconds in two parts, making children and choosing survivors; EvoX,
+which does both in one step, gives one.
+"""
+
+import copy
+import importlib.util
+import time
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+
+from rwejax import spaces
+from rwejax.evolve import NSGA2, State
+
+CROSSOVER_RATE = 0.9
+EARLIER = 1_000_000  # where the numbers of the generations before the one to time begin
+
+
+class Objectives:
+    """Something like an error in % and exactly the multiply-adds in millions, of one network always the same.
+
+    The error falls with the logarithm of the multiply-adds, scatters from network to network, and is a multiple of
+    0.1 %, so that there are ties as there are among errors on 1,000 images.
+    """
+
+    def __init__(self, space: spaces.Macro, seed: int) -> None:
+        self.space = space
+        self.weights = np.random.default_rng(seed).normal(size=(2, len(space.lower)))
+
+    def __call__(self, genomes: np.ndarray) -> np.ndarray:
+        """(n, 2) float32."""
+        forms = np.asarray(self.space.canonical(np.asarray(genomes)))
+        macs = self.space.macs(forms) / 1e6
+        trend, scatter = self.weights @ forms.T
+        error = 80 - 8 * np.log(macs) + 0.5 * trend + 2 * np.sin(10 * scatter)
+        return np.stack([np.round(error, 1), macs], axis=1).astype(np.float32)
+
+
+class Side(Protocol):
+    """A way of running a generation."""
+
+    def generation(self, number: int) -> dict[str, float]:
+        """Run the next generation of the first population, and give the seconds of its parts."""
+
+
+class Rwejax:
+    """A search up to its last generation but one, as `rwejax.search` runs it: none of its genomes comes again.
+
+    Attributes:
+        state: the state that the generation to time begins with.
+        first_call_seconds: what the first ask and the first tell took, compilation included.
+    """
+
+    def __init__(self, space: spaces.Macro, objectives: Objectives, n: int, generations: int, seed: int) -> None:
+        self.objectives, self.key = objectives, jax.random.key(seed)
+        self.algorithm = NSGA2(n, space, archive_size=n * generations)
+        self.params = self.algorithm.default_params.replace(crossover_rate=CROSSOVER_RATE)
+        population = self.algorithm.initial_population(self.key)
+        self.state: State = self.algorithm.init(self.key, population, objectives(np.asarray(population)), self.params)
+        self.first_call_seconds: dict[str, float] = {}
+        for number in range(generations - 1):
+            seconds, self.state = self._generation(EARLIER + number)
+            self.first_call_seconds = self.first_call_seconds or seconds
+
+    def generation(self, number: int) -> dict[str, float]:
+        """Ask and tell; the state stays as it is."""
+        return self._generation(number)[0]
+
+    def children(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """The genomes that a generation asks for, and their objectives."""
+        key = jax.random.fold_in(self.key, number)
+        children = np.asarray(self.algorithm.ask(key, self.state, self.params)[0])
+        return children, self.objectives(children)
+
+    def _generation(self, number: int) -> tuple[dict[str, float], State]:
+        key = jax.block_until_ready(jax.random.fold_in(self.key, number))
+        start = time.perf_counter()
+        children = np.asarray(self.algorithm.ask(key, self.state, self.params)[0])
+        asked = time.perf_counter() - start
+        objectives = self.objectives(children)
+        start = time.perf_counter()
+        state, _ = jax.block_until_ready(self.algorithm.tell(key, children, objectives, self.state, self.params))
+        return {"ask": asked, "tell": time.perf_counter() - start}, state
+
+
+class Pymoo:
+    """pymoo's NSGA2 by ask and tell: two-point crossover, bit flips, no genome twice in population and children."""
+
+    def __init__(self, population: np.ndarray, objectives: Objectives) -> None:
+        from pymoo.algorithms.moo.nsga2 import NSGA2
+        from pymoo.core.problem import Problem
+        from pymoo.core.termination import NoTermination
+        from pymoo.operators.crossover.pntx import TwoPointCrossover
+        from pymoo.operators.mutation.bitflip import BitflipMutation
+
+        n, genes = population.shape
+        self.objectives = objectives
+        self.algorithm = NSGA2(
+            pop_size=n,
+            sampling=population.astype(bool),
+            crossover=TwoPointCrossover(prob=CROSSOVER_RATE),
+            mutation=BitflipMutation(prob=1.0, prob_var=1 / genes),
+            eliminate_duplicates=True,
+        )
+        problem = Problem(n_var=genes, n_obj=2, xl=0, xu=1, vtype=bool)
+        self.algorithm.setup(problem, termination=NoTermination(), seed=0, verbose=False)
+        self._generation(self.algorithm)  # only evaluates the population
+
+    def generation(self, number: int) -> dict[str, float]:
+        """Ask and tell, on a copy of the algorithm."""
+        algorithm = copy.deepcopy(self.algorithm)
+        algorithm.random_state = np.random.default_rng(number)
+        return self._generation(algorithm)
+
+    def _generation(self, algorithm: Any) -> dict[str, float]:
+        from pymoo.core.evaluator import Evaluator
+        from pymoo.problems.static import StaticProblem
+
+        start = time.perf_counter()
+        children = algorithm.ask()
+        asked = time.perf_counter() - start
+        objectives = self.objectives(children.get("X").astype(np.int32))
+        Evaluator().eval(StaticProblem(algorithm.problem, F=objectives), children)
+        start = time.perf_counter()
+        algorithm.tell(infills=children)
+        return {"ask": asked, "tell": time.perf_counter() - start}
+
+
+class EvoX:
+    """EvoX's NSGA2 in eager PyTorch, with two-point crossover and bit flips, of which it has none itself.
+
+    It removes no duplicates. A step evaluates the children on its way, and that time is taken off again.
+    """
+
+    def __init__(self, population: np.ndarray, objectives: Objectives, threads: int) -> None:
+        import torch
+        from evox.algorithms import NSGA2
+
+        torch.set_num_threads(threads)
+        n, genes = population.shape
+
+        def cross(parents: torch.Tensor) -> torch.Tensor:
+            first, second = parents[: n // 2], parents[n // 2 : n // 2 * 2]
+            cut = torch.randint(0, genes, (n // 2, 1))
+            other_cut = (cut + torch.randint(1, genes, (n // 2, 1))) % genes
+            position = torch.arange(genes)
+            inside = (position >= torch.minimum(cut, other_cut)) & (position < torch.maximum(cut, other_cut))
+            inside &= torch.rand(n // 2, 1) < CROSSOVER_RATE
+            return torch.cat([torch.where(inside, second, first), torch.where(inside, first, second)])
+
+        def mutate(children: torch.Tensor, lower: torch.Tensor, upper: torch.Tensor) -> torch.Tensor:
+            return torch.where(torch.rand(children.shape) < 1 / genes, 1 - children, children)
+
+        def evaluate(children: torch.Tensor) -> torch.Tensor:
+            start = time.perf_counter()
+            values = torch.from_numpy(objectives(children.numpy().astype(np.int32)))
+            self.evaluating += time.perf_counter() - start
+            return values
+
+        self.torch, self.evaluating = torch, 0.0
+        self.algorithm = NSGA2(
+            n, 2, torch.zeros(genes), torch.ones(genes), mutation_op=mutate, crossover_op=cross, device="cpu"
+        )
+        self.algorithm.evaluate = evaluate
+        self.algorithm.pop = torch.from_numpy(population.astype(np.float32))
+        with torch.inference_mode():
+            self.algorithm.init_step()
+        self.start = self._state()
+
+    def generation(self, number: int) -> dict[str, float]:
+        """One step; the algorithm is then put back."""
+        self.torch.manual_seed(number)
+        self.evaluating = 0.0
+        start = time.perf_counter()
+        with self.torch.inference_mode():
+            self.algorithm.step()
+        seconds = time.perf_counter() - start - self.evaluating
+        for name, value in self.start.items():
+            setattr(self.algorithm, name, value)
+        return {"step": seconds}
+
+    def _state(self) -> dict[str, Any]:
+        return {name: getattr(self.algorithm, name) for name in ("pop", "fit", "rank", "dis")}
+
+
+def has_evox() -> bool:
+    """Whether EvoX and the PyTorch that it needs are installed."""
+    return all(importlib.util.find_spec(name) is not None for name in ("torch", "evox"))

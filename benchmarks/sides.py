@@ -1,0 +1,153 @@
+"""Both sides: how they are timed, what PyTorch's is made of, and whether they agree; needs PyTorch."""
+
+import functools
+import platform
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+import torch
+import torch_networks
+import torch_peer
+from common import Setting
+from report import count_cores, cpu_model, spread
+
+from rwejax import data, networks, spaces
+from rwejax.evaluate.rwe import SCORES
+from rwejax.version import __version__
+
+FORMS = "plain", "fused"
+BATCHES = 32, 64, 128, 256
+SEARCH_NETWORKS, SEARCH_IMAGES, SEARCH_ROUNDS = 4, 1024, 3
+CALIBRATION_IMAGES = 256
+SCORES_TOLERANCE = 1e-3  # relative, for the squared error and the evidence
+IMAGES_TOLERANCE = 5  # images that may be classified differently, where two classes score all but equally
+
+
+class Peer:
+    """PyTorch's side: its images, its head, and networks that are run in the way that takes the least time.
+
+    Args:
+        space: macro or micro.
+        dataset: what `rwejax` evaluates on.
+        key: as the evaluator is given it, for the same kernels.
+        genomes: the fastest way is searched with the first few of them.
+    """
+
+    def __init__(self, space: spaces.Space, dataset: data.Dataset, key: jax.Array, genomes: np.ndarray) -> None:
+        # Compiled, since these are a thousand small operations, but not optimised, since they run once.
+        initialise = jax.jit(
+            functools.partial(networks.initialise, networks.network(space)),
+            compiler_options={"xla_backend_optimization_level": 1},
+        )
+        self.space, self.kernels = space, initialise(jax.random.split(key, 1)[0])
+        train = len(dataset.train_labels)
+        images = np.concatenate([dataset.train_images, dataset.validation_images])
+        labels = np.concatenate([dataset.train_labels, dataset.validation_labels])
+        self.images, self.calibration = torch_peer.as_channels_last(images), min(CALIBRATION_IMAGES, train)
+        self.head = functools.partial(
+            torch_peer.ridge_scores, labels=torch.from_numpy(labels).long(), classes=dataset.classes, train=train
+        )
+        few = {form: self.build(genomes[:SEARCH_NETWORKS], form) for form in FORMS}
+        streams = sorted({1, torch.get_num_threads()})
+        self.way, self.search = torch_peer.fastest(few, self.images[:SEARCH_IMAGES], BATCHES, streams, SEARCH_ROUNDS)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What was searched beforehand, and found."""
+        return {**self.way._asdict(), "threads": torch.get_num_threads(), "search_seconds": self.search}
+
+    def build(self, genomes: np.ndarray, form: str | None = None) -> list[torch_networks.Network]:
+        """The networks of genomes, with their normalisation constants, by default in the fastest form."""
+        members = [torch_networks.build(self.space, genome, self.kernels) for genome in genomes]
+        for network in members:
+            network.calibrate(self.images[: self.calibration])
+        return members if (form or self.way.form) == "plain" else [network.fused() for network in members]
+
+    def evaluate(self, members: list[torch_networks.Network]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Features and scores of networks, one after another."""
+        found = [torch_peer.features(network, self.images, self.way.batch, self.way.streams) for network in members]
+        scores = [self.head(x) for x in found]
+        return torch.stack(found).numpy(), {name: np.array([score[name] for score in scores]) for name in SCORES}
+
+
+def load(config: Setting) -> tuple[data.Dataset, spaces.Space]:
+    """The images of a setting, and the space of networks for them.
+
+    Raises:
+        InputError: the dataset or a size cannot be used.
+    """
+    dataset = data.load(
+        config.dataset,
+        train=config.train_images,
+        validation=config.validation_images,
+        data_dir=config.data_dir,
+        image_size=config.image_size,
+        seed=config.seed,
+    )
+    shape, classes = dataset.image_shape, dataset.classes
+    return dataset, spaces.get(config.space, input_shape=shape, classes=classes, **config.sizes)
+
+
+def gemm_rate(size: int = 2048, repetitions: int = 8) -> float:
+    """GFLOP/s of the fastest of some matrix products: the machine's peak, unless another program disturbs it."""
+    x = torch.rand(size, size)
+    seconds = []
+    for _ in range(repetitions):
+        start = time.perf_counter()
+        x @ x
+        seconds.append(time.perf_counter() - start)
+    return 2e-9 * size**3 / min(seconds)
+
+
+def versions() -> dict[str, str]:
+    """What both sides run on."""
+    python = platform.python_version()
+    return {"rwejax": __version__, "jax": jax.__version__, "torch": torch.__version__, "python": python}
+
+
+def machine(load: float, gemm: list[float]) -> dict[str, Any]:
+    """The hardware, and what shows whether it was quiet: the load before the start, and matrix products (GFLOP/s)."""
+    return {
+        "cpu": cpu_model(),
+        "cores": count_cores(),
+        "jax_devices": [str(device) for device in jax.devices()],
+        "load_before": load,
+        "gemm_gflops_peak": max(gemm),
+        "gemm_gflops_before_each_turn": gemm,
+    }
+
+
+def compare_seconds(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, Any]:
+    """How many times faster `rwejax` is, turn by turn."""
+    ratios = [other / own for own, other in zip(ours, theirs, strict=True)]
+    return {"turns": ratios, **spread(ratios), "of_least_seconds": min(theirs) / min(ours)}
+
+
+def compare_scores(
+    ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray], images: int, validation: int
+) -> dict[str, Any]:
+    """Hold the two sides' scores against each other.
+
+    Args:
+        ours: for each name the scores of the genomes.
+        theirs: the same.
+        images: number of images, those of the validation included.
+        validation: number of validation images.
+    """
+    difference = {name: np.abs(ours[name] - theirs[name]) for name in SCORES}
+    result = {
+        "loo_error_images": round(float(difference["loo_error"].max()) / 100 * images),
+        "validation_error_images": round(float(difference["validation_error"].max()) / 100 * validation),
+        **{
+            f"{name}_relative": float((difference[name] / np.abs(ours[name])).max())
+            for name in ("loo_squared_error", "log_evidence")
+        },
+    }
+    holds = (
+        max(result["loo_error_images"], result["validation_error_images"]) <= IMAGES_TOLERANCE
+        and max(result["loo_squared_error_relative"], result["log_evidence_relative"]) < SCORES_TOLERANCE
+    )
+    return {**result, "holds": bool(holds)}

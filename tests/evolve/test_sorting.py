@@ -1,0 +1,63 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rwejax.evolve.sorting import first_of, lexsort
+
+SPECIAL = [0.0, -0.0, 1.0, -1.0, 1e-42, -1e-42, np.inf, -np.inf, np.nan, -np.nan, 3e38, -3e38]
+
+
+def keys_of(kind, n, seed=0):
+    rng = np.random.default_rng(seed)
+    return {
+        "special": lambda: rng.choice(np.array(SPECIAL, np.float32), n),
+        "half": lambda: rng.choice(np.array(SPECIAL, np.float16), n),
+        "float": lambda: rng.normal(size=n).astype(np.float32),
+        "int": lambda: rng.choice(np.array([-(2**31), -5, 0, 5, 2**31 - 1], np.int32), n),
+        "short": lambda: rng.integers(-3, 3, n).astype(np.int16),
+        "unsigned": lambda: rng.choice(np.array([0, 5, 2**32 - 1], np.uint32), n),
+        "bool": lambda: rng.random(n) < 0.5,
+    }[kind]()
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+@pytest.mark.parametrize("kind", ["special", "half", "float", "int", "short", "unsigned", "bool"])
+@pytest.mark.parametrize("n", [0, 1, 2, 300])
+def test_agrees_with_numpy(kind, n):
+    key = keys_of(kind, n)
+    np.testing.assert_array_equal(lexsort((jnp.asarray(key),)), np.argsort(key, kind="stable"))
+
+
+@pytest.mark.parametrize("kinds", [("float", "short"), ("short", "special"), ("unsigned", "bool", "special", "int")])
+def test_agrees_with_numpy_by_several_keys(kinds):
+    keys = [keys_of(kind, 300, seed) for seed, kind in enumerate(kinds)]
+    order = jax.jit(lambda *keys: lexsort(keys))(*keys)
+    assert order.dtype == jnp.int32
+    np.testing.assert_array_equal(order, np.lexsort(keys))
+    assert int(first_of([jnp.asarray(key) for key in keys])) == np.lexsort(keys)[0]
+
+
+@pytest.mark.parametrize("bits", [(32, 9), (9, 9), (20, 9), (40, 9, 9)])
+def test_promised_bits_change_nothing(bits):
+    rng = np.random.default_rng(0)
+    keys = [rng.integers(0, 2 ** min(width, 9), 300).astype(np.int32) for width in bits]
+    order = lexsort([jnp.asarray(key) for key in keys], bits=[min(width, 32) for width in bits])
+    np.testing.assert_array_equal(order, np.lexsort(keys))
+
+
+def test_maps_over_a_batch():
+    keys = np.random.default_rng(0).integers(0, 9, (2, 3, 50)).astype(np.float32)
+    orders = jax.vmap(lambda a, b: lexsort((a, b)))(keys[0], keys[1])
+    np.testing.assert_array_equal(orders, [np.lexsort((a, b)) for a, b in zip(*keys, strict=True)])
+
+
+def test_takes_numbers_of_64_bits():
+    with jax.enable_x64(True):
+        key = jnp.asarray([2.0**40 + 1, np.nan, 2.0**40, -np.inf, 2.0**40])
+        np.testing.assert_array_equal(lexsort((key,)), [3, 2, 4, 0, 1])
+
+
+def test_first_of_equal_rows_is_the_first():
+    assert int(first_of((jnp.array([3.0, 1.0, 1.0]), jnp.array([0, 0, 0])))) == 1
+    assert int(first_of((jnp.array([jnp.nan, jnp.nan]),))) == 0
