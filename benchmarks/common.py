@@ -79,8 +79,9 @@ def describe_machine(result: dict[str, Any]) -> list[str]:
         f"{machine['cpu']}, {machine['cores']} cores, matrix product {machine['gemm_gflops_peak']:.0f} GFLOP/s "
         f"({min(machine['gemm_gflops_before_each_turn']):.0f} before the worst turn), "
         f"load {machine['load_before']:.1f} before the start",
-        "PyTorch: {form}, batches of {batch}, {streams} at a time".format(**result["torch"]),
     ]
+    if "torch" in result:
+        lines.append("PyTorch: {form}, batches of {batch}, {streams} at a time".format(**result["torch"]))
     if machine["load_before"] > QUIET_LOAD:
         lines.append("The machine was busy before the start: PyTorch suffers from that more than rwejax does.")
     return lines

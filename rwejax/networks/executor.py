@@ -6,6 +6,7 @@ Padding is never computed, and a chunk that runs over the end of its slot writes
 Buffers of feature maps are lent by the caller and given back, so that a call neither asks for memory nor clears it.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -133,7 +134,7 @@ def _run_group(
 
     def step(c: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         target, statistics = carry
-        begin = rows.begin[c]
+        begin, slot, fan_in, which = (_row(table, c) for table in (rows.begin, rows.slot, rows.fan_in, rows.kind))
         origin = target if group.source == group.target else source
 
         def branch(name: str, kind: Kind) -> Callable[[], tuple[Array, Array]]:
@@ -142,18 +143,16 @@ def _run_group(
 
             def row(sources: Array, blocks: Array, stored: Array) -> tuple[Array, Array]:
                 def read(k: Any) -> Array:
-                    return lax.dynamic_index_in_dim(origin, sources[k], 0, keepdims=False)
+                    return _row(origin, sources[k])
 
                 # Behind the barrier, no loop over pixels looks up anew which kernel is the row's.
                 variables = lax.optimization_barrier(
                     {
-                        "params": jax.tree.map(lambda kernel: kernel[rows.slot[c]], kernels[name]),
+                        "params": jax.tree.map(lambda kernel: _row(kernel, slot), kernels[name]),
                         "batch_stats": unravel(stored[:width]),
                     }
                 )
-                y, changed = kind.module.apply(
-                    variables, Sources(read, blocks, rows.fan_in[c]), norm, mutable=["batch_stats"]
-                )
+                y, changed = kind.module.apply(variables, Sources(read, blocks, fan_in), norm, mutable=["batch_stats"])
                 flat, _ = ravel_pytree(changed.get("batch_stats", {}))
                 return y, jnp.pad(flat, (0, len(stored) - width))
 
@@ -169,13 +168,18 @@ def _run_group(
             return chunk_of_rows
 
         branches = [branch(name, kind) for name, kind in group.kinds]
-        y, stored = lax.switch(rows.kind[c], branches) if len(branches) > 1 else branches[0]()
+        y, stored = lax.switch(which, branches) if len(branches) > 1 else branches[0]()
         target = lax.dynamic_update_slice_in_dim(target, y, rows.first + begin, 0)
         if norm is Norm.BATCH:
             statistics = lax.dynamic_update_slice_in_dim(statistics, stored, begin, 0)
         return target, statistics
 
     return lax.fori_loop(0, rows.chunks, step, (target, statistics))
+
+
+def _row(table: Any, number: Any) -> Array:
+    """A row, which is never counted from the end."""
+    return lax.dynamic_index_in_dim(table, number, 0, keepdims=False, allow_negative_indices=False)
 
 
 def parameters(network: Network, group: Group, kind: Kind) -> Tree:
@@ -195,6 +199,7 @@ def _statistics_width(network: Network, group: Group) -> int:
     return max(sum(leaf.size for leaf in jax.tree.leaves(tree)) for tree in trees)
 
 
+@functools.cache
 def _variables(network: Network, group: Group, kind: Kind) -> Tree:
     """Shapes of the variables of one slot."""
 

@@ -60,16 +60,14 @@ def convolve(
 
     def taps(x: Array) -> list[list[Array]]:
         """What each tap of the kernel reads."""
-        x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
+        x = _pad(x, *padding)
         return [
             _taps(rows, 2, size[1], strides[1], dilation[1]) for rows in _taps(x, 1, size[0], strides[0], dilation[0])
         ]
 
     def shifted(x: Array, kernel: Array) -> Array:
-        rows = [
-            reduce(jnp.add, [tap * kernel[i, j, 0] for j, tap in enumerate(columns)])
-            for i, columns in enumerate(taps(x))
-        ]
+        weights = iter(jnp.split(kernel.reshape(-1, kernel.shape[-1]), size[0] * size[1]))
+        rows = [reduce(jnp.add, [tap * next(weights) for tap in columns]) for columns in taps(x)]
         return reduce(jnp.add, rows)
 
     def product(x: Array, kernel: Array) -> Array:
@@ -86,7 +84,7 @@ def convolve(
         height = x.shape[1]
         tile = min(_TILES, key=lambda rows: (rows + 2) * -(-height // rows))
         input_sums, kernel_sums, output_sums = _minimal_filtering(tile)
-        x = jnp.pad(x, ((0, 0), (1, 1 + -height % tile), (0, 0), (0, 0)))
+        x = _pad(x, (1, 1 + -height % tile), (0, 0))
         rows = _sums(input_sums, _taps(x, 1, tile + 2, tile, 1))
         kernel_rows = _sums(kernel_sums, list(kernel))
         products = [
@@ -162,8 +160,13 @@ def average_pool(
     x: Images, size: int, stride: int, padding: int = 0
 ) -> Float[Array, "images new_height new_width channels"]:
     """Average pool that leaves the padding out of the mean."""
-    ones = np.ones((1, *x.shape[1:3], 1), np.float32)
-    return _pool(x, size, stride, padding, 0.0, jnp.add) / _pool(ones, size, stride, padding, 0.0, np.add)
+
+    def pixels(length: int) -> np.ndarray:
+        inside = np.pad(np.ones(length, np.float32), padding)
+        return np.lib.stride_tricks.sliding_window_view(inside, size)[::stride].sum(-1)
+
+    rows, columns = map(pixels, x.shape[1:3])
+    return _pool(x, size, stride, padding, 0.0, jnp.add) / (rows[:, None, None] * columns[:, None])
 
 
 def features(x: Images, pool: int) -> Float[Array, "images features"]:
@@ -180,16 +183,25 @@ def features(x: Images, pool: int) -> Float[Array, "images features"]:
     return pooled.reshape(len(x), -1)
 
 
-def _pool(x: Any, size: int, stride: int, padding: int, outside: float, combine: Callable[[Any, Any], Any]) -> Any:
-    around = (padding, padding)
-    x = (np if isinstance(x, np.ndarray) else jnp).pad(x, ((0, 0), around, around, (0, 0)), constant_values=outside)
+def _pool(
+    x: Images, size: int, stride: int, padding: int, outside: float, combine: Callable[[Array, Array], Array]
+) -> Array:
+    x = _pad(x, (padding, padding), (padding, padding), outside)
     for axis in (1, 2):
         x = reduce(combine, _taps(x, axis, size, stride, 1))
     return x
 
 
-def _taps(x: Any, axis: int, size: int, stride: int, dilation: int) -> list[Any]:
+# The operations of `lax`: those of `jnp` take several times as long to trace, and there are thousands.
+
+
+def _pad(x: Images, rows: Sequence[int], columns: Sequence[int], outside: float = 0.0) -> Array:
+    """Images with a border."""
+    around = (0, 0), rows, columns, (0, 0)
+    return lax.pad(x, np.asarray(outside, x.dtype), [(before, after, 0) for before, after in around])
+
+
+def _taps(x: Images, axis: int, size: int, stride: int, dilation: int) -> list[Array]:
     """What each tap of a filter reads along an axis of padded images."""
     span = x.shape[axis] - dilation * (size - 1)
-    slices = [slice(k * dilation, k * dilation + span, stride) for k in range(size)]
-    return [x[(slice(None),) * axis + (each,)] for each in slices]
+    return [lax.slice_in_dim(x, k * dilation, k * dilation + span, stride, axis) for k in range(size)]

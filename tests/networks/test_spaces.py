@@ -11,68 +11,18 @@ import pytest
 
 from rwejax import data, networks, spaces
 from rwejax.evaluate import RandomWeightEvaluator
-from tests.networks import reference_cells, reference_nasbench201, reference_nasbench_macro
+from tests.networks import reference_cells
+from tests.networks.genomes import population
+from tests.networks.references import REFERENCES
 from tests.networks.rows import chunks
 
 CALIBRATION, TRAIN, VALIDATION = 32, 36, 12
 KEY = jax.random.key(7)
-REFERENCES = {
-    "micro": reference_cells,
-    "darts": reference_cells,
-    "nasbench201": reference_nasbench201,
-    "nasbench_macro": reference_nasbench_macro,
-}
 
 # Cell spaces are slow to compile, so each has one number of cells: with 3 the two reductions follow each other, with 8
 # every stage has two cells or more. Maps of 12 pixels become 3 wide.
 OPTIONS = {"micro": {"layers": 3}, "darts": {"layers": 8}, "nasbench201": {"cells": 2}, "nasbench_macro": {}}
 IMAGE_SIZE = 12
-
-
-def genotype(normal, reduce):
-    cells = [", ".join(f"('{op}', {source})" for op, source in cell) for cell in (normal, reduce)]
-    return f"Genotype(normal=[{cells[0]}], normal_concat=range(2, 6), reduce=[{cells[1]}], reduce_concat=range(2, 6))"
-
-
-def special(space):
-    """Genomes that chance would rarely draw."""
-    if space.name == "micro":
-        # All nine operations in the first blocks, and the inputs of the cell as their inputs.
-        pairs = [(0, 0, 1, 1), (2, 0, 3, 1), (4, 0, 5, 1), (6, 0, 7, 1), (8, 0, 2, 3)]
-        return np.array([np.ravel([pairs, pairs])])
-    if space.name == "darts":
-        none, sep, pool, skip = "none", "sep_conv_3x3", "max_pool_3x3", "skip_connect"
-        some = [
-            (none, 0),
-            (sep, 1),
-            (skip, 0),
-            (none, 1),
-            (pool, 2),
-            ("avg_pool_3x3", 0),
-            ("dil_conv_5x5", 4),
-            (none, 3),
-        ]
-        # The first block is zero, and so are the third and fourth, which read zeros; all are in the output.
-        zero = [(none, 0), (none, 1), (sep, 2), (pool, 1), (sep, 2), (none, 0), (skip, 2), ("sep_conv_5x5", 4)]
-        nothing = [(none, 0), (none, 1)] * 4
-        texts = [genotype(some, zero), genotype(zero, some), genotype(some, nothing), genotype(nothing, some)]
-        return np.stack([space.from_string(text) for text in texts])
-    if space.name == "nasbench201":
-        # Only skips; a node without input; a node without reader; a convolution that leads nowhere.
-        texts = [
-            "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|",
-            "|none~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_1x1~0|nor_conv_3x3~1|skip_connect~2|",
-            "|nor_conv_3x3~0|+|nor_conv_1x1~0|none~1|+|avg_pool_3x3~0|none~1|nor_conv_3x3~2|",
-            "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|none~2|",
-        ]
-        return np.stack([space.from_string(text) for text in texts])
-    return np.stack([space.from_string(text) for text in ("01201102", "10020210")])
-
-
-def population(space, seed=3, n=6):
-    sampled = np.asarray(space.sample(jax.random.key(seed), n))
-    # A repeat ends it.
-    return np.concatenate([sampled, [space.lower, space.upper], special(space), sampled[:1]]).astype(np.int32)
 
 
 def is_dead(space, genome):

@@ -1,0 +1,61 @@
+"""Random-weight evaluation as its papers describe it, in PyTorch: one network after another, and a trained head."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch_networks import Network
+
+LEARNING_RATE, MOMENTUM = 0.025, 0.9
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How one network is evaluated.
+
+    Attributes:
+        images: of train and validation, the train images first.
+        labels: class of each image.
+        train: number of train images.
+        classes: number of classes.
+        batch: images of a batch, of the network's and of the head's.
+        epochs: of the head.
+    """
+
+    images: Tensor
+    labels: Tensor
+    train: int
+    classes: int
+    batch: int
+    epochs: int
+
+    def validation_accuracy(self, network: Network, seed: int) -> float:
+        """The accuracy, in %, of a linear layer on the features of a network whose weights are drawn anew.
+
+        Batches are normalised by their own statistics, as a network is that was never trained. The layer sees the
+        features standardised, and is trained by stochastic gradient descent along a cosine.
+        """
+        torch.manual_seed(seed)
+        for module in network.train().modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        with torch.no_grad():
+            features = torch.cat([network(part) for part in self.images.split(self.batch)])
+        deviation, mean = torch.std_mean(features[: self.train], 0, correction=0)
+        features = (features - mean) / deviation.masked_fill(deviation == 0, torch.inf)
+        return self._trained_head(features)
+
+    def _trained_head(self, features: Tensor) -> float:
+        head = nn.Linear(features.shape[1], self.classes)
+        optimiser = torch.optim.SGD(head.parameters(), LEARNING_RATE, MOMENTUM)
+        steps = self.epochs * -(-self.train // self.batch)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+        for _ in range(self.epochs):
+            for rows in torch.randperm(self.train).split(self.batch):
+                optimiser.zero_grad()
+                nn.functional.cross_entropy(head(features[rows]), self.labels[rows]).backward()
+                optimiser.step()
+                schedule.step()
+        with torch.no_grad():
+            found = head(features[self.train :]).argmax(1)
+        return 100 * (found == self.labels[self.train :]).float().mean().item()
