@@ -2,7 +2,7 @@
 
 from rwejax.parallel import use_all_cores
 
-use_all_cores()  # first, because importing evosax starts JAX's backends
+use_all_cores()  # which must come before JAX starts; nothing that is imported here starts it
 
 from rwejax import data, evaluate, evolve, networks, spaces
 from rwejax.config import CorrelateConfig, CorrelateRunsConfig, SearchConfig

@@ -25,8 +25,15 @@ class Checkpoints:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.absolute()
+        self._folder.mkdir(exist_ok=True)
+        # Of several hosts only the first writes, and it must not wait for the others.
+        first = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0})
         options = ocp.CheckpointManagerOptions(
-            max_to_keep=_KEPT, enable_async_checkpointing=False, cleanup_tmp_directories=True
+            max_to_keep=_KEPT,
+            enable_async_checkpointing=False,
+            cleanup_tmp_directories=True,
+            create=False,
+            multiprocessing_options=first,
         )
         with _quiet_log():
             self._manager = ocp.CheckpointManager(self._folder, options=options)

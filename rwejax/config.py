@@ -164,6 +164,51 @@ class SearchConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class HostsConfig:
+    """Where a search runs, if not on this host alone. Every host gets the same command, but for its own number.
+
+    Attributes:
+        hosts: number of hosts, each with a process of its own; None: this one alone.
+        host: number of this host, from 0, which leads and has the run folder; None: as Slurm, MPI or the TPU pod says.
+        coordinator: address of host 0 and a free port there, such as 10.0.0.1:8476; None: as they say.
+        host_timeout: seconds to wait for the others at the start.
+
+    Example:
+        >>> HostsConfig(hosts=2, host=2, coordinator="10.0.0.1:8476").validate()
+        Traceback (most recent call last):
+        rwejax.errors.InputError: host is 2, of 2 hosts: give 0 to 1
+    """
+
+    hosts: int | None = None
+    host: int | None = None
+    coordinator: str | None = None
+    host_timeout: int = 300
+
+    def validate(self) -> None:
+        """Refuse what no hosts can find each other by.
+
+        Raises:
+            InputError: a field is out of its range, or does not go with the others.
+        """
+        if self.hosts is None:
+            for name in ("host", "coordinator"):
+                if (value := getattr(self, name)) is not None:
+                    raise InputError(f"{name} is {value}, but of how many hosts: give --hosts")
+            return
+        for name in ("hosts", "host_timeout"):
+            if (value := getattr(self, name)) < 1:
+                raise InputError(f"{name} is {value}: give 1 or more")
+        if self.host is not None and not 0 <= self.host < self.hosts:
+            raise InputError(f"host is {self.host}, of {self.hosts} hosts: give 0 to {self.hosts - 1}")
+        if (self.host is None) != (self.coordinator is None):
+            missing = "--host, the number of this one," if self.host is None else "--coordinator, host 0's address,"
+            raise InputError(f"hosts is {self.hosts}: give {missing} too, or neither under Slurm, MPI or on a TPU pod")
+        name, _, port = (self.coordinator or "host:1").rpartition(":")
+        if not (name and port.isdecimal() and 0 < int(port) < 2**16):
+            raise InputError(f"coordinator is {self.coordinator!r}: give host 0's ADDRESS:PORT, such as 10.0.0.1:8476")
+
+
+@dataclasses.dataclass(frozen=True)
 class CorrelateConfig:
     """Which estimators are held against which accuracies, and what they look at.
 
@@ -290,12 +335,21 @@ def read_config(path: str | Path, base: SearchConfig | None = None) -> SearchCon
         InputError: the file is missing, unreadable or no YAML, a key is unknown, or a value has the wrong type.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise InputError(f"config file {str(path)!r} does not exist: check the path") from error
     except OSError as error:
         raise InputError(f"config file {str(path)!r} is unreadable ({error.strerror}): check the path") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise InputError(f"config file {str(path)!r} is no YAML: write one 'key: value' a line") from error
+    return from_yaml(text, base, path)
+
+
+def from_yaml(text: str, base: SearchConfig | None = None, path: str | Path = "-") -> SearchConfig:
+    """Read what `to_yaml` or a user wrote; `path` is where it stands."""
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
         raise InputError(f"config file {str(path)!r} is no YAML{where}: write one 'key: value' a line") from error
@@ -313,15 +367,17 @@ def read_config(path: str | Path, base: SearchConfig | None = None) -> SearchCon
 
 
 def write_config(path: Path, config: SearchConfig) -> None:
-    """Write every field but `run_dir`, which is where the file lies, so that the file also starts a fresh repeat.
+    """Write the fields to a file, which appears whole or not at all."""
+    with replacing(path) as file:
+        file.write(to_yaml(config))
 
-    The file appears whole or not at all.
-    """
+
+def to_yaml(config: SearchConfig) -> str:
+    """Every field but `run_dir`, which is where the file lies, so that the file also starts a fresh repeat."""
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     del values["run_dir"]
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
-    with replacing(path) as file:
-        yaml.safe_dump(plain, file, sort_keys=False, allow_unicode=True)
+    return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
 
 
 @contextlib.contextmanager

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
+import jax
 from rich import progress
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from rwejax.config import SearchConfig, label
-from rwejax.parallel import keep_compilations
+from rwejax.parallel import follows, keep_compilations
 from rwejax.search import Observer, Progress, SearchResult, resume, search
 from rwejax.signals import answering
 
@@ -35,12 +36,34 @@ def run(config: SearchConfig, resumed: Path | None = None) -> int:
     """
     keep_compilations()
     console = make_console()
+    if follows():
+        return _follow(console, config, resumed)
     with ConsoleObserver(console) as observer, answering(observer.say_goodbye):
         try:
             result = search(config, observer) if resumed is None else resume(resumed, observer)
         except KeyboardInterrupt as interrupt:
             return observer.say_goodbye(interrupt.args[0] if interrupt.args else signal.SIGINT)
     print_result(console, result)
+    return 0
+
+
+def _follow(console: Console, config: SearchConfig, resumed: Path | None) -> int:
+    """The same on a host that another one leads, which says little."""
+
+    def say(text: str) -> None:
+        console.print(f"host {jax.process_index()} of {jax.process_count()}: {text}", markup=False, soft_wrap=True)
+
+    def say_goodbye(number: int) -> int:
+        say("interrupted, which ends the search on the other hosts too; host 0 has what is finished")
+        return 128 + number
+
+    say("evaluates its share of the search that host 0 leads")
+    with answering(say_goodbye):
+        try:
+            result = search(config) if resumed is None else resume(resumed)
+        except KeyboardInterrupt as interrupt:
+            return say_goodbye(interrupt.args[0] if interrupt.args else signal.SIGINT)
+    say(f"the search has ended after {len(result.evaluations)} evaluations")
     return 0
 
 

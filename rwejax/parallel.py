@@ -1,10 +1,11 @@
-"""How JAX is set up: one XLA device a core, and compiled programs that outlive the process."""
+"""How JAX is set up: one XLA device a core, compiled programs that outlive the process, and several hosts."""
 
 import os
 
 import jax
 
 from rwejax import caches
+from rwejax.exchange import every_host
 
 
 def use_all_cores() -> None:
@@ -32,3 +33,28 @@ def keep_compilations() -> None:
     if folder is not None and jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+def connect(
+    coordinator: str | None = None, hosts: int | None = None, host: int | None = None, timeout: int = 300
+) -> None:
+    """Connect this host with others, before any other use of JAX; from then on, its devices are those of all of them.
+
+    Args:
+        coordinator: address of host 0 and a free port there; None, as `hosts` and `host` then are: what Slurm, MPI or
+            the TPU pod says.
+        hosts: the number of hosts.
+        host: the number of this one, from 0.
+        timeout: seconds to wait for the others.
+    """
+    jax.config.update("jax_enable_preemption_service", False)  # it takes SIGTERM for itself
+    detection = None if coordinator is None else "deactivate"
+    jax.distributed.initialize(
+        coordinator, hosts, host, cluster_detection_method=detection, initialization_timeout=timeout
+    )
+    every_host(0)
+
+
+def follows() -> bool:
+    """Whether another host leads. JAX is not started to find that out."""
+    return jax.distributed.is_initialized() and jax.process_index() > 0

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import platform
 import time
+import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,43 +17,18 @@ import numpy as np
 from flax import serialization
 from jaxtyping import Float, Int
 
-from rwejax import data, plots, spaces
-from rwejax.config import SearchConfig
+from rwejax import data, exchange, parallel, plots, spaces
+from rwejax.config import SearchConfig, from_yaml, to_yaml
 from rwejax.errors import InputError
 from rwejax.evaluate.objectives import Objectives, Scored
 from rwejax.evolve import NSGA2, hypervolume
 from rwejax.evolve.random_search import RandomSearch
-from rwejax.runs import Evaluation, Run, check_free, find_front
+from rwejax.results import SearchResult, from_text, make_result, objectives_of, to_text
+from rwejax.runs import Evaluation, Run, check_free
 from rwejax.signals import uninterrupted
 from rwejax.version import __version__
 
 _REFERENCE_GENOMES = 1000
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class SearchResult:
-    """What a search has found. Row i of every array is line i of evaluations.jsonl.
-
-    Attributes:
-        genomes: (evaluations, genes) int32 canonical genomes, in the order of their evaluation.
-        objectives: (evaluations, m) what was minimised: for each estimator its error, or its score negated, and macs in
-            millions.
-        front: rows of the distinct points that no other point dominates, by ascending macs;
-            `result.genomes[result.front]` are their genomes.
-        evaluations: everything that was recorded of each genome.
-        run_dir: the run folder.
-        config: the search.
-    """
-
-    genomes: Int[np.ndarray, "n genes"]
-    objectives: Float[np.ndarray, "n m"]
-    front: Int[np.ndarray, " front"]
-    evaluations: tuple[Evaluation, ...]
-    run_dir: Path
-    config: SearchConfig
-
-    def __repr__(self) -> str:
-        return f"SearchResult(evaluations={len(self.genomes)}, front={len(self.front)}, run_dir={str(self.run_dir)!r})"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +70,9 @@ def search(config: SearchConfig, observer: Observer | None = None) -> SearchResu
     Everything is recorded in a run folder, which `resume` takes up again. On an interruption the folder keeps all
     finished generations, and `KeyboardInterrupt` goes on to the caller.
 
+    On several hosts, see `rwejax.parallel.connect`, all of them make this call and get the same result; the first has
+    the run folder and the observer.
+
     Args:
         config: what is searched, and how.
         observer: is told of the progress.
@@ -116,18 +95,21 @@ def search(config: SearchConfig, observer: Observer | None = None) -> SearchResu
     """
     config.validate()
     config = config.anchored()
+    if parallel.follows():
+        return _follow(config)
     check_free(config.run_dir)
+    exchange.text_of_first_host(to_yaml(config))
     task = _Task(config)
     with Run.create(config) as run:
         run.write_meta(task.meta())
-        return _finish(run, task, [], observer or Observer())
+        return _shared(_finish(run, task, [], observer or Observer()))
 
 
 def resume(run_dir: str | Path, observer: Observer | None = None) -> SearchResult:
-    """Take up a search where its run folder ends, however it ended.
+    """Take up a search where its run folder ends, however it ended, on as many hosts as there are now.
 
     Args:
-        run_dir: the run folder.
+        run_dir: the run folder; of several hosts only the first needs it.
         observer: is told of the progress.
 
     Returns:
@@ -136,21 +118,52 @@ def resume(run_dir: str | Path, observer: Observer | None = None) -> SearchResul
     Raises:
         InputError: the folder holds no run, or is broken, or another process works on it.
     """
+    if parallel.follows():
+        return _follow(None)
     observer = observer or Observer()
     with Run.open(run_dir) as run:
         evaluations = run.evaluations()
         if len(evaluations) >= run.config.evaluations:
+            exchange.text_of_first_host("")
             observer.on_start(run.config, run.path, run.config.generations)
             # A kill may have come before the front was written; a folder that may only be read is no reason to refuse.
             with contextlib.suppress(OSError):
                 run.write_front(evaluations)
                 if not (run.path / "front.png").exists():
-                    plots.save_front(_result(run), run.path / "front.png")
-            return _result(run)
+                    plots.save_front(make_result(run.config, run.path, run.evaluations()), run.path / "front.png")
+            return _shared(make_result(run.config, run.path, run.evaluations()))
+        exchange.text_of_first_host(to_yaml(run.config))
         task = _Task(run.config)
         meta = run.read_meta() or task.meta()
         run.write_meta({**meta, "resume_times": [*meta.get("resume_times", []), _now()]})
-        return _finish(run, task, evaluations, observer)
+        return _shared(_finish(run, task, evaluations, observer))
+
+
+def _follow(config: SearchConfig | None) -> SearchResult:
+    """Evaluate, with the first host, what that one asks for.
+
+    Args:
+        config: the search as this host was told it; None if it was not.
+    """
+    text = exchange.text_of_first_host("")
+    if text:  # else there is nothing left to do
+        first = from_yaml(text)
+        names = [] if config is None else first.differences(config)
+        if names:
+            flags = ", ".join(f"--{name.replace('_', '-')}" for name in names)
+            raise InputError(f"host {jax.process_index()} differs from host 0 in {flags}: give all hosts the same")
+        task = _Task(first)
+        nothing = np.zeros((first.population_size, len(task.space.lower)), np.int32)
+        for _ in range(int(exchange.every_host(0)[0])):
+            task.evaluate(nothing)
+    return from_text(exchange.text_of_first_host(""))
+
+
+def _shared(result: SearchResult) -> SearchResult:
+    """Give the result to the hosts that follow."""
+    if jax.process_count() > 1:
+        exchange.text_of_first_host(to_text(result))
+    return result
 
 
 class _Task:
@@ -169,7 +182,10 @@ class _Task:
         )
         shape, classes = dataset.image_shape, dataset.classes
         self.space = spaces.get(config.space, input_shape=shape, classes=classes, **config.sizes)
-        self.evaluate = Objectives(
+        # A host that has other images would spoil the scores of all, and nobody would see it.
+        if len(set(exchange.every_host(_checksum(dataset)).tolist())) > 1:
+            raise InputError(f"dataset {config.dataset!r} holds other images on one host than on another: copy it anew")
+        self.objectives = Objectives(
             self.space,
             dataset,
             config.estimators,
@@ -196,6 +212,7 @@ class _Task:
             "platform": device.platform,
             "device": device.device_kind,
             "devices": jax.device_count(),
+            "hosts": jax.process_count(),
             "seed": self.config.seed,
             "start_time": _now(),
         }
@@ -212,6 +229,10 @@ class _Task:
             asked, _ = self.algorithm.ask(key, state, self.params)
         return np.asarray(self.space.canonical(np.asarray(asked)))
 
+    def evaluate(self, genomes: Int[np.ndarray, "n genes"]) -> Scored:
+        """Score the genomes of the first host, on all hosts."""
+        return self.objectives(self.key_evaluate, exchange.every_host(np.asarray(genomes, np.int32))[0])
+
     def tell(self, generation: int, state: Any, genomes: Int[Any, "n genes"], objectives: Float[Any, "n m"]) -> Any:
         # Few macs are no merit of a network that has no score.
         objectives = np.where(np.isfinite(objectives).all(1, keepdims=True), objectives, np.inf)
@@ -226,7 +247,7 @@ class _Task:
 
     def reference(self, objectives: Float[np.ndarray, "n m"]) -> tuple[float, ...]:
         """What the hypervolume is measured from; the first generation settles it."""
-        return *self.evaluate.reference(objectives[: self.config.population_size, :-1]), self.largest_macs
+        return *self.objectives.reference(objectives[: self.config.population_size, :-1]), self.largest_macs
 
     def hypervolume(self, objectives: Float[np.ndarray, "n m"]) -> float:
         # Padded, so that it is compiled once.
@@ -241,16 +262,17 @@ def _finish(run: Run, task: _Task, evaluations: list[Evaluation], observer: Obse
     generation, state = _recover(run, task, evaluations)
     del evaluations[generation * config.population_size :]
     run.cut(len(evaluations))
+    exchange.every_host(config.generations - generation)
     observer.on_start(config, run.path, generation)
     seconds: list[float] = []
     try:
         while generation < config.generations:
             start = time.perf_counter()
             genomes = task.ask(generation, state)
-            scored = task.evaluate(task.key_evaluate, genomes)
+            scored = task.evaluate(genomes)
             share = (time.perf_counter() - start) / len(genomes)
             evaluations += _records(task, genomes, scored, len(evaluations), generation + 1, share)
-            objectives = _objectives(config, evaluations)
+            objectives = objectives_of(config, evaluations)
             state = task.tell(generation, state, genomes, objectives[-len(genomes) :])
             generation += 1
             with uninterrupted():
@@ -262,7 +284,7 @@ def _finish(run: Run, task: _Task, evaluations: list[Evaluation], observer: Obse
     finally:
         # After an interruption too, and then of what is on disk: the last generation may not have got there.
         with uninterrupted():
-            result = _result(run)
+            result = make_result(run.config, run.path, run.evaluations())
             if result.evaluations:
                 with run.writing():
                     plots.save_front(result, run.path / "front.png")
@@ -313,11 +335,6 @@ def _records(
     ]
 
 
-def _objectives(config: SearchConfig, evaluations: Sequence[Evaluation]) -> Float[np.ndarray, "n m"]:
-    values = [evaluation.objectives for evaluation in evaluations]
-    return np.array(values, np.float64).reshape(-1, len(config.estimators) + 1)
-
-
 def _progress(task: _Task, generation: int, objectives: Float[np.ndarray, "n m"], seconds: list[float]) -> Progress:
     config = task.config
     # The first generation of a process compiles, so it says little of the others.
@@ -332,20 +349,13 @@ def _progress(task: _Task, generation: int, objectives: Float[np.ndarray, "n m"]
     )
 
 
-def _result(run: Run) -> SearchResult:
-    """The result as it is on disk: a finished run that is read again gives the same."""
-    evaluations = run.evaluations()
-    space = spaces.get(run.config.space, **run.config.sizes)
-    genomes = [space.from_string(evaluation.architecture) for evaluation in evaluations]
-    objectives = _objectives(run.config, evaluations)
-    return SearchResult(
-        genomes=np.array(genomes, np.int32).reshape(-1, len(space.lower)),
-        objectives=objectives,
-        front=find_front(objectives),
-        evaluations=tuple(evaluations),
-        run_dir=run.path,
-        config=run.config,
-    )
+def _checksum(dataset: data.Dataset) -> np.uint32:
+    """Of all that is evaluated; one host alone has nothing to compare it with."""
+    arrays = dataset.train_images, dataset.train_labels, dataset.validation_images, dataset.validation_labels
+    checksum = 0
+    for array in arrays if jax.process_count() > 1 else ():
+        checksum = zlib.crc32(array.tobytes(), checksum)
+    return np.uint32(checksum)
 
 
 def _largest_macs(space: spaces.Space) -> float:

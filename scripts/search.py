@@ -4,6 +4,7 @@ Examples:
   python scripts/search.py --space macro
   python scripts/search.py --config configs/macro_cifar10.yaml --seed 1
   python scripts/search.py --resume runs/macro-digits-20260101-120000
+  python scripts/search.py --space macro --hosts 2 --host 0 --coordinator 10.0.0.1:8476
 """
 
 import dataclasses
@@ -12,7 +13,8 @@ from typing import Annotated
 
 import tyro
 
-from rwejax.config import SearchConfig, read_config
+from rwejax import parallel
+from rwejax.config import HostsConfig, SearchConfig, read_config
 from rwejax.errors import InputError
 from rwejax.signals import exit_code, leave
 
@@ -23,11 +25,13 @@ class Arguments:
 
     Attributes:
         search: the search itself.
+        hosts: the hosts that it runs on.
         config: YAML file of the options below; flags override it.
         resume: run folder to go on with; needs no other flag.
     """
 
     search: Annotated[SearchConfig, tyro.conf.arg(name="")]
+    hosts: Annotated[HostsConfig, tyro.conf.arg(name="")] = dataclasses.field(default_factory=HostsConfig)
     config: Path | None = None
     resume: Path | None = None
 
@@ -39,7 +43,7 @@ def parse(argv: list[str] | None = None) -> Arguments:
         InputError: a file cannot be used, or flags contradict the run to resume.
     """
     arguments = _read_flags(argv, SearchConfig())
-    if arguments.resume is not None:
+    if arguments.resume is not None and not parallel.follows():  # only host 0 has the folder
         from rwejax.runs import read_stored
 
         stored = read_stored(arguments.resume)
@@ -72,7 +76,20 @@ def main() -> int:
 
 
 def search() -> int:
-    """Search as the flags say."""
+    """Search as the flags say, on this host or on several."""
+    arguments = _read_flags(None, SearchConfig())
+    arguments.hosts.validate()
+    if arguments.hosts.hosts in (None, 1):
+        return search_here()
+    if arguments.resume is None:
+        parse().search.validate()  # what is wrong on every host is better said before they meet
+    from rwejax.hosts import run
+
+    return run(arguments.hosts, search_here)
+
+
+def search_here() -> int:
+    """This host's part of the search."""
     arguments = parse()
     from rwejax import console
 

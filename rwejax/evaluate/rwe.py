@@ -10,7 +10,6 @@ from a calibration batch, and the head is a closed-form ridge.
 """
 
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -22,7 +21,7 @@ from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
 
-from rwejax import networks
+from rwejax import exchange, networks
 from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.evaluate.ridge import FAILED, RidgeScores, constant_scores, ridge_scores
@@ -102,7 +101,8 @@ class RandomWeightEvaluator:
             map of a batch has about 2 MiB, and an accelerator takes 512.
         calibration_images: the first so many train images give the normalisation statistics.
         devices: the devices over which the images are split; by default all of JAX's, as far as they divide the
-            calibration images.
+            calibration images. Where they are those of several hosts, each host makes the same calls and gets all of
+            the scores, and gives as many devices as the others.
 
     Raises:
         InputError: an argument is out of its range, or space and dataset do not fit.
@@ -144,7 +144,7 @@ class RandomWeightEvaluator:
         self._network = networks.network(space)
         self._genomes = genomes_per_program
         calibration = min(calibration_images, len(dataset.train_images))
-        self._mesh = _mesh(jax.devices() if devices is None else devices, calibration)
+        self._mesh, self._hosts = _mesh(jax.devices() if devices is None else devices, calibration)
         cpu = self._mesh.devices.flat[0].platform == "cpu"
         self._chunk = 1 if cpu else 8
         if images_per_batch is None:
@@ -176,8 +176,8 @@ class RandomWeightEvaluator:
         for members, program, rows in self._programs(np.asarray(self.space.canonical(genomes))):
             for kernels in draws:
                 scores = self._run(self._evaluate, program, kernels)
-                for name, values in _wait(scores)._asdict().items():
-                    total[name][members] += np.where(rows == ABSENT, FAILED[name], np.asarray(values)[rows])
+                for name, values in scores._asdict().items():
+                    total[name][members] += np.where(rows == ABSENT, FAILED[name], exchange.gathered(values)[rows])
         failed = total.pop("failed").astype(int)
         return Scores(**{name: values / self.seeds for name, values in total.items()}, failed=failed, score=self.score)
 
@@ -199,7 +199,7 @@ class RandomWeightEvaluator:
         for members, program, rows in self._programs(np.asarray(self.space.canonical(genomes))):
             out = self._run(self._features, program, kernels)
             there = rows != ABSENT
-            found[members[there]] = np.asarray(out)[rows[there]][:, self._order]
+            found[members[there]] = exchange.gathered(out)[rows[there]][:, self._order]
         return found
 
     def export(self, genomes: int, platforms: Sequence[str]) -> jax.export.Exported:
@@ -233,12 +233,9 @@ class RandomWeightEvaluator:
         order = np.concatenate([part.ravel() for pair in zip(*shares, strict=True) for part in pair])
         place = np.zeros(len(images), int)
         place[order[::-1]] = np.arange(len(order))[::-1]
-
-        def put(x: np.ndarray, spec: PartitionSpec) -> Array:
-            return jax.device_put(x, NamedSharding(self._mesh, spec))
-
         found = images[:calibration], images[padded], _labels(self.dataset)
-        return _Images(*map(put, found, _SPLIT)), place
+        parts = [exchange.spread(x, self._mesh, spec) for x, spec in zip(found, _SPLIT, strict=True)]
+        return _Images(*parts), place
 
     def _prepare(self, genomes: int) -> None:
         """Fix the capacity at the first population, and build the compiled pass."""
@@ -246,6 +243,9 @@ class RandomWeightEvaluator:
             return
         devices = self._mesh.size
         wanted = self._genomes or min(genomes, _MAX_GENOMES, self._genomes_in_memory())
+        if self._hosts > 1:  # one program for all, which fits the one with the least memory
+            wanted = int(exchange.every_host(wanted).min())
+        exchange.meet(self._mesh)
         self._capacity = -(-wanted // devices) * devices
         run = networks.make_features(self._network, self._capacity, self._chunk)
         order, train = self._order, len(self.dataset.train_labels)
@@ -277,9 +277,9 @@ class RandomWeightEvaluator:
         for group in self._network.groups:
             rows[group.target] += group.rows * group.sharing
         numbers = sum(rows[name] * np.prod(shape) for name, shape in self._network.buffers.items())
-        device = self._mesh.devices.flat[0]
+        device = self._mesh.local_devices[0]
         limit = (device.memory_stats() or {}).get("bytes_limit", 0) * self._mesh.size
-        limit = limit or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        limit = limit or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * self._hosts
         return max(1, int(limit / 4 / (4 * numbers * self._images.calibration.shape[0])))
 
     def _compile(self, function: Callable[..., Any], out_specs: PartitionSpec) -> Any:
@@ -338,18 +338,16 @@ def _check(space: Space, dataset: Dataset, head: str, score: str) -> None:
         )
 
 
-def _mesh(devices: Sequence[jax.Device], calibration: int) -> Mesh:
-    """As many of the devices as divide the calibration images evenly."""
-    count = max(n for n in range(1, len(devices) + 1) if calibration % n == 0)
-    return Mesh(np.array(devices[:count]), (IMAGES_AXIS,), axis_types=(AxisType.Auto,))
+def _mesh(devices: Sequence[jax.Device], calibration: int) -> tuple[Mesh, int]:
+    """As many devices of each host as divide the calibration images evenly, and the number of hosts."""
+    hosts = exchange.by_host(devices)
+    most = min(map(len, hosts))
+    counts = [count for count in range(1, most + 1) if calibration % (count * len(hosts)) == 0]
+    if not counts:
+        raise InputError(f"calibration_images is {calibration}: give a multiple of {len(hosts)}, the number of hosts")
+    chosen = [device for host in hosts for device in host[: max(counts)]]
+    return Mesh(np.array(chosen), (IMAGES_AXIS,), axis_types=(AxisType.Auto,)), len(hosts)
 
 
 def _minimised(score: str, values: Any) -> Any:
     return -values if score == "log_evidence" else values
-
-
-def _wait(scores: Any) -> Any:
-    """Wait in short sleeps, so that Ctrl-C is answered at once."""
-    while not scores.failed.is_ready():
-        time.sleep(0.005)
-    return scores

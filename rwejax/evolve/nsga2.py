@@ -13,9 +13,7 @@ from typing import no_type_check
 import jax
 import jax.numpy as jnp
 import numpy as np
-from evosax.algorithms.population_based.base import Params as BaseParams
-from evosax.algorithms.population_based.base import PopulationBasedAlgorithm
-from evosax.algorithms.population_based.base import State as BaseState
+from evosax import types
 from flax import struct
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Real
 
@@ -33,7 +31,7 @@ Metrics = dict[str, Array]
 
 @no_type_check
 @struct.dataclass
-class State(BaseState):
+class State(types.State):
     """What NSGA-II knows between generations: a pytree of arrays whose shapes and dtypes never change.
 
     Attributes:
@@ -61,7 +59,7 @@ class State(BaseState):
 
 @no_type_check
 @struct.dataclass
-class Params(BaseParams):
+class Params(types.Params):
     """Probabilities of variation.
 
     Attributes:
@@ -101,11 +99,12 @@ def metrics_fn(
     }
 
 
-class NSGA2(PopulationBasedAlgorithm):
+class NSGA2:
     """NSGA-II: binary tournament, two-point crossover, mutation, and (mu + lambda) survival by rank and crowding.
 
-    Differs from evosax's other algorithms in three ways: fitness is (n, m) and never shaped; genomes are int32 within
-    the bounds of a space; and no genome is asked for twice, as far as the space has others left.
+    Differs from evosax's own algorithms in three ways: fitness is (n, m) and never shaped; genomes are int32 within
+    the bounds of a space; and no genome is asked for twice, as far as the space has others left. It has their methods
+    and not their base class, for an import of `evosax.algorithms` starts JAX, and then no other host can join.
 
     Each method is compiled once per object, shapes given. The methods may be called inside `jit`, `scan` and `vmap`.
 
@@ -152,12 +151,12 @@ class NSGA2(PopulationBasedAlgorithm):
             raise InputError(f"population_size is {population_size}, but a tournament needs 2 genomes; give 2 or more.")
         if archive_size < 0:
             raise InputError(f"archive_size is {archive_size}; give 0 for no archive, or how many genomes to remember.")
-        super().__init__(population_size, jnp.zeros((len(space.lower),), dtype=jnp.int32), metrics_fn=metrics_fn)
-        self.space = space
-        self.archive_size = archive_size
+        self.population_size, self.space, self.archive_size = population_size, space, archive_size
+        self.metrics_fn, self.num_dims = metrics_fn, len(space.lower)
 
     @property
-    def _default_params(self) -> Params:
+    def default_params(self) -> Params:
+        """A crossover for nine children of ten, and one changed gene a child."""
         return Params(crossover_rate=0.9, mutation_rate=1 / self.num_dims)
 
     @partial(jax.jit, static_argnames=("self",))
@@ -264,6 +263,10 @@ class NSGA2(PopulationBasedAlgorithm):
     def get_best_solution(self, state: State) -> Int[Array, " genes"]:
         """Returns `state.best_solution`."""
         return state.best_solution
+
+    def get_population(self, state: State) -> Int[Array, "n genes"]:
+        """Returns `state.population`."""
+        return state.population
 
     # Apart from `ask`, because a compiled function copies what it is given and returns.
     @partial(jax.jit, static_argnames=("self",))

@@ -1,4 +1,10 @@
 import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import jax
@@ -7,7 +13,7 @@ import pytest
 
 from rwejax import data, spaces
 from rwejax.errors import InputError
-from rwejax.evaluate import SCORES, RandomWeightEvaluator, ridge_scores
+from rwejax.evaluate import SCORES, RandomWeightEvaluator, ridge_scores, rwe
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +43,32 @@ def test_scores_are_the_ridge_scores_of_the_features(evaluate, dataset, genomes)
         expected = ridge_scores(features, labels, 10, 64)
         for name in SCORES:
             assert getattr(scores, name)[i] == pytest.approx(float(getattr(expected, name)), rel=1e-3)
+
+
+def test_eight_devices_give_the_scores_of_one():
+    """In a process of its own, since JAX settles the number of devices when it starts."""
+    script = """
+import jax, json
+from rwejax import RandomWeightEvaluator, data, spaces
+dataset = data.load("digits", train=64, validation=32, image_size=8)
+space = spaces.get("macro", nodes=2, channels=2, input_shape=dataset.image_shape)
+genomes = space.sample(jax.random.key(0), 5)
+for devices in (jax.devices(), jax.devices()[:1]):
+    scores = RandomWeightEvaluator(space, dataset, calibration_images=32, devices=devices)(jax.random.key(1), genomes)
+    found = [scores.loo_error, scores.validation_error, scores.loo_squared_error, scores.log_evidence]
+    print(json.dumps([len(devices), [each.tolist() for each in found]]))
+"""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "JAX_PLATFORMS": "cpu",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+    }
+    ended = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    (many, eight), (single, one) = map(json.loads, ended.stdout.splitlines())
+    assert (many, single) == (8, 1)
+    np.testing.assert_allclose(eight, one, rtol=1e-4)
 
 
 def test_no_compilation_after_the_first_call(evaluate, space):
@@ -156,6 +188,12 @@ def test_lowers_for_every_platform(evaluate):
 def test_bad_arguments_are_one_sentence(space, dataset, options, sentence):
     with pytest.raises(InputError, match=sentence):
         RandomWeightEvaluator(space, dataset, **options)
+
+
+def test_calibration_images_that_hosts_cannot_share_are_refused():
+    devices = [SimpleNamespace(process_index=host) for host in (0, 0, 1, 1, 2, 2)]
+    with pytest.raises(InputError, match="calibration_images is 256: give a multiple of 3, the number of hosts"):
+        rwe._mesh(devices, 256)
 
 
 def test_a_space_for_other_images_is_refused(dataset):

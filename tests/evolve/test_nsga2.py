@@ -1,9 +1,12 @@
+import inspect
 import itertools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from evosax import types
+from evosax.algorithms.population_based.base import PopulationBasedAlgorithm
 from pymoo.core.population import Population
 from pymoo.operators.survival.rank_and_crowding.classes import RankAndCrowding
 
@@ -45,6 +48,16 @@ def forms(genomes):
 def assert_same(one, other):
     for (path, a), b in zip(jax.tree_util.tree_leaves_with_path(one), jax.tree.leaves(other), strict=True):
         np.testing.assert_array_equal(a, b, err_msg=jax.tree_util.keystr(path))
+
+
+def test_it_is_called_like_evosaxs_algorithms(nsga2):
+    """It has no base class to inherit this from."""
+    for name in ("init", "ask", "tell", "get_best_solution", "get_population"):
+        ours, theirs = (inspect.signature(getattr(each, name)) for each in (NSGA2, PopulationBasedAlgorithm))
+        assert list(ours.parameters) == list(theirs.parameters)
+    algorithm = nsga2(*PLAIN)
+    assert isinstance(algorithm.default_params, types.Params)
+    assert isinstance(jax.eval_shape(lambda: start(algorithm)), types.State)
 
 
 def test_children_are_new_and_within_bounds(nsga2):

@@ -12,7 +12,7 @@ from jax import lax
 from jax.sharding import AxisType, Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int
 
-from rwejax import networks
+from rwejax import exchange, networks
 from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.networks import IMAGES_AXIS, NOTHING, Norm, Observer, Program, SingleNetwork
@@ -86,7 +86,8 @@ class Classifier:
 class SingleNetworkEstimator:
     """Scores each network of a population by itself, all in one compiled call.
 
-    The first call compiles, later calls of any population do not. Genomes are split over all devices.
+    The first call compiles, later calls of any population do not. Genomes are split over all devices; where they are
+    those of several hosts, each host makes the same calls and gets all of the scores.
 
     Args:
         space: the search space, made for the images of `dataset`.
@@ -142,6 +143,7 @@ class SingleNetworkEstimator:
         canonical = np.asarray(self.space.canonical(np.asarray(genomes, np.int32)))
         distinct, inverse = np.unique(canonical, axis=0, return_inverse=True)
         if self._capacity is None:
+            exchange.meet(self._mesh)
             devices = self._mesh.shape[_GENOMES_AXIS]
             self._capacity = -(-min(len(distinct), _MAX_GENOMES) // devices) * devices
         size = self._capacity
@@ -151,10 +153,11 @@ class SingleNetworkEstimator:
     def _scores(self, key: jax.Array, genomes: Int[np.ndarray, "n genes"], size: int) -> Float[np.ndarray, " n"]:
         programs = [networks.lower(self.space, self._network, genome[None], 1, 1)[0] for genome in genomes]
         programs += [networks.empty_program(self._network, 1, 1)] * (size - len(programs))
-        stacked = jax.tree.map(lambda *tables: np.stack(tables), *programs)
+        genomes_axis = PartitionSpec(_GENOMES_AXIS)
+        stacked = jax.tree.map(lambda *tables: exchange.spread(np.stack(tables), self._mesh, genomes_axis), *programs)
         with jax.enable_x64(self._double):
             draws = [
-                np.asarray(self._run(draw, stacked, self._images, self._labels))[: len(genomes)]
+                exchange.gathered(self._run(draw, stacked, self._images, self._labels))[: len(genomes)]
                 for draw in jax.random.split(key, self.seeds)
             ]
         scores = np.mean(draws, 0)

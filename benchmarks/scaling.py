@@ -1,0 +1,232 @@
+"""Evaluations per second of one population over more and more devices, and over several hosts on the loopback.
+
+Every way of splitting the work has processes of its own, one after another, and the total work is the same. On a
+machine with fewer cores than devices this measures what the splitting costs, not what it gains.
+"""
+
+import json
+import multiprocessing
+import os
+import platform
+import socket
+import statistics
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import tyro
+from common import QUIET_LOAD
+from report import count_cores, cpu_model, format_spread, spread
+from rich.console import Console
+from rich.table import Table
+
+TOLERANCE = 1e-4  # relative, for the squared error
+
+
+@dataclass(frozen=True)
+class Config:
+    """Time the random-weight evaluator over devices and hosts, all of them on this machine's CPU."""
+
+    devices: tuple[int, ...] = (1, 2, 4, 8)
+    """Devices of a single process."""
+    hosts: tuple[int, ...] = (2,)
+    """Hosts, each a process with one device."""
+    genomes: int = 20
+    """Macro genomes, drawn at random."""
+    nodes: int = 4
+    """Nodes of a phase."""
+    channels: int = 16
+    """Channels of the first phase."""
+    dataset: str = "digits"
+    """A set of TensorFlow Datasets, or digits, which is always there."""
+    data_dir: Path | None = None
+    """Where the sets lie; by default TFDS_DATA_DIR."""
+    image_size: int | None = None
+    """Height and width to resize to; by default the dataset's."""
+    train_images: int = 500
+    """Images that the head is fitted on."""
+    validation_images: int = 250
+    """Images that the validation error is taken on."""
+    repetitions: int = 5
+    """Times that each way is timed."""
+    seed: int = 0
+    """Draws the genomes, the kernels and the images."""
+    output: Path | None = None
+    """JSON file for the results; the figure goes beside it, as PNG."""
+
+    @property
+    def ways(self) -> list[tuple[int, int]]:
+        """Hosts, and devices of each."""
+        return [(1, count) for count in self.devices] + [(count, 1) for count in self.hosts]
+
+
+def main() -> int:
+    """Measure, print, write. Returns the exit code: 1 where the scores disagree, 2 where nothing can be measured."""
+    config = tyro.cli(Config)
+    if not config.ways or min(*config.devices, *config.hosts, config.genomes, config.repetitions) < 1:
+        print("devices, hosts, genomes and repetitions are counts: give 1 or more of each", file=sys.stderr)
+        return 2
+    if config.output is not None and not config.output.absolute().parent.is_dir():
+        print(f"output {str(config.output)!r} lies in a folder that does not exist: make it first", file=sys.stderr)
+        return 2
+    load = os.getloadavg()[0]
+    try:
+        found = [measure(config, hosts, devices) for hosts, devices in config.ways]
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    result = summarise(config, load, found)
+    show(result)
+    if config.output is not None:
+        config.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        plot(result, config.output.with_suffix(".png"))
+    return 0 if result["agreement"]["holds"] else 1
+
+
+def measure(config: Config, hosts: int, devices: int) -> dict[str, Any]:
+    """One way of splitting the work: what the first host has measured."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with ProcessPoolExecutor(hosts, multiprocessing.get_context("spawn")) as pool:
+        parts = [pool.submit(evaluate, config, hosts, host, devices, port) for host in range(hosts)]
+        results = [part.result() for part in parts]
+    return results[0]
+
+
+def evaluate(config: Config, hosts: int, host: int, devices: int, port: int) -> dict[str, Any]:
+    """What a process does."""
+    import jax
+
+    from rwejax import RandomWeightEvaluator, data, exchange, parallel, spaces
+
+    jax.config.update("jax_num_cpu_devices", devices)
+    if hosts > 1:
+        parallel.connect(f"127.0.0.1:{port}", hosts, host)
+    dataset = data.load(
+        config.dataset,
+        train=config.train_images,
+        validation=config.validation_images,
+        data_dir=config.data_dir,
+        image_size=config.image_size,
+        seed=config.seed,
+    )
+    space = spaces.Macro(config.nodes, config.channels, dataset.image_shape, dataset.classes)
+    key_genomes, key = jax.random.split(jax.random.key(config.seed))
+    genomes = space.sample(key_genomes, config.genomes)
+    evaluator = RandomWeightEvaluator(space, dataset)
+    seconds = []
+    for _ in range(config.repetitions + 1):
+        exchange.every_host(0)  # all begin together
+        start = time.perf_counter()
+        scores = evaluator(key, genomes)
+        seconds.append(time.perf_counter() - start)
+    if hosts > 1:
+        jax.distributed.shutdown()
+    return {
+        "hosts": hosts,
+        "devices_a_host": devices,
+        "compile_seconds": seconds[0] - statistics.median(seconds[1:]),
+        "seconds": seconds[1:],
+        "evaluations_per_second": spread(config.genomes / each for each in seconds[1:]),
+        "loo_squared_error": scores.loo_squared_error.tolist(),
+        "jax": jax.__version__,
+    }
+
+
+def summarise(config: Config, load: float, found: list[dict[str, Any]]) -> dict[str, Any]:
+    """All ways together, and whether their scores are the same."""
+    from rwejax.version import __version__
+
+    scores = [way.pop("loo_squared_error") for way in found]
+    versions = [way.pop("jax") for way in found]
+    differences = [
+        abs(one - other) / abs(other) for way in scores[1:] for one, other in zip(way, scores[0], strict=True)
+    ]
+    setting = asdict(config)
+    del setting["data_dir"], setting["output"]
+    return {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "setting": setting,
+        "versions": {"rwejax": __version__, "jax": versions[0], "python": platform.python_version()},
+        "machine": {"cpu": cpu_model(), "cores": count_cores(), "load_before": load},
+        "ways": found,
+        "agreement": {
+            "loo_squared_error_relative": max(differences, default=0.0),
+            "holds": max(differences, default=0.0) < TOLERANCE,
+        },
+    }
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print the results."""
+    setting, machine, agreement = result["setting"], result["machine"], result["agreement"]
+    console = Console()
+    table = Table(
+        title=f"macro, K = {setting['nodes']}, C = {setting['channels']}: {setting['genomes']} genomes, "
+        f"{setting['train_images']} + {setting['validation_images']} images of {setting['dataset']}"
+    )
+    table.add_column("hosts x devices")
+    for column in "evaluations per second", "times the first", "compilation":
+        table.add_column(column, justify="right")
+    first = result["ways"][0]["evaluations_per_second"]["median"]
+    for way in result["ways"]:
+        rate = way["evaluations_per_second"]
+        table.add_row(
+            f"{way['hosts']} x {way['devices_a_host']}",
+            format_spread(rate),
+            f"{rate['median'] / first:.2f}",
+            f"{way['compile_seconds']:.1f} s",
+        )
+    console.print(table)
+    console.print(f"median (least - largest) of {setting['repetitions']}; the total work is the same in every row")
+    console.print(", ".join(f"{name} {version}" for name, version in result["versions"].items()))
+    console.print(f"{machine['cpu']}, {machine['cores']} cores, load {machine['load_before']:.1f} before the start")
+    console.print(
+        f"agreement: {'holds' if agreement['holds'] else 'BROKEN'}, squared errors differ by at most "
+        f"{agreement['loo_squared_error_relative']:.1e} of themselves"
+    )
+    if max(map(_devices, result["ways"])) > machine["cores"]:
+        console.print(f"Rows of more than {machine['cores']} devices show what the splitting costs, not a speed.")
+    if machine["load_before"] > QUIET_LOAD:
+        console.print("The machine was busy before the start: take the figures for what they are.")
+
+
+def plot(result: dict[str, Any], path: Path) -> None:
+    """Draw the rates over the number of devices, for one host and for several."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 3.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for label, several in (("one host", False), ("hosts of one device", True)):
+        ways = [way for way in result["ways"] if (way["hosts"] > 1) == several]
+        rates = [way["evaluations_per_second"] for way in ways]
+        middle = [rate["median"] for rate in rates]
+        around = [[rate["median"] - rate["min"] for rate in rates], [rate["max"] - rate["median"] for rate in rates]]
+        if ways:
+            axes.errorbar([*map(_devices, ways)], middle, around, marker="o", capsize=3, label=label)
+    cores = result["machine"]["cores"]
+    axes.axvline(cores, color="0.7", linestyle=":", zorder=0)
+    axes.annotate(f"{cores} cores", (cores, 0), (3, 3), textcoords="offset points", color="0.5")
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(sorted(set(map(_devices, result["ways"]))))
+    axes.xaxis.set_major_formatter("{x:.0f}")
+    axes.set_ylim(0)
+    axes.set_xlabel("devices in all")
+    axes.set_ylabel("evaluations per second")
+    axes.set_title("The same work, split over virtual devices and hosts", fontsize=10)
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=150)
+
+
+def _devices(way: dict[str, Any]) -> int:
+    return int(way["hosts"] * way["devices_a_host"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

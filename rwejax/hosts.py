@@ -1,0 +1,157 @@
+"""A command on several hosts. It runs in a process of its own, and this one sees to it that it ends in a sentence.
+
+A process that has lost the others, or does not find them, is ended by JAX from within, and Python has no say in it.
+"""
+
+import multiprocessing
+import os
+import re
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import wait
+
+import jax
+from rich.console import Console
+
+from rwejax import parallel
+from rwejax.config import HostsConfig
+from rwejax.errors import InputError
+from rwejax.signals import answering, exit_code
+
+LOST = 3
+"""Exit code of a host that has lost another one, or has not found it."""
+
+_CONNECTED = b"rwejax: connected\n"
+_PATIENCE = 10.0  # seconds for the process to answer a signal
+_LOSS = re.compile("gloo|nccl|coordination|UNAVAILABLE|DEADLINE_EXCEEDED", re.IGNORECASE)
+
+
+def run(hosts: HostsConfig, command: Callable[[], int]) -> int:
+    """Connect with the other hosts and run a command, which they all run.
+
+    Args:
+        hosts: where they are.
+        command: a function of a module that returns an exit code.
+
+    Returns:
+        The exit code: the command's, `LOST`, or 128 plus the number of the signal that ended it.
+
+    Raises:
+        InputError: the coordinator's port is not free.
+    """
+    if hosts.host == 0:
+        _check_port(hosts)
+    spawn = multiprocessing.get_context("spawn")
+    with tempfile.NamedTemporaryFile() as log, answering(lambda number: 128 + number):
+        process = spawn.Process(target=_work, args=(hosts, command, log.name))
+        # Ctrl-C is passed on, so that it comes once and not amid an import.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            process.start()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        try:
+            process.join()
+        except KeyboardInterrupt as interrupt:
+            process.terminate()
+            process.join(_PATIENCE)
+            process.kill()
+            return 128 + (interrupt.args[0] if interrupt.args else signal.SIGINT)
+        assert process.exitcode is not None
+        return _explain(process.exitcode, log.read(), hosts)
+
+
+def _check_port(hosts: HostsConfig) -> None:
+    """Find out before JAX does, which would crash."""
+    assert hosts.coordinator is not None
+    port = int(hosts.coordinator.rpartition(":")[2])
+    both = socket.has_dualstack_ipv6()
+    try:
+        socket.create_server(
+            ("", port), family=socket.AF_INET6 if both else socket.AF_INET, dualstack_ipv6=both
+        ).close()
+    except OSError as error:
+        raise InputError(
+            f"coordinator is {hosts.coordinator!r} and port {port} cannot be used here, on host 0 ({error.strerror}): "
+            "give one that is free"
+        ) from error
+
+
+def _explain(code: int, log: bytes, hosts: HostsConfig) -> int:
+    """Say why the process has ended, where it could not say it itself; returns the exit code."""
+    if code >= 0 and code != LOST:
+        return code
+    Console().show_cursor()  # which a bar has hidden
+    if code < 0 and (code != -signal.SIGABRT or b"distributed service" not in log):
+        sys.stderr.write(log.decode(errors="replace")[-4000:])
+        print(f"error: this host's part of the search was ended by {signal.Signals(-code).name}", file=sys.stderr)
+        return 128 - code
+    if _CONNECTED in log:
+        sentence = (
+            "another host has ended or is out of reach: see what it says there, and go on with --resume RUN, the run "
+            "folder on host 0, on as many hosts as there are"
+        )
+    else:
+        where = f" at {hosts.coordinator}" if hosts.coordinator else ""
+        sentence = (
+            f"not all of {hosts.hosts} hosts came within {hosts.host_timeout} s: start each with its own --host and "
+            f"otherwise the same flags, and check that they reach host 0{where} and each other by their names"
+        )
+    print(f"error: {sentence}", file=sys.stderr)
+    return LOST
+
+
+def _work(hosts: HostsConfig, command: Callable[[], int], log: str) -> None:
+    os.setsid()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _divert(log)
+    try:
+        code = exit_code(lambda: _connect_and_call(hosts, command))
+        if code == 0:
+            jax.distributed.shutdown()  # waits for the others
+    except Exception as error:
+        code = LOST if _LOSS.search(str(error)) else 1
+        if code == 1:
+            traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # an orderly end would wait for hosts that may be gone
+
+
+def _end_with_parent() -> None:
+    """End this process, from another thread, when the one that the user has started is killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(LOST)
+
+
+def _divert(log: str) -> None:
+    """Let only Python write on the screen: the libraries in C++ chat there, and die with a stack trace."""
+    file = os.open(log, os.O_WRONLY | os.O_APPEND)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        setattr(sys, name, os.fdopen(os.dup(number), "w", buffering=1, encoding="utf-8"))
+        os.dup2(file, number)
+
+
+def _connect_and_call(hosts: HostsConfig, command: Callable[[], int]) -> int:
+    given = hosts.coordinator is not None
+    parallel.keep_compilations()  # before anything is compiled
+    try:
+        parallel.connect(hosts.coordinator, hosts.hosts if given else None, hosts.host, hosts.host_timeout)
+    except ValueError as error:
+        if given:
+            raise
+        raise InputError(
+            f"hosts is {hosts.hosts} and neither Slurm nor MPI nor a TPU pod says where they are: give --coordinator "
+            "and --host"
+        ) from error
+    if jax.process_count() != hosts.hosts:
+        raise InputError(f"hosts is {hosts.hosts} and {jax.process_count()} were started: give --hosts that number")
+    os.write(1, _CONNECTED)
+    return command()
