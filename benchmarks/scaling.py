@@ -1,7 +1,8 @@
 """Evaluations per second of one population over more and more devices, and over several hosts on the loopback.
 
 Every way of splitting the work has processes of its own, one after another, and the total work is the same. On a
-machine with fewer cores than devices this measures what the splitting costs, not what it gains.
+machine with fewer cores than devices this measures what the splitting costs, not what it gains. Last come larger
+populations, in programs of equal size, and the memory that they take.
 """
 
 import json
@@ -20,7 +21,7 @@ from typing import Any
 
 import tyro
 from common import QUIET_LOAD
-from report import count_cores, cpu_model, format_spread, spread
+from report import count_cores, cpu_model, format_spread, peak_memory_gib, spread
 from rich.console import Console
 from rich.table import Table
 
@@ -35,6 +36,10 @@ class Config:
     """Devices of a single process."""
     hosts: tuple[int, ...] = (2,)
     """Hosts, each a process with one device."""
+    populations: tuple[int, ...] = (32, 128, 512)
+    """Genomes whose memory is measured, on as many devices as there are cores."""
+    genomes_per_program: int = 32
+    """Genomes that are evaluated together there."""
     genomes: int = 20
     """Macro genomes, drawn at random."""
     nodes: int = 4
@@ -59,27 +64,47 @@ class Config:
     """JSON file for the results; the figure goes beside it, as PNG."""
 
     @property
-    def ways(self) -> list[tuple[int, int]]:
-        """Hosts, and devices of each."""
-        return [(1, count) for count in self.devices] + [(count, 1) for count in self.hosts]
+    def ways(self) -> list["Way"]:
+        """Over devices, then over hosts."""
+        shapes = [(1, count) for count in self.devices] + [(count, 1) for count in self.hosts]
+        return [Way(hosts, devices, self.genomes, None, self.repetitions) for hosts, devices in shapes]
+
+    @property
+    def larger(self) -> list["Way"]:
+        """More and more genomes, in programs of one size."""
+        return [Way(1, count_cores(), genomes, self.genomes_per_program, 1) for genomes in self.populations]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a population is evaluated."""
+
+    hosts: int
+    devices: int
+    genomes: int
+    genomes_per_program: int | None
+    repetitions: int
 
 
 def main() -> int:
     """Measure, print, write. Returns the exit code: 1 where the scores disagree, 2 where nothing can be measured."""
     config = tyro.cli(Config)
-    if not config.ways or min(*config.devices, *config.hosts, config.genomes, config.repetitions) < 1:
-        print("devices, hosts, genomes and repetitions are counts: give 1 or more of each", file=sys.stderr)
+    counts = *config.devices, *config.hosts, *config.populations, config.genomes, config.repetitions
+    if not config.ways or min(counts) < 1:
+        print(
+            "devices, hosts, populations, genomes and repetitions are counts: give 1 or more of each", file=sys.stderr
+        )
         return 2
     if config.output is not None and not config.output.absolute().parent.is_dir():
         print(f"output {str(config.output)!r} lies in a folder that does not exist: make it first", file=sys.stderr)
         return 2
     load = os.getloadavg()[0]
     try:
-        found = [measure(config, hosts, devices) for hosts, devices in config.ways]
+        found, larger = ([measure(config, way) for way in ways] for ways in (config.ways, config.larger))
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    result = summarise(config, load, found)
+    result = summarise(config, load, found, larger)
     show(result)
     if config.output is not None:
         config.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
@@ -87,25 +112,25 @@ def main() -> int:
     return 0 if result["agreement"]["holds"] else 1
 
 
-def measure(config: Config, hosts: int, devices: int) -> dict[str, Any]:
+def measure(config: Config, way: Way) -> dict[str, Any]:
     """One way of splitting the work: what the first host has measured."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with ProcessPoolExecutor(hosts, multiprocessing.get_context("spawn")) as pool:
-        parts = [pool.submit(evaluate, config, hosts, host, devices, port) for host in range(hosts)]
+    with ProcessPoolExecutor(way.hosts, multiprocessing.get_context("spawn")) as pool:
+        parts = [pool.submit(evaluate, config, way, host, port) for host in range(way.hosts)]
         results = [part.result() for part in parts]
     return results[0]
 
 
-def evaluate(config: Config, hosts: int, host: int, devices: int, port: int) -> dict[str, Any]:
+def evaluate(config: Config, way: Way, host: int, port: int) -> dict[str, Any]:
     """What a process does."""
     import jax
 
     from rwejax import RandomWeightEvaluator, data, exchange, parallel, spaces
 
-    jax.config.update("jax_num_cpu_devices", devices)
-    if hosts > 1:
-        parallel.connect(f"127.0.0.1:{port}", hosts, host)
+    jax.config.update("jax_num_cpu_devices", way.devices)
+    if way.hosts > 1:
+        parallel.connect(f"127.0.0.1:{port}", way.hosts, host)
     dataset = data.load(
         config.dataset,
         train=config.train_images,
@@ -116,33 +141,37 @@ def evaluate(config: Config, hosts: int, host: int, devices: int, port: int) -> 
     )
     space = spaces.Macro(config.nodes, config.channels, dataset.image_shape, dataset.classes)
     key_genomes, key = jax.random.split(jax.random.key(config.seed))
-    genomes = space.sample(key_genomes, config.genomes)
-    evaluator = RandomWeightEvaluator(space, dataset)
+    genomes = space.sample(key_genomes, way.genomes)
+    evaluator = RandomWeightEvaluator(space, dataset, genomes_per_program=way.genomes_per_program)
     seconds = []
-    for _ in range(config.repetitions + 1):
+    for _ in range(way.repetitions + 1):
         exchange.every_host(0)  # all begin together
         start = time.perf_counter()
         scores = evaluator(key, genomes)
         seconds.append(time.perf_counter() - start)
-    if hosts > 1:
+    if way.hosts > 1:
         jax.distributed.shutdown()
     return {
-        "hosts": hosts,
-        "devices_a_host": devices,
+        "hosts": way.hosts,
+        "devices_a_host": way.devices,
+        "genomes": way.genomes,
         "compile_seconds": seconds[0] - statistics.median(seconds[1:]),
         "seconds": seconds[1:],
-        "evaluations_per_second": spread(config.genomes / each for each in seconds[1:]),
+        "evaluations_per_second": spread(way.genomes / each for each in seconds[1:]),
+        "peak_memory_gib": peak_memory_gib(),
         "loo_squared_error": scores.loo_squared_error.tolist(),
         "jax": jax.__version__,
     }
 
 
-def summarise(config: Config, load: float, found: list[dict[str, Any]]) -> dict[str, Any]:
+def summarise(config: Config, load: float, found: list[dict[str, Any]], larger: list[dict[str, Any]]) -> dict[str, Any]:
     """All ways together, and whether their scores are the same."""
     from rwejax.version import __version__
 
     scores = [way.pop("loo_squared_error") for way in found]
     versions = [way.pop("jax") for way in found]
+    for way in larger:
+        del way["loo_squared_error"], way["jax"]
     differences = [
         abs(one - other) / abs(other) for way in scores[1:] for one, other in zip(way, scores[0], strict=True)
     ]
@@ -154,6 +183,7 @@ def summarise(config: Config, load: float, found: list[dict[str, Any]]) -> dict[
         "versions": {"rwejax": __version__, "jax": versions[0], "python": platform.python_version()},
         "machine": {"cpu": cpu_model(), "cores": count_cores(), "load_before": load},
         "ways": found,
+        "larger_populations": larger,
         "agreement": {
             "loo_squared_error_relative": max(differences, default=0.0),
             "holds": max(differences, default=0.0) < TOLERANCE,
@@ -182,6 +212,14 @@ def show(result: dict[str, Any]) -> None:
             f"{way['compile_seconds']:.1f} s",
         )
     console.print(table)
+    table = Table(title=f"larger populations, {setting['genomes_per_program']} genomes a program")
+    for column in "genomes", "evaluations per second", "peak memory":
+        table.add_column(column, justify="right")
+    for way in result["larger_populations"]:
+        rate, memory = way["evaluations_per_second"]["median"], way["peak_memory_gib"]
+        table.add_row(str(way["genomes"]), f"{rate:.2f}", f"{memory:.2f} GiB")
+    if result["larger_populations"]:
+        console.print(table)
     console.print(f"median (least - largest) of {setting['repetitions']}; the total work is the same in every row")
     console.print(", ".join(f"{name} {version}" for name, version in result["versions"].items()))
     console.print(f"{machine['cpu']}, {machine['cores']} cores, load {machine['load_before']:.1f} before the start")

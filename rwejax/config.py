@@ -27,6 +27,8 @@ SCORES = {
 
 ALGORITHMS = ("nsga2", "random")
 
+PRECISIONS = ("float32", "bfloat16")
+
 COMPLEXITY = ("macs", "params")
 """The estimators that look at no image and draw no weights; every record has their numbers anyway."""
 
@@ -79,6 +81,7 @@ class SearchConfig:
         genomes_per_program: genomes evaluated together, which bounds memory; None: as many as fit, at most 64.
         images_per_batch: images that a device takes at once, which bounds memory; None: as fits the device's cache.
         calibration_images: train images that give the normalisation statistics.
+        precision: of rwe's feature maps and kernels: float32, or bfloat16 for accelerators.
 
     Example:
         >>> SearchConfig(population_size=1).validate()
@@ -107,6 +110,7 @@ class SearchConfig:
     genomes_per_program: int | None = None
     images_per_batch: int | None = None
     calibration_images: int = 256
+    precision: str = "float32"
 
     @property
     def estimators(self) -> tuple[str, ...]:
@@ -145,7 +149,7 @@ class SearchConfig:
         _check_integers(self)
         if len(self.estimators) > 2:
             raise InputError(f"estimator {self.estimator!r} names {len(self.estimators)}: give one or two")
-        for name, known in (("score", tuple(SCORES)), ("algorithm", ALGORITHMS)):
+        for name, known in (("score", tuple(SCORES)), ("algorithm", ALGORITHMS), ("precision", PRECISIONS)):
             if (value := getattr(self, name)) not in known:
                 raise InputError(f"{name} {value!r} is unknown: choose one of {', '.join(known)}")
 

@@ -194,6 +194,7 @@ class _Task:
             genomes_per_program=config.genomes_per_program,
             images_per_batch=config.images_per_batch,
             calibration_images=config.calibration_images,
+            precision=config.precision,
         )
         make = NSGA2 if config.algorithm == "nsga2" else RandomSearch
         self.algorithm: Any = make(config.population_size, self.space, config.evaluations)

@@ -22,6 +22,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
 
 from rwejax import exchange, networks
+from rwejax.config import PRECISIONS
 from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.evaluate.ridge import FAILED, RidgeScores, constant_scores, ridge_scores
@@ -100,6 +101,8 @@ class RandomWeightEvaluator:
         images_per_batch: images that a device takes through the networks at once. By default a CPU's largest feature
             map of a batch has about 2 MiB, and an accelerator takes 512.
         calibration_images: the first so many train images give the normalisation statistics.
+        precision: of kernels and feature maps, "float32" or "bfloat16", which halves the memory and is made for
+            accelerators: a CPU only imitates its rounding. Sums, statistics, features and head are float32.
         devices: the devices over which the images are split; by default all of JAX's, as far as they divide the
             calibration images. Where they are those of several hosts, each host makes the same calls and gets all of
             the scores, and gives as many devices as the others.
@@ -128,9 +131,10 @@ class RandomWeightEvaluator:
         genomes_per_program: int | None = None,
         images_per_batch: int | None = None,
         calibration_images: int = 256,
+        precision: str = "float32",
         devices: Sequence[jax.Device] | None = None,
     ) -> None:
-        _check(space, dataset, head, score)
+        _check(space, dataset, head, score, precision)
         for name, value in {
             "seeds": seeds,
             "genomes_per_program": genomes_per_program,
@@ -141,14 +145,14 @@ class RandomWeightEvaluator:
                 raise InputError(f"{name} is {value}: give 1 or more")
         self.space, self.dataset, self.seeds, self.score = space, dataset, seeds, score
         self.reference = float(_minimised(score, constant_scores(_labels(dataset), dataset.classes)[score]))
-        self._network = networks.network(space)
+        self._network, self._dtype = networks.network(space), jnp.dtype(precision)
         self._genomes = genomes_per_program
         calibration = min(calibration_images, len(dataset.train_images))
         self._mesh, self._hosts = _mesh(jax.devices() if devices is None else devices, calibration)
         cpu = self._mesh.devices.flat[0].platform == "cpu"
         self._chunk = 1 if cpu else 8
         if images_per_batch is None:
-            largest = max(4 * int(np.prod(shape)) for shape in self._network.buffers.values())
+            largest = max(self._dtype.itemsize * int(np.prod(shape)) for shape in self._network.buffers.values())
             images_per_batch = max(8, 2**21 // largest) if cpu else 512
         self._images, self._order = self._split_images(calibration, images_per_batch)
         # LLVM takes ten seconds to optimise these many small random draws, which run once a search.
@@ -247,7 +251,7 @@ class RandomWeightEvaluator:
             wanted = int(exchange.every_host(wanted).min())
         exchange.meet(self._mesh)
         self._capacity = -(-wanted // devices) * devices
-        run = networks.make_features(self._network, self._capacity, self._chunk)
+        run = networks.make_features(self._network, self._capacity, self._chunk, self._dtype)
         order, train = self._order, len(self.dataset.train_labels)
         share = self._capacity // devices
 
@@ -280,7 +284,7 @@ class RandomWeightEvaluator:
         device = self._mesh.local_devices[0]
         limit = (device.memory_stats() or {}).get("bytes_limit", 0) * self._mesh.size
         limit = limit or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * self._hosts
-        return max(1, int(limit / 4 / (4 * numbers * self._images.calibration.shape[0])))
+        return max(1, int(limit / 4 / (self._dtype.itemsize * numbers * self._images.calibration.shape[0])))
 
     def _compile(self, function: Callable[..., Any], out_specs: PartitionSpec) -> Any:
         """Split the images over the devices, and give them all of the program and the kernels."""
@@ -298,8 +302,9 @@ class RandomWeightEvaluator:
 
     def _new_maps(self) -> tuple[networks.Maps, networks.Maps]:
         def new(images: int) -> networks.Maps:
-            shapes = networks.map_shapes(self._network, self._capacity, self._chunk, images)
-            return {name: jnp.zeros(shape, device=NamedSharding(self._mesh, _MAPS)) for name, shape in shapes.items()}
+            maps = networks.map_shapes(self._network, self._capacity, self._chunk, images, self._dtype)
+            where = NamedSharding(self._mesh, _MAPS)
+            return {name: jnp.zeros(each.shape, each.dtype, device=where) for name, each in maps.items()}
 
         return new(self._images.calibration.shape[0]), new(self._images.batches.shape[1])
 
@@ -325,7 +330,9 @@ def _labels(dataset: Dataset) -> Int[np.ndarray, " n"]:
     return np.concatenate([dataset.train_labels, dataset.validation_labels])
 
 
-def _check(space: Space, dataset: Dataset, head: str, score: str) -> None:
+def _check(space: Space, dataset: Dataset, head: str, score: str, precision: str) -> None:
+    if precision not in PRECISIONS:
+        raise InputError(f"precision {precision!r} is unknown: choose one of {', '.join(PRECISIONS)}")
     if head != "ridge":
         raise InputError(f"head {head!r} is unknown: the only head is 'ridge'")
     if score not in SCORES:

@@ -52,16 +52,20 @@ def initialise(network: Network, key: jax.Array) -> Kernels:
     return jax.tree.unflatten(tree, kernels)
 
 
-def map_shapes(network: Network, genomes: int, chunk: int, images: int) -> dict[str, tuple[int, ...]]:
-    """Shapes of the buffers that a pass of so many images needs; the arguments are those of `make_features`."""
+def map_shapes(network: Network, genomes: int, chunk: int, images: int, dtype: Any) -> dict[str, jax.ShapeDtypeStruct]:
+    """The buffers that a pass of so many images needs; the arguments are those of `make_features`."""
     rows = dict.fromkeys(network.buffers, chunk)
     for group in network.groups:
         rows[group.target] += group.capacity(genomes)
-    return {name: (rows[name], images, *shape) for name, shape in network.buffers.items() if name != "images"}
+    return {
+        name: jax.ShapeDtypeStruct((rows[name], images, *shape), jnp.float32 if name == "features" else dtype)
+        for name, shape in network.buffers.items()
+        if name != "images"
+    }
 
 
 def make_features(
-    network: Network, genomes: int, chunk: int
+    network: Network, genomes: int, chunk: int, dtype: Any
 ) -> Callable[
     [Program, Float[Array, "c ..."], Float[Array, "b i ..."], Kernels, tuple[Maps, Maps]],
     tuple[Float[Array, "rows images d"], tuple[Maps, Maps]],
@@ -72,6 +76,7 @@ def make_features(
         network: the groups.
         genomes: the capacity that the programs were built with.
         chunk: rows computed at once.
+        dtype: of feature maps and kernels; statistics and features are float32.
 
     Returns:
         A function of (program, calibration images, batches of images, kernels, maps), to be called inside a mesh axis
@@ -81,7 +86,7 @@ def make_features(
     """
 
     def run(program: Program, images: Array, kernels: Kernels, carry: _Carry, norm: Norm) -> _Carry:
-        buffers = {**carry.buffers, "images": images[None]}
+        buffers = {**carry.buffers, "images": images[None].astype(dtype)}
         statistics = {}
         for group in network.groups:
             buffers[group.target], statistics[group.name] = _run_group(
@@ -101,6 +106,7 @@ def make_features(
     def features(
         program: Program, calibration: Array, batches: Array, kernels: Kernels, maps: tuple[Maps, Maps]
     ) -> tuple[Array, tuple[Maps, Maps]]:
+        kernels = jax.tree.map(lambda kernel: kernel.astype(dtype), kernels)
         statistics = {
             group.name: jnp.zeros((group.capacity(genomes) + chunk, _statistics_width(network, group)))
             for group in network.groups
@@ -169,7 +175,7 @@ def _run_group(
 
         branches = [branch(name, kind) for name, kind in group.kinds]
         y, stored = lax.switch(which, branches) if len(branches) > 1 else branches[0]()
-        target = lax.dynamic_update_slice_in_dim(target, y, rows.first + begin, 0)
+        target = lax.dynamic_update_slice_in_dim(target, y.astype(target.dtype), rows.first + begin, 0)
         if norm is Norm.BATCH:
             statistics = lax.dynamic_update_slice_in_dim(statistics, stored, begin, 0)
         return target, statistics

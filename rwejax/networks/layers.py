@@ -108,7 +108,14 @@ def convolve(
             elif x.shape[1] >= min(_TILES):
                 form = tiled
         on_cpu = _differentiated_as(product, form)
+    if x.dtype == jnp.bfloat16:
+        on_cpu = _rounded(on_cpu)
     return lax.platform_dependent(x, kernel, cpu=on_cpu, default=plain)
+
+
+def _rounded(form: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:
+    """What an accelerator makes of numbers of 16 bits: sums of 32 bits, and a result of 16."""
+    return lambda x, kernel: form(x.astype(jnp.float32), kernel.astype(jnp.float32)).astype(x.dtype)
 
 
 def _differentiated_as(
@@ -170,7 +177,11 @@ def average_pool(
 
 
 def features(x: Images, pool: int) -> Float[Array, "images features"]:
-    """Average pool to `pool` x `pool` pixels of about equal windows, flattened; 1 is the global average pool."""
+    """Average pool to `pool` x `pool` pixels of about equal windows, flattened; 1 is the global average pool.
+
+    The features have 32 bits or more.
+    """
+    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
     def windows(length: int) -> np.ndarray:
         inside = [(start * length // pool, -(-(start + 1) * length // pool)) for start in range(pool)]

@@ -71,6 +71,16 @@ for devices in (jax.devices(), jax.devices()[:1]):
     np.testing.assert_allclose(eight, one, rtol=1e-4)
 
 
+def test_bfloat16_rounds_the_maps_and_little_else(evaluate, space, dataset, genomes):
+    half = RandomWeightEvaluator(space, dataset, calibration_images=32, precision="bfloat16")
+    ours, exact = (each.features(jax.random.key(0), genomes) for each in (half, evaluate))
+    assert {leaf.dtype.name for name, leaf in half._maps[0].items() if name != "features"} == {"bfloat16"}
+    assert ours.dtype == np.float32
+    for one, other in zip(ours, exact, strict=True):
+        assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.99
+    assert np.abs(ours - exact).max() > 1e-3
+
+
 def test_no_compilation_after_the_first_call(evaluate, space):
     first, others = (np.asarray(space.sample(jax.random.key(seed), n)) for seed, n in ((1, 5), (2, 17)))
     evaluate(jax.random.key(0), first)
@@ -183,6 +193,7 @@ def test_lowers_for_every_platform(evaluate):
         ({"genomes_per_program": 0}, "genomes_per_program is 0"),
         ({"images_per_batch": -1}, "images_per_batch is -1"),
         ({"calibration_images": 0}, "calibration_images is 0"),
+        ({"precision": "float16"}, "precision 'float16' is unknown"),
     ],
 )
 def test_bad_arguments_are_one_sentence(space, dataset, options, sentence):

@@ -1,0 +1,128 @@
+"""What a GPU should make of a population, predicted from operations, bytes and launches. Nothing is measured.
+
+The pass is counted as it would run there: rows in chunks of `--chunk`, `--images-per-batch` images at once. Three
+limits follow from the GPU's published peaks, and the slowest is the prediction:
+
+- operations: two for each multiply-add of the distinct rows, at the peak of tensor cores;
+- bytes: every row reads its sources, writes its map, and what its convolution writes is read once more, at the peak of
+  the memory;
+- launches: `--kernels` for each chunk of rows and each batch, `--launch-microseconds` each, one after another.
+"""
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import tyro
+from common import Setting, title
+from rich.console import Console
+from rich.table import Table
+from work import convolution_macs
+
+from rwejax import networks, spaces
+from rwejax.evolve import sample_distinct
+
+H100 = {"float32": 494.5e12, "bfloat16": 989.4e12, "bytes": 3.35e12}
+"""NVIDIA H100 SXM5 (its data sheet, without sparsity): operations a second of tensor cores on TF32, which float32
+convolutions take on a GPU by JAX's default, and on bfloat16; bytes a second of its memory."""
+
+
+@dataclass(frozen=True)
+class Config(Setting):
+    """Predict evaluations per second on an NVIDIA H100."""
+
+    genomes: int = 40
+    """Genomes, drawn at random, no network twice."""
+    chunk: int = 8
+    """Rows computed at once."""
+    images_per_batch: int = 512
+    """Images taken at once."""
+    calibration_images: int = 256
+    """Images of the first batch."""
+    kernels: int = 8
+    """GPU kernels of a chunk: its sources, mix, convolution, normalisation, the write, and the loop's own."""
+    launch_microseconds: float = 5.0
+    """Time between the starts of two kernels that have little to do."""
+    output: Path | None = None
+    """JSON file for the results."""
+
+
+def main() -> int:
+    """Count, predict, print, write."""
+    config = tyro.cli(Config, description=__doc__)
+    side = config.image_size or 32
+    space = spaces.get(config.space, input_shape=(side, side, 3), **config.sizes)
+    genomes = np.asarray(sample_distinct(jax.random.key(config.seed), space, config.genomes))
+    counted = count(config, space, np.asarray(space.canonical(genomes)))
+    result = {
+        "prediction": True,
+        "setting": config.recorded,
+        "peaks": H100,
+        "counted": counted,
+        **{precision: predict(config, counted, precision) for precision in ("float32", "bfloat16")},
+    }
+    show(config, result, space)
+    if config.output is not None:
+        config.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def count(config: Config, space: spaces.Space, genomes: np.ndarray) -> dict[str, Any]:
+    """Rows, chunks, multiply-adds an image and numbers moved an image, all genomes in one program."""
+    network = networks.network(space)
+    alone, _ = networks.lower(space, network, genomes, len(genomes), 1)
+    together, _ = networks.lower(space, network, genomes, len(genomes), config.chunk)
+    numbers = 0
+    for group in network.groups:
+        rows = alone.rows[group.name]
+        source, target = (int(np.prod(network.buffers[name])) for name in (group.source, group.target))
+        numbers += int(rows.fan_in[: rows.chunks].sum()) * source + 3 * int(rows.chunks) * target
+    return {
+        "rows": sum(int(rows.chunks) for rows in alone.rows.values()),
+        "chunks": sum(int(rows.chunks) for rows in together.rows.values()),
+        "multiply_adds_per_image": convolution_macs(space, alone),
+        "numbers_moved_per_image": numbers,
+    }
+
+
+def predict(config: Config, counted: dict[str, Any], precision: str) -> dict[str, Any]:
+    """Seconds of the population by each limit, and evaluations per second by the slowest."""
+    images = config.train_images + config.validation_images
+    batches = 1 + -(-(images - config.calibration_images) // config.images_per_batch)
+    width = {"float32": 4, "bfloat16": 2}[precision]
+    seconds = {
+        "operations": 2 * counted["multiply_adds_per_image"] * images / H100[precision],
+        "bytes": width * counted["numbers_moved_per_image"] * images / H100["bytes"],
+        "launches": 1e-6 * config.launch_microseconds * config.kernels * counted["chunks"] * batches,
+    }
+    bound = max(seconds, key=lambda name: seconds[name])
+    return {"seconds": seconds, "bound": bound, "evaluations_per_second": config.genomes / seconds[bound]}
+
+
+def show(config: Config, result: dict[str, Any], space: spaces.Space) -> None:
+    """Print the prediction."""
+    counted = result["counted"]
+    networks_and_images = title(asdict(config) | config.sizes, space.input_shape)
+    table = Table(title=f"PREDICTED for an H100: {config.genomes} genomes, {networks_and_images}")
+    table.add_column("precision")
+    for column in "operations", "bytes", "launches", "evaluations per second":
+        table.add_column(column, justify="right")
+    for precision in ("float32", "bfloat16"):
+        found = result[precision]
+        limits = (f"{1e3 * seconds:.0f} ms" for seconds in found["seconds"].values())
+        table.add_row(precision, *limits, f"{found['evaluations_per_second']:.0f}, bound by {found['bound']}")
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{counted['rows']} distinct rows in {counted['chunks']} chunks; an image takes "
+        f"{counted['multiply_adds_per_image'] / 1e6:.0f} million multiply-adds and moves "
+        f"{counted['numbers_moved_per_image'] / 1e6:.0f} million numbers, all genomes together"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
