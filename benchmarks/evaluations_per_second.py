@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import tyro
-from common import Setting, describe_machine, title
-from report import format_spread
+from parts.report import format_spread
+from parts.setting import Setting, describe_machine, title
 from rich.console import Console
 from rich.table import Table
 
@@ -38,7 +38,7 @@ def main() -> int:
         return 2
     load = os.getloadavg()[0]
     use_all_cores()
-    from measure import measure  # only here, because it needs PyTorch
+    from parts.evaluations import measure  # only here, because it needs PyTorch
 
     try:
         result = measure(config, load)

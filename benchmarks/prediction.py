@@ -18,10 +18,10 @@ from typing import Any
 import jax
 import numpy as np
 import tyro
-from common import Setting, title
+from parts.setting import Setting, title
+from parts.work import convolution_macs
 from rich.console import Console
 from rich.table import Table
-from work import convolution_macs
 
 from rwejax import networks, spaces
 from rwejax.evolve import sample_distinct

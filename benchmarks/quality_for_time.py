@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from common import describe_machine
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from report import format_spread
+from parts.report import format_spread
+from parts.setting import describe_machine
 from rich.console import Console
 from rich.table import Table
 
@@ -75,6 +75,12 @@ class Config:
     """JSON file for the results; a figure goes beside it."""
 
     @property
+    def recorded(self) -> dict[str, Any]:
+        """The config as a result states it."""
+        left_out = "data_dir", "output", "truth"
+        return {name: value for name, value in dataclasses.asdict(self).items() if name not in left_out}
+
+    @property
     def refusal(self) -> str | None:
         """Why nothing can be measured, or None."""
         if unknown := [table for table in self.tables.split(",") if table not in TABLES]:
@@ -96,14 +102,15 @@ def main() -> int:
         return 2
     load = os.getloadavg()[0]
     use_all_cores()
-    from measure_quality import describe, measure_protocol  # only here, because it needs PyTorch
+    from parts.quality import describe, measure_protocol  # only here, because it needs PyTorch
 
     console = Console()
     result = describe(config, load)
     try:
         for name in config.tables.split(","):
             sides = measure_estimators(config, name)
-            sides["protocol"] = measure_protocol(config, name, sides.pop("networks"))
+            space, _, _, sizes = TABLES[name]
+            sides["protocol"] = measure_protocol(config, space, sizes, sides.pop("networks"))
             result["tables"][name] = sides
             show(result, name, console)
             if config.output is not None:
@@ -200,12 +207,6 @@ def plot(result: dict[str, Any], path: Path) -> None:
     panels[0].set_ylim(-1, 1)
     panels[0].set_ylabel("Spearman", color=plots._INK)
     figure.savefig(path, dpi=160)
-
-
-def setting(config: Config) -> dict[str, Any]:
-    """The config as a result states it."""
-    left_out = "data_dir", "output", "truth"
-    return {name: value for name, value in dataclasses.asdict(config).items() if name not in left_out}
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from common import QUIET_LOAD
-from report import count_cores, cpu_model, format_spread, peak_memory_gib, spread
+from parts.report import count_cores, cpu_model, format_spread, peak_memory_gib, spread
+from parts.setting import QUIET_LOAD
 from rich.console import Console
 from rich.table import Table
 

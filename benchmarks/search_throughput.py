@@ -14,10 +14,10 @@ from typing import Any
 
 import jax
 import tyro
-from common import Setting, describe_machine, title
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
-from report import format_spread
+from parts.report import format_spread
+from parts.setting import Setting, describe_machine, title
 from rich.console import Console
 from rich.table import Table
 
@@ -56,7 +56,7 @@ def main() -> int:
     load = os.getloadavg()[0]
     use_all_cores()
     jax.config.update("jax_enable_compilation_cache", False)  # what an earlier process compiled would be a gift
-    from measure_search import measure  # only here, because it needs PyTorch
+    from parts.searches import measure  # only here, because it needs PyTorch
 
     console = Console()
     try:

@@ -15,10 +15,10 @@ from typing import Any
 import tyro
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from report import format_spread
+from parts.report import format_spread
+from parts.selection_measure import measure
 from rich.console import Console
 from rich.table import Table
-from selection_measure import measure
 
 from rwejax.config import replacing
 

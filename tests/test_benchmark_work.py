@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks.work import convolution_macs, count_work
+from benchmarks.parts.work import convolution_macs, count_work
 from rwejax import data, networks, spaces
 from rwejax.evaluate import RandomWeightEvaluator
 

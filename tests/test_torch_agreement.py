@@ -12,7 +12,7 @@ from rwejax.evaluate.rwe import RandomWeightEvaluator
 
 torch = pytest.importorskip("torch", reason="PyTorch comes with the extra bench: pip install 'rwejax[bench]'")
 
-from benchmarks import torch_networks, torch_peer  # noqa: E402
+from benchmarks.parts import torch_networks, torch_peer  # noqa: E402
 
 TRAIN, VALIDATION, CALIBRATION = 100, 50, 64
 

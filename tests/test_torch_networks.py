@@ -10,7 +10,7 @@ from tests.networks.references import REFERENCES
 
 torch = pytest.importorskip("torch", reason="PyTorch comes with the extra bench: pip install 'rwejax[bench]'")
 
-from benchmarks import torch_networks, torch_peer  # noqa: E402
+from benchmarks.parts import torch_networks, torch_peer  # noqa: E402
 
 IMAGES, CALIBRATION = 12, 8  # so few that a pixel's deviation may be small, which enlarges rounding
 OPTIONS = {"micro": {"layers": 7}, "darts": {"layers": 7}, "nasbench201": {"cells": 2}, "nasbench_macro": {}}

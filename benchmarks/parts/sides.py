@@ -9,14 +9,14 @@ from typing import Any
 import jax
 import numpy as np
 import torch
-import torch_networks
-import torch_peer
-from common import Setting
-from report import count_cores, cpu_model, spread
 
 from rwejax import data, networks, spaces
 from rwejax.evaluate.rwe import SCORES
 from rwejax.version import __version__
+
+from . import torch_networks, torch_peer
+from .report import count_cores, cpu_model, spread
+from .setting import Setting
 
 FORMS = "plain", "fused"
 BATCHES = 32, 64, 128, 256

@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-from report import count_compilations, count_cores, cpu_model, peak_memory_gib, spread
-from selection_sides import EvoX, Objectives, Pymoo, Rwejax, Side, has_evox
 
 from rwejax import spaces
 from rwejax.evolve import (
@@ -30,8 +28,11 @@ from rwejax.evolve import (
 )
 from rwejax.version import __version__
 
+from .report import count_compilations, count_cores, cpu_model, peak_memory_gib, spread
+from .selection_sides import EvoX, Objectives, Pymoo, Rwejax, Side, has_evox
+
 if TYPE_CHECKING:
-    from selection import Config
+    from ..selection import Config
 
 TURN_SECONDS, TURN_CALLS = 0.3, 50
 TOLERANCE = 1e-4  # relative, of crowding distances: pymoo computes them in double precision
@@ -218,7 +219,7 @@ def memory_alone(n: int, config: "Config") -> float:
     """The peak memory in GiB of a process in which rwejax runs alone, at one size."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "alone.json"
-        script = Path(__file__).with_name("selection.py")
+        script = Path(__file__).parents[1] / "selection.py"
         options = ["--no-peers", f"--sizes={n}", f"--generations={config.generations}", f"--seed={config.seed}"]
         command = [sys.executable, str(script), *options, "--repetitions=2", f"--output={output}"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

@@ -9,10 +9,6 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 import torch
-import torch_networks
-from report import Side, count_compilations, count_cores, peak_memory_gib, spread
-from sides import CALIBRATION_IMAGES, Peer, compare_scores, compare_seconds, gemm_rate, load, machine, versions
-from work import count_work
 
 from rwejax import data
 from rwejax.errors import InputError
@@ -20,8 +16,13 @@ from rwejax.evaluate.ridge import ridge_scores
 from rwejax.evaluate.rwe import SCORES, RandomWeightEvaluator
 from rwejax.evolve import sample_distinct
 
+from . import torch_networks
+from .report import Side, count_compilations, count_cores, peak_memory_gib, spread
+from .sides import CALIBRATION_IMAGES, Peer, compare_scores, compare_seconds, gemm_rate, load, machine, versions
+from .work import count_work
+
 if TYPE_CHECKING:
-    from evaluations_per_second import Config
+    from ..evaluations_per_second import Config
 
 FEATURES_TOLERANCE = 1e-3  # absolute; features are of order 1
 

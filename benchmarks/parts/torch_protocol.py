@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch_networks import Network
+
+from .torch_networks import Network
 
 LEARNING_RATE, MOMENTUM = 0.025, 0.9
 

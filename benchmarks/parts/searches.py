@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 import torch
-from report import Side, count_compilations, count_cores, peak_memory_gib, spread
-from sides import CALIBRATION_IMAGES, Peer, compare_scores, compare_seconds, gemm_rate, load, machine, versions
-from watch import PARTS, Watch
-from work import count_work
 
 from rwejax.config import SearchConfig
 from rwejax.errors import InputError
 from rwejax.evaluate.rwe import SCORES, RandomWeightEvaluator
 from rwejax.search import SearchResult, search
 
+from .report import Side, count_compilations, count_cores, peak_memory_gib, spread
+from .sides import CALIBRATION_IMAGES, Peer, compare_scores, compare_seconds, gemm_rate, load, machine, versions
+from .watch import PARTS, Watch
+from .work import count_work
+
 if TYPE_CHECKING:
-    from search_throughput import Config
+    from ..search_throughput import Config
 
 
 @dataclass

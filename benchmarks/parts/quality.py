@@ -9,46 +9,45 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 import torch
-import torch_networks
-import torch_peer
-from report import count_cores, spread
-from sides import gemm_rate, machine, versions
-from torch_protocol import LEARNING_RATE, MOMENTUM, Protocol
 
 from rwejax import data, networks, spaces
 from rwejax.evaluate import correlation
 
+from . import torch_networks, torch_peer
+from .report import count_cores, spread
+from .sides import gemm_rate, machine, versions
+from .torch_protocol import LEARNING_RATE, MOMENTUM, Protocol
+
 if TYPE_CHECKING:
-    from quality_for_time import Config
+    from ..quality_for_time import Config
 
 
 def describe(config: "Config", load_before: float) -> dict[str, Any]:
     """What is measured, on what; no table yet."""
-    from quality_for_time import setting
-
     torch.set_num_threads(count_cores())
     return {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "setting": {**setting(config), "learning_rate": LEARNING_RATE, "momentum": MOMENTUM},
+        "setting": {**config.recorded, "learning_rate": LEARNING_RATE, "momentum": MOMENTUM},
         "versions": versions(),
         "machine": machine(load_before, [gemm_rate() for _ in range(3)]),
         "tables": {},
     }
 
 
-def measure_protocol(config: "Config", name: str, accuracies: dict[str, float]) -> dict[str, Any]:
+def measure_protocol(
+    config: "Config", name: str, sizes: dict[str, int], accuracies: dict[str, float]
+) -> dict[str, Any]:
     """Evaluate networks as the papers do.
 
     Args:
         config: the setting.
-        name: of the table.
+        name: of the space.
+        sizes: of its networks.
         accuracies: what the networks, by their texts, are truly worth.
 
     Returns:
         Seconds of one network after another, and how well the accuracies of their heads rank them.
     """
-    from quality_for_time import TABLES
-
     dataset = data.load(
         config.dataset,
         train=config.train_images,
@@ -56,7 +55,7 @@ def measure_protocol(config: "Config", name: str, accuracies: dict[str, float]) 
         data_dir=config.data_dir,
         seed=config.seed,
     )
-    space = spaces.get(TABLES[name][0], input_shape=dataset.image_shape, classes=dataset.classes, **TABLES[name][3])
+    space = spaces.get(name, input_shape=dataset.image_shape, classes=dataset.classes, **sizes)
     genomes = np.stack([space.from_string(text) for text in accuracies])
     # Weights are drawn by PyTorch, network by network; these only shape the layers, outside of the timing.
     network = networks.network(space)
@@ -81,7 +80,7 @@ def measure_protocol(config: "Config", name: str, accuracies: dict[str, float]) 
     macs = space.macs(space.canonical(genomes))
     found = correlation.measure(np.array(scores), np.array(list(accuracies.values())), macs, config.seed)
     return {
-        "sizes": TABLES[name][3],
+        "sizes": sizes,
         "macs_millions": spread(macs / 1e6),
         "seconds": spread(seconds),
         "mean_seconds": statistics.mean(seconds),
