@@ -1,5 +1,7 @@
 """Training-free neural architecture search in JAX by random-weight evaluation."""
 
+from typing import TYPE_CHECKING, Any
+
 from rwejax.parallel import use_all_cores
 
 use_all_cores()  # which must come before JAX starts; nothing that is imported here starts it
@@ -9,10 +11,13 @@ from rwejax.config import CorrelateConfig, CorrelateRunsConfig, SearchConfig
 from rwejax.correlate import CorrelateResult, correlate
 from rwejax.correlate_runs import CorrelateRunsResult, correlate_runs
 from rwejax.errors import InputError
-from rwejax.evaluate import RandomWeightEvaluator, RandomWeightProblem
+from rwejax.evaluate import RandomWeightEvaluator
 from rwejax.evolve import NSGA2
 from rwejax.search import SearchResult, resume, search
 from rwejax.version import __version__
+
+if TYPE_CHECKING:
+    from rwejax.evaluate import RandomWeightProblem
 
 __all__ = [
     "NSGA2",
@@ -36,3 +41,9 @@ __all__ = [
     "search",
     "spaces",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "RandomWeightProblem":  # imported when it is asked for, see `rwejax.evaluate`
+        return evaluate.RandomWeightProblem
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from rwejax import data, plots, spaces, truth
+from rwejax import data, spaces, truth
 from rwejax.config import COMPLEXITY, SMALLEST_SAMPLE, CorrelateConfig, replacing
 from rwejax.data import Dataset
 from rwejax.errors import InputError
@@ -306,6 +306,8 @@ def _record(result: CorrelateResult) -> None:
         table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
+    from rwejax import plots  # takes half a second to import
+
     plots.save_scores(result, result.measured[-1], plot_path(result.output, names[-1]))
 
 

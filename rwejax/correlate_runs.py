@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from rwejax import plots, spaces, truth
+from rwejax import spaces, truth
 from rwejax.config import SMALLEST_SAMPLE, CorrelateRunsConfig, SearchConfig, replacing
 from rwejax.correlate import free_output, writing
 from rwejax.errors import InputError
@@ -154,4 +154,6 @@ def _record(result: CorrelateRunsResult) -> None:
         for (row, generation), spearman in np.ndenumerate(result.spearman):
             counts = result.evaluated[row, generation], result.known[row, generation]
             writer.writerow([result.runs[row], generation + 1, *counts, "" if np.isnan(spearman) else spearman])
+    from rwejax import plots  # takes half a second to import
+
     plots.save_generations(result, plot_path(result.output))

@@ -17,7 +17,7 @@ import numpy as np
 from flax import serialization
 from jaxtyping import Float, Int
 
-from rwejax import data, exchange, parallel, plots, spaces
+from rwejax import data, exchange, parallel, spaces
 from rwejax.config import SearchConfig, from_yaml, to_yaml
 from rwejax.errors import InputError
 from rwejax.evaluate.objectives import Objectives, Scored
@@ -130,7 +130,7 @@ def resume(run_dir: str | Path, observer: Observer | None = None) -> SearchResul
             with contextlib.suppress(OSError):
                 run.write_front(evaluations)
                 if not (run.path / "front.png").exists():
-                    plots.save_front(make_result(run.config, run.path, run.evaluations()), run.path / "front.png")
+                    _draw(make_result(run.config, run.path, run.evaluations()))
             return _shared(make_result(run.config, run.path, run.evaluations()))
         exchange.text_of_first_host(to_yaml(run.config))
         task = _Task(run.config)
@@ -288,8 +288,14 @@ def _finish(run: Run, task: _Task, evaluations: list[Evaluation], observer: Obse
             result = make_result(run.config, run.path, run.evaluations())
             if result.evaluations:
                 with run.writing():
-                    plots.save_front(result, run.path / "front.png")
+                    _draw(result)
     return result
+
+
+def _draw(result: SearchResult) -> None:
+    from rwejax import plots  # takes half a second to import
+
+    plots.save_front(result, result.run_dir / "front.png")
 
 
 def _recover(run: Run, task: _Task, evaluations: Sequence[Evaluation]) -> tuple[int, Any]:

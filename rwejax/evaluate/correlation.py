@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import stats
 
 _CONFIDENCE = 0.95
 _RESAMPLES = 2000
@@ -78,6 +77,8 @@ def kendall(scores: Values, truth: Values) -> float:
     first, second = _ranks(scores), _ranks(truth)
     if min(np.ptp(first), np.ptp(second)) == 0:
         return float("nan")
+    from scipy import stats  # takes a second to import, and a search has no use for it
+
     return float(stats.kendalltau(first, second).statistic)
 
 
@@ -151,6 +152,8 @@ def _chance(values: Values, count: int) -> Values:
 
 def _ranks(values: Any) -> Float[np.ndarray, "... n"]:
     values = np.asarray(values, float)
+    from scipy import stats
+
     return stats.rankdata(np.where(np.isnan(values), -np.inf, values), axis=-1)
 
 
