@@ -13,6 +13,7 @@ from rwejax.correlate_runs import CorrelateRunsResult, correlate_runs
 from rwejax.errors import InputError
 from rwejax.evaluate import RandomWeightEvaluator
 from rwejax.evolve import NSGA2
+from rwejax.networks import build
 from rwejax.search import SearchResult, resume, search
 from rwejax.version import __version__
 
@@ -31,6 +32,7 @@ __all__ = [
     "SearchConfig",
     "SearchResult",
     "__version__",
+    "build",
     "correlate",
     "correlate_runs",
     "data",

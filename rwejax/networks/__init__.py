@@ -5,8 +5,10 @@ from types import ModuleType
 import numpy as np
 from jaxtyping import Int
 
+from rwejax.errors import InputError
 from rwejax.networks import cells, macro, nasbench201, nasbench_macro
 from rwejax.networks.executor import Maps, initialise, make_features, map_shapes
+from rwejax.networks.plain import PlainNetwork, read_rows
 from rwejax.networks.program import ABSENT, Builder, CapacityError, Network, Program
 from rwejax.networks.single import NOTHING, Observer, SingleNetwork, Weights
 from rwejax.networks.slots import IMAGES_AXIS, Norm
@@ -29,9 +31,11 @@ __all__ = [
     "Network",
     "Norm",
     "Observer",
+    "PlainNetwork",
     "Program",
     "SingleNetwork",
     "Weights",
+    "build",
     "empty_program",
     "initialise",
     "lower",
@@ -78,3 +82,38 @@ def lower(
 def empty_program(network: Network, capacity: int, chunk: int) -> Program:
     """A program of no rows: the shapes that every program of that capacity has."""
     return Builder(network, capacity, chunk).build()
+
+
+def build(space: Space, genome: Int[np.ndarray, " genes"], classes: int | None = None) -> PlainNetwork:
+    """The network of a genome as a Flax module of its own, to be trained.
+
+    Args:
+        space: the space, made for the images, the width and the depth that the network is to have.
+        genome: one genome of the space.
+        classes: classes of the last linear layer; None: the space's, 0: none, so that the pooled features come out.
+
+    Returns:
+        A module called as `module(images, train)`. Its parameters are as many as `space.params` says, less those of
+        parts of a NAS-Bench-201 cell that read nothing but zeros, which are left out.
+
+    Raises:
+        InputError: no path leads through the network.
+
+    Example:
+        >>> import jax
+        >>> from rwejax import spaces
+        >>> space = spaces.get("macro", nodes=4, input_shape=(16, 16, 1))
+        >>> genomes = space.sample(jax.random.key(0), 1)
+        >>> module = build(space, genomes[0])
+        >>> variables = jax.eval_shape(module.init, jax.random.key(1), np.zeros((1, 16, 16, 1), np.float32))
+        >>> bool(sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == space.params(genomes)[0])
+        True
+    """
+    genomes = np.asarray(genome, np.int32)[None]
+    groups = network(space)
+    program, (features,) = lower(space, groups, genomes, 1, 1)
+    if features == ABSENT:
+        raise InputError(
+            f"genome {space.to_string(genomes[0])!r} has no path from the image to the output: pick another"
+        )
+    return PlainNetwork(groups, read_rows(groups, program), space.classes if classes is None else classes)

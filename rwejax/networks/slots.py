@@ -16,6 +16,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
@@ -28,11 +29,17 @@ IMAGES_AXIS = "images"  # the mesh axis over which a batch of images is split
 
 
 class Norm(Enum):
-    """What a normalisation does: use the statistics of the batch at hand and store them, use the stored, nothing."""
+    """What a normalisation does.
+
+    With random weights: use the statistics of the batch at hand and store them, use the stored, nothing. In a network
+    that is trained, with scale and bias: use the statistics of the batch and move the running ones, use the running.
+    """
 
     BATCH = "batch"
     STORED = "stored"
     NONE = "none"
+    TRAIN = "train"
+    RUNNING = "running"
 
 
 @dataclass(frozen=True)
@@ -42,14 +49,14 @@ class Sources:
     Attributes:
         read: gives the k-th source.
         blocks: position of each source among the slot's possible inputs; the first `fan_in` count.
-        fan_in: number of sources.
+        fan_in: number of sources; where it is no array, one source needs no mixing and no weights for it.
         padded: sources beyond the fan-in can be read and are zero, so that sums need no loop of dynamic length, through
             which no gradient passes.
     """
 
     read: Callable[[Index], Images]
-    blocks: Int[Array, " arity"]
-    fan_in: Int[Array, ""]
+    blocks: Int[Array | np.ndarray, " arity"]
+    fan_in: Int[Array, ""] | int
     padded: bool = False
 
     @property
@@ -121,6 +128,8 @@ class Normalise(nn.Module):
         """Normalise."""
         if norm is Norm.NONE:
             return x
+        if norm in (Norm.TRAIN, Norm.RUNNING):
+            return nn.BatchNorm(norm is Norm.RUNNING, momentum=0.9)(x)
         return nn.BatchNorm(
             momentum=0.0,
             use_bias=False,
@@ -157,6 +166,8 @@ class Mix(nn.Module):
     @nn.compact
     def __call__(self, sources: Sources) -> Images:
         """Mix the sources."""
+        if isinstance(sources.fan_in, int) and sources.fan_in == 1:
+            return sources[0]
         product = pointwise(self, sources, sources.channels)
         many = sources.fan_in > 1
         x = lax.cond(many, lambda: sources.add_up(lambda k: product(sources[k], k)), lambda: sources[0])
