@@ -14,6 +14,7 @@ from rwejax.errors import InputError
 from rwejax.evaluate import RandomWeightEvaluator
 from rwejax.evolve import NSGA2
 from rwejax.networks import build
+from rwejax.results import pick
 from rwejax.search import SearchResult, resume, search
 from rwejax.version import __version__
 
@@ -39,6 +40,7 @@ __all__ = [
     "evaluate",
     "evolve",
     "networks",
+    "pick",
     "resume",
     "search",
     "spaces",

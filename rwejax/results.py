@@ -1,7 +1,8 @@
-"""What a search has found, as arrays; made from what is on disk, or from what another host has sent."""
+"""What a search has found, as arrays, and the choice of one network. Made from what is on disk or another host sent."""
 
 import dataclasses
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from jaxtyping import Float, Int
 
 from rwejax import spaces
 from rwejax.config import SearchConfig, from_yaml, to_yaml
+from rwejax.errors import InputError
 from rwejax.runs import Evaluation, find_front
 
 
@@ -37,6 +39,50 @@ class SearchResult:
 
     def __repr__(self) -> str:
         return f"SearchResult(evaluations={len(self.genomes)}, front={len(self.front)}, run_dir={str(self.run_dir)!r})"
+
+
+def pick(result: SearchResult, rule: str = "knee") -> int:
+    """Choose one network of a front.
+
+    Args:
+        result: of a search.
+        rule: "knee", the point that lies farthest below the plane through the extremes, each objective scaled to the
+            front (Das, "On characterizing the knee of the Pareto curve", Structural Optimization 1999); "error", the
+            best by the first estimator; or "macs:LIMIT", such as "macs:300M", the best of those with at most so many
+            multiply-adds.
+
+    Returns:
+        Its row: `result.genomes[pick(result)]` is its genome.
+
+    Raises:
+        InputError: the rule is none of these, or the front is empty, or has no network so small.
+
+    Example:
+        >>> import types
+        >>> objectives = np.array([[30.0, 1.0], [12.0, 2.0], [10.0, 9.0]])
+        >>> result = types.SimpleNamespace(objectives=objectives, front=np.arange(3))
+        >>> pick(result), pick(result, "error"), pick(result, "macs:3M")
+        (1, 2, 1)
+    """
+    front = result.front
+    if not len(front):
+        raise InputError("the front is empty, so that there is nothing to pick: search first")
+    objectives = result.objectives[front]
+    if rule == "knee":
+        low, high = objectives.min(0), objectives.max(0)
+        scaled = (objectives - low) / np.where(high > low, high - low, 1)
+        return int(front[scaled.sum(1).argmin()])
+    if rule == "error":
+        return int(front[objectives[:, 0].argmin()])
+    found = re.fullmatch(r"macs:(\d+(?:\.\d+)?)([KMG]?)", rule)
+    if found is None:
+        raise InputError(f"pick {rule!r} is unknown: give knee, error or macs:LIMIT, such as macs:300M")
+    millions = float(found[1]) * {"": 1e-6, "K": 1e-3, "M": 1, "G": 1e3}[found[2]]
+    small = objectives[:, -1] <= millions
+    if not small.any():
+        least = objectives[:, -1].min()
+        raise InputError(f"pick {rule!r} leaves no network: the smallest of the front has {least:.3g} million macs")
+    return int(front[small][objectives[small, 0].argmin()])
 
 
 def make_result(config: SearchConfig, run_dir: Path, evaluations: Sequence[Evaluation]) -> SearchResult:
