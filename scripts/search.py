@@ -14,8 +14,9 @@ from typing import Annotated
 import tyro
 
 from rwejax import parallel
-from rwejax.config import HostsConfig, SearchConfig, read_config
+from rwejax.config import SearchConfig, read_config
 from rwejax.errors import InputError
+from rwejax.hosts import HostsConfig, run
 from rwejax.signals import exit_code, leave
 
 
@@ -83,8 +84,6 @@ def search() -> int:
         return search_here()
     if arguments.resume is None:
         parse().search.validate()  # what is wrong on every host is better said before they meet
-    from rwejax.hosts import run
-
     return run(arguments.hosts, search_here)
 
 

@@ -17,9 +17,8 @@ import numpy as np
 import pytest
 
 from rwejax import SearchConfig, hosts, resume, search
-from rwejax.config import HostsConfig
 from rwejax.errors import InputError
-from rwejax.hosts import LOST
+from rwejax.hosts import LOST, HostsConfig
 from tests import commands
 
 ROOT = Path(__file__).parents[1]
