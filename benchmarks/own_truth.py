@@ -23,10 +23,11 @@ from parts.report import count_cores
 from rich.console import Console
 
 from rwejax import spaces
-from rwejax.config import SIZES, replacing
+from rwejax.config import SIZES
 from rwejax.errors import InputError
 from rwejax.evaluate.correlation import interval, spearman
 from rwejax.evolve import sample_distinct
+from rwejax.files import replacing
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,11 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from rwejax.config import CorrelateConfig, replacing
+from rwejax.config import CorrelateConfig
 from rwejax.correlate import Observer, correlate
 from rwejax.errors import InputError
 from rwejax.evaluate import estimators
+from rwejax.files import replacing
 
 TABLES = {
     "nasbench201": ("nasbench201", "nasbench201.csv", "cifar10_accuracy", 200),

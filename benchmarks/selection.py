@@ -20,7 +20,7 @@ from parts.selection_measure import measure
 from rich.console import Console
 from rich.table import Table
 
-from rwejax.config import replacing
+from rwejax.files import replacing
 
 QUIET_LOAD = 0.3
 

@@ -3,17 +3,8 @@
 Nothing heavy is imported here, so that `--help` and a mistyped key are answered at once.
 """
 
-import contextlib
 import dataclasses
-import difflib
-import os
-import types
-import typing
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
-
-import yaml
 
 from rwejax.errors import InputError
 
@@ -44,7 +35,6 @@ SIZES = {
 SMALLEST_SAMPLE = 3
 """Networks below which no correlation is worth its name."""
 
-_WORDS = {int: "an integer", str: "a text", Path: "a path"}
 _LARGEST_SEED = 2**31 - 1
 
 
@@ -281,96 +271,3 @@ def _check_integers(config: SearchConfig | CorrelateConfig) -> None:
             raise InputError(f"{field.name} is {value}: give 1 or more")
     if not 0 <= config.seed <= _LARGEST_SEED:
         raise InputError(f"seed is {config.seed}: give a seed from 0 to {_LARGEST_SEED}")
-
-
-def read_config(path: str | Path, base: SearchConfig | None = None) -> SearchConfig:
-    """Read a YAML file of fields.
-
-    Args:
-        path: the file.
-        base: where the fields come from that the file does not name; by default, the defaults.
-
-    Raises:
-        InputError: the file is missing, unreadable or no YAML, a key is unknown, or a value has the wrong type.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise InputError(f"config file {str(path)!r} does not exist: check the path") from error
-    except OSError as error:
-        raise InputError(f"config file {str(path)!r} is unreadable ({error.strerror}): check the path") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"config file {str(path)!r} is no YAML: write one 'key: value' a line") from error
-    return from_yaml(text, base, path)
-
-
-def from_yaml(text: str, base: SearchConfig | None = None, path: str | Path = "-") -> SearchConfig:
-    """Read what `to_yaml` or a user wrote; `path` is where it stands."""
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise InputError(f"config file {str(path)!r} is no YAML{where}: write one 'key: value' a line") from error
-    if not isinstance(content, dict):
-        raise InputError(f"config file {str(path)!r} holds no keys: write one 'key: value' a line")
-    types_of = typing.get_type_hints(SearchConfig)
-    values = {}
-    for key, value in content.items():
-        if key not in types_of:
-            close = difflib.get_close_matches(str(key), types_of, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"the keys are {', '.join(types_of)}"
-            raise InputError(f"config file {str(path)!r} has the unknown key {key!r}: {hint}")
-        values[key] = _convert(path, key, value, types_of[key])
-    return dataclasses.replace(base or SearchConfig(), **values)
-
-
-def write_config(path: Path, config: SearchConfig) -> None:
-    """Write the fields to a file, which appears whole or not at all."""
-    with replacing(path) as file:
-        file.write(to_yaml(config))
-
-
-def to_yaml(config: SearchConfig) -> str:
-    """Every field but `run_dir`, which is where the file lies, so that the file also starts a fresh repeat."""
-    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
-    del values["run_dir"]
-    plain = {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
-    return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
-
-
-@contextlib.contextmanager
-def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a file, of text or with mode "wb" of bytes, that takes `path`'s place once it is whole and on the disk.
-
-    What a kill leaves of it, `.NAME.part`, is overwritten the next time.
-    """
-    part = partial_path(path)
-    encoding = None if "b" in mode else "utf-8"
-    try:
-        with open(part, mode, encoding=encoding, newline=None if encoding is None else "") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-
-
-def partial_path(path: Path) -> Path:
-    """Where a file is written before it takes its place."""
-    return path.with_name(f".{path.name}.part")
-
-
-def _convert(path: str | Path, key: str, value: Any, kind: Any) -> Any:
-    kinds = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-    if value is None and types.NoneType in kinds:
-        return None
-    if isinstance(value, str) and Path in kinds:
-        return Path(value)
-    # True is an int to Python, and 'seed: yes' a mistake to everyone else.
-    if isinstance(value, tuple(kinds)) and not isinstance(value, bool):
-        return value
-    expected = " or ".join(_WORDS.get(each, "null") for each in kinds)
-    raise InputError(f"config file {str(path)!r} has {key}: {value!r}, which should be {expected}")

@@ -16,11 +16,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from rwejax import data, spaces, truth
-from rwejax.config import COMPLEXITY, SMALLEST_SAMPLE, CorrelateConfig, replacing
+from rwejax.config import COMPLEXITY, SMALLEST_SAMPLE, CorrelateConfig
 from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.evaluate import correlation, estimators
 from rwejax.evaluate.correlation import Correlation
+from rwejax.files import replacing
 from rwejax.signals import uninterrupted
 
 _SLICE = 40  # networks between two signs of life

@@ -17,10 +17,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from rwejax import spaces, truth
-from rwejax.config import SMALLEST_SAMPLE, CorrelateRunsConfig, SearchConfig, replacing
+from rwejax.config import SMALLEST_SAMPLE, CorrelateRunsConfig, SearchConfig
 from rwejax.correlate import free_output, writing
 from rwejax.errors import InputError
 from rwejax.evaluate import correlation
+from rwejax.files import replacing
 from rwejax.runs import Evaluation, Run
 from rwejax.truth import Truth
 

@@ -14,7 +14,8 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from rwejax.config import label, replacing
+from rwejax.config import label
+from rwejax.files import replacing
 
 if TYPE_CHECKING:
     from rwejax.correlate import CorrelateResult, Measured

@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from rwejax import spaces
-from rwejax.config import SearchConfig, from_yaml, to_yaml
+from rwejax.config import SearchConfig
 from rwejax.errors import InputError
+from rwejax.files import from_yaml, to_yaml
 from rwejax.runs import Evaluation, find_front
 
 
@@ -116,7 +117,7 @@ def from_text(text: str) -> SearchResult:
     """What `to_text` wrote."""
     found = json.loads(text)
     run_dir = Path(found["run_dir"])
-    config = dataclasses.replace(from_yaml(found["config"]), run_dir=run_dir)
+    config = dataclasses.replace(from_yaml(found["config"], SearchConfig()), run_dir=run_dir)
     count = len(config.estimators) + 1
     evaluations = [Evaluation.from_json(line, config.recorded, count) for line in found["evaluations"]]
     return make_result(config, run_dir, evaluations)

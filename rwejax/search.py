@@ -18,13 +18,15 @@ from flax import serialization
 from jaxtyping import Float, Int
 
 from rwejax import data, exchange, parallel, spaces
-from rwejax.config import SearchConfig, from_yaml, to_yaml
+from rwejax.config import SearchConfig
 from rwejax.errors import InputError
 from rwejax.evaluate.objectives import Objectives, Scored
 from rwejax.evolve import NSGA2, hypervolume
 from rwejax.evolve.random_search import RandomSearch
+from rwejax.files import from_yaml, to_yaml
+from rwejax.folders import check_free
 from rwejax.results import SearchResult, from_text, make_result, objectives_of, to_text
-from rwejax.runs import Evaluation, Run, check_free
+from rwejax.runs import Evaluation, Run
 from rwejax.signals import uninterrupted
 from rwejax.version import __version__
 
@@ -147,7 +149,7 @@ def _follow(config: SearchConfig | None) -> SearchResult:
     """
     text = exchange.text_of_first_host("")
     if text:  # else there is nothing left to do
-        first = from_yaml(text)
+        first = from_yaml(text, SearchConfig())
         names = [] if config is None else first.differences(config)
         if names:
             flags = ", ".join(f"--{name.replace('_', '-')}" for name in names)

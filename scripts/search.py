@@ -14,8 +14,9 @@ from typing import Annotated
 import tyro
 
 from rwejax import parallel
-from rwejax.config import SearchConfig, read_config
+from rwejax.config import SearchConfig
 from rwejax.errors import InputError
+from rwejax.files import read_config
 from rwejax.hosts import HostsConfig, run
 from rwejax.signals import exit_code, leave
 
@@ -45,9 +46,9 @@ def parse(argv: list[str] | None = None) -> Arguments:
     """
     arguments = _read_flags(argv, SearchConfig())
     if arguments.resume is not None and not parallel.follows():  # only host 0 has the folder
-        from rwejax.runs import read_stored
+        from rwejax.folders import read_stored
 
-        stored = read_stored(arguments.resume)
+        stored = read_stored(arguments.resume, SearchConfig())
         _check_same(stored, _overlay(argv, arguments.config, stored), arguments.resume)
         return dataclasses.replace(arguments, search=stored)
     return dataclasses.replace(arguments, search=_overlay(argv, arguments.config, arguments.search))

@@ -5,8 +5,9 @@ import pytest
 import yaml
 
 from rwejax import evaluate
-from rwejax.config import SCORES, SearchConfig, read_config, replacing, write_config
+from rwejax.config import SCORES, SearchConfig
 from rwejax.errors import InputError
+from rwejax.files import read_config, replacing, write_config
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
@@ -35,7 +36,7 @@ def test_the_scores_are_those_of_the_evaluator():
 )
 def test_what_is_written_is_read(tmp_path, config):
     write_config(tmp_path / "config.yaml", config)
-    assert read_config(tmp_path / "config.yaml") == config
+    assert read_config(tmp_path / "config.yaml", SearchConfig()) == config
 
 
 def test_every_field_is_written_but_where_it_lies(tmp_path):
@@ -46,7 +47,7 @@ def test_every_field_is_written_but_where_it_lies(tmp_path):
 
 def test_keys_that_a_file_leaves_out_come_from_the_base(tmp_path):
     path = write(tmp_path / "a.yaml", "seed: 3\n")
-    assert read_config(path) == SearchConfig(seed=3)
+    assert read_config(path, SearchConfig()) == SearchConfig(seed=3)
     assert read_config(path, SearchConfig(seed=1, generations=2)) == SearchConfig(seed=3, generations=2)
 
 
@@ -70,7 +71,7 @@ def test_keys_that_a_file_leaves_out_come_from_the_base(tmp_path):
 )
 def test_a_bad_file_is_answered_in_one_sentence(tmp_path, text, words):
     with pytest.raises(InputError) as caught:
-        read_config(write(tmp_path / "bad.yaml", text))
+        read_config(write(tmp_path / "bad.yaml", text), SearchConfig())
     sentence = str(caught.value)
     assert "\n" not in sentence
     assert all(word in sentence for word in [*words, "bad.yaml"]), sentence
@@ -78,12 +79,12 @@ def test_a_bad_file_is_answered_in_one_sentence(tmp_path, text, words):
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(InputError, match=r"nowhere\.yaml' does not exist"):
-        read_config(tmp_path / "nowhere.yaml")
+        read_config(tmp_path / "nowhere.yaml", SearchConfig())
     with pytest.raises(InputError, match="unreadable"):
-        read_config(tmp_path)
+        read_config(tmp_path, SearchConfig())
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x80")
     with pytest.raises(InputError, match="no YAML"):
-        read_config(tmp_path / "binary.yaml")
+        read_config(tmp_path / "binary.yaml", SearchConfig())
 
 
 @pytest.mark.parametrize(
@@ -154,7 +155,7 @@ def test_what_a_kill_leaves_of_a_file_is_overwritten(tmp_path):
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_the_configs_are_valid_and_say_their_command(path):
-    read_config(path).validate()
+    read_config(path, SearchConfig()).validate()
     head = path.read_text().split("\n\n")[0]
     assert f"python scripts/search.py --config configs/{path.name}" in head
     assert "expected time" in head
@@ -162,6 +163,6 @@ def test_the_configs_are_valid_and_say_their_command(path):
 
 
 def test_the_digits_config_is_the_default():
-    config = read_config(next(path for path in CONFIGS if path.stem == "macro_digits"))
+    config = read_config(next(path for path in CONFIGS if path.stem == "macro_digits"), SearchConfig())
     assert config.sizes == SearchConfig().sizes
     assert dataclasses.replace(config, nodes=None, channels=None) == SearchConfig()

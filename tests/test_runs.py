@@ -14,9 +14,11 @@ import pytest
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 from rwejax.checkpoints import Checkpoints
-from rwejax.config import SCORES, replacing
+from rwejax.config import SCORES
 from rwejax.errors import InputError
-from rwejax.runs import Evaluation, Run, check_free, find_front
+from rwejax.files import replacing
+from rwejax.folders import check_free
+from rwejax.runs import Evaluation, Run, find_front
 from rwejax.search import resume, search
 from tests import fakes
 

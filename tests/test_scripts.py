@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from rwejax import console
-from rwejax.config import SearchConfig, write_config
+from rwejax.config import SearchConfig
+from rwejax.files import write_config
 from tests import commands, fakes
 
 ROOT = Path(__file__).parents[1]

@@ -1,0 +1,268 @@
+"""A folder that a command writes as it goes, so that a kill at any moment is harmless.
+
+    config.yaml    what is done; written first and whole, so that a folder without it is no run
+    meta.json      versions, device and times
+    a .jsonl file  one line a step, appended and synced
+    checkpoints/   the state after each of the last two steps
+
+The order of writing, lines before checkpoint, leaves on disk a checkpoint and at least the lines that it presumes.
+Whatever lies beyond it is cut back and done again.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import math
+import os
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self, TypeVar
+
+from rwejax.checkpoints import Checkpoints
+from rwejax.errors import InputError
+from rwejax.files import partial_path, read_config, replacing, write_config
+
+Line = TypeVar("Line")
+
+
+class Config(Protocol):
+    """A flat dataclass that says what is done."""
+
+    @property
+    def run_dir(self) -> Path | None:
+        """Where, or None for a folder of a name of its own."""
+
+    def validate(self) -> None:
+        """Refuse what cannot be done."""
+
+
+Any_Config = TypeVar("Any_Config", bound=Config)
+
+
+class Folder(ABC):
+    """An open run folder. It is locked until it is closed, for two processes would write into each other's lines.
+
+    Use `create` or `open` of a subclass, in a `with` statement.
+
+    Attributes:
+        path: the folder.
+        config: what is done.
+        defaults: where the fields come from that config.yaml does not name.
+        lines: name of the file of lines.
+    """
+
+    defaults: ClassVar[Any]
+    lines: ClassVar[str]
+
+    def __init__(self, path: Path, config: Any, lock: int) -> None:
+        self.path, self.config, self._lock = path, config, lock
+        self._checkpoints: Checkpoints | None = None
+
+    @classmethod
+    def create(cls, config: Config) -> Self:
+        """Start a folder, `config.run_dir` or one that is named after what is done and the time.
+
+        Raises:
+            InputError: the folder holds something or cannot be written.
+        """
+        try:
+            path = _make_folder(config.run_dir, cls.name(config))
+            write_config(path / "config.yaml", config)
+        except OSError as error:
+            raise _unwritable(error, config.run_dir) from error
+        return cls(path, config, _take_lock(path))
+
+    @classmethod
+    @abstractmethod
+    def name(cls, config: Any) -> str:
+        """What is done, for the name of a folder."""
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """Take up a folder.
+
+        Raises:
+            InputError: the folder holds no run, its config.yaml is broken, or another process works on it.
+        """
+        path = Path(path)
+        config = read_stored(path, cls.defaults)
+        return cls(path, config, _take_lock(path))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.close()
+        os.close(self._lock)
+
+    def write_meta(self, meta: dict[str, Any]) -> None:
+        """Write meta.json."""
+        with replacing(self.path / "meta.json") as file:
+            json.dump(meta, file, indent=2, allow_nan=False)
+            file.write("\n")
+
+    def read_meta(self) -> dict[str, Any]:
+        """What meta.json says; nothing if the run was killed before it was written."""
+        try:
+            meta = json.loads((self.path / "meta.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise InputError(f"meta.json in run folder {str(self.path)!r} is broken ({error}): delete it") from error
+        return meta if isinstance(meta, dict) else {}
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Say in one sentence, an `InputError`, that the disk is full or has gone."""
+        try:
+            yield
+        except OSError as error:
+            raise InputError(
+                f"run folder {str(self.path)!r} cannot be written any more ({error.strerror}): mend that and resume it"
+            ) from error
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """The states; a finished run that is only read makes no folder for them."""
+        if self._checkpoints is None:
+            self._checkpoints = Checkpoints(self.path / "checkpoints")
+        return self._checkpoints
+
+    def append(self, lines: Sequence[str]) -> None:
+        """Add lines; they are on the disk when this returns."""
+        with open(self.path / self.lines, "a", encoding="utf-8") as file:
+            file.writelines(line + "\n" for line in lines)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def cut(self, count: int) -> None:
+        """Keep the first `count` lines."""
+        path = self.path / self.lines
+        if path.exists():
+            os.truncate(path, sum(map(len, path.read_bytes().splitlines(keepends=True)[:count])))
+
+
+def read_lines(path: Path, parse: Callable[[bytes, int], Line]) -> list[Line]:
+    """What the complete lines of a file hold; a last line that a kill has torn is left out.
+
+    Args:
+        path: the file; one that is missing holds nothing.
+        parse: is given a line and its number from 0, and raises a ValueError or TypeError where it is broken.
+
+    Raises:
+        InputError: the file is unreadable, or another line than the last is broken.
+    """
+    try:
+        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    except OSError as error:
+        raise InputError(f"{str(path)!r} is unreadable ({error.strerror}): check it") from error
+    found = []
+    for number, line in enumerate(lines):
+        if not line.endswith(b"\n"):
+            break
+        try:
+            found.append(parse(line, number))
+        except (ValueError, TypeError) as error:
+            raise InputError(
+                f"line {number + 1} of {str(path)!r} is broken ({error}): cut the file off before it"
+            ) from error
+    return found
+
+
+def to_json(fields: dict[str, Any]) -> str:
+    """A line of strict JSON, without its end; numbers that are not finite are null."""
+    return json.dumps({name: finite(value) for name, value in fields.items()}, allow_nan=False)
+
+
+def finite(value: Any) -> Any:
+    """The value, or None for a number that JSON does not have."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def read_stored(path: Path, defaults: Any_Config) -> Any_Config:
+    """The config of a run folder.
+
+    Raises:
+        InputError: the folder holds no run, or its config.yaml is broken.
+    """
+    try:
+        if not (path / "config.yaml").is_file():
+            found = "holds no config.yaml" if path.is_dir() else "is no folder" if path.exists() else "does not exist"
+            raise InputError(f"run folder {str(path)!r} {found}: give the folder of a run to resume")
+    except OSError as error:
+        raise InputError(f"run folder {str(path)!r} is unreadable ({error.strerror}): check the path") from error
+    config = dataclasses.replace(read_config(path / "config.yaml", defaults), run_dir=path)  # type: ignore[type-var]
+    config.validate()
+    return config
+
+
+def check_free(path: Path | None) -> None:
+    """Refuse, before anything slow is done, a run folder that cannot be started in.
+
+    Raises:
+        InputError: the folder holds something, is a file, or cannot be written.
+    """
+    folder = Path("runs") if path is None else Path(path)
+    try:
+        if path is not None and folder.exists():
+            _check_empty(folder)
+        while not folder.exists():
+            folder = folder.parent
+        if not folder.is_dir():
+            raise NotADirectoryError(20, "Not a directory", str(folder))
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(13, "Permission denied", str(folder))
+    except OSError as error:
+        raise _unwritable(error, path) from error
+
+
+def _check_empty(folder: Path) -> None:
+    if not folder.is_dir():
+        raise InputError(f"run_dir {str(folder)!r} is a file: give a folder that is missing or empty")
+    part = partial_path(folder / "config.yaml")  # a run that was killed before it began
+    if any(entry != part for entry in folder.iterdir()):
+        mend = "resume it with --resume, or give" if (folder / "config.yaml").exists() else "give"
+        raise InputError(f"run_dir {str(folder)!r} is not empty: {mend} a folder that is missing or empty")
+
+
+def _make_folder(run_dir: Path | None, name: str) -> Path:
+    if run_dir is not None:
+        path = Path(run_dir)
+        path.mkdir(parents=True, exist_ok=True)
+        _check_empty(path)
+        return path
+    name = re.sub(r"[^\w-]+", "-", name) + f"-{datetime.now():%Y%m%d-%H%M%S}"
+    Path("runs").mkdir(exist_ok=True)
+    # Several runs that are started in the same second must not share a folder.
+    for suffix in ("", *(f"-{number}" for number in range(2, 1000))):
+        with contextlib.suppress(FileExistsError):
+            path = Path("runs") / (name + suffix)
+            path.mkdir()
+            return path
+    raise FileExistsError(17, "File exists", name)
+
+
+def _unwritable(error: OSError, run_dir: Path | None) -> InputError:
+    path = error.filename if run_dir is None else run_dir
+    return InputError(f"run_dir {str(path)!r} cannot be written ({error.strerror}): give another folder with --run-dir")
+
+
+def _take_lock(path: Path) -> int:
+    """Lock the folder by its config.yaml; the lock is gone when the descriptor is closed, by a kill too."""
+    try:
+        lock = os.open(path / "config.yaml", os.O_RDONLY)
+    except OSError as error:
+        raise InputError(f"run folder {str(path)!r} is unreadable ({error.strerror}): check the path") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        raise InputError(f"run folder {str(path)!r} is in use by another process: wait for it or stop it") from error
+    except OSError:
+        pass  # some network file systems have no locks, which is no reason to refuse them
+    return lock
