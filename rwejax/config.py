@@ -4,7 +4,9 @@ Nothing heavy is imported here, so that `--help` and a mistyped key are answered
 """
 
 import dataclasses
+import re
 from pathlib import Path
+from typing import Any, Self
 
 from rwejax.errors import InputError
 
@@ -35,7 +37,7 @@ SIZES = {
 SMALLEST_SAMPLE = 3
 """Networks below which no correlation is worth its name."""
 
-_LARGEST_SEED = 2**31 - 1
+LARGEST_SEED = 2**31 - 1
 
 
 def label(score: str) -> str:
@@ -43,8 +45,33 @@ def label(score: str) -> str:
     return SCORES.get(score, score)
 
 
+class RunConfig:
+    """What the configs of run folders have in common: dataclasses that have these fields, and others."""
+
+    dataset: str
+    data_dir: Path | None
+    run_dir: Path | None
+
+    def validate(self) -> None:
+        """Refuse what cannot be done."""
+        raise NotImplementedError
+
+    def anchored(self) -> Self:
+        """The same with absolute paths, so that it can be resumed from any working directory."""
+        data_dir = None if self.data_dir is None else Path(self.data_dir).expanduser().absolute()
+        dataset = self.dataset
+        if dataset.startswith("folder:") and dataset != "folder:":
+            dataset = f"folder:{Path(dataset.removeprefix('folder:')).expanduser().absolute()}"
+        return dataclasses.replace(self, data_dir=data_dir, dataset=dataset)  # type: ignore[type-var]
+
+    def differences(self, other: Self) -> list[str]:
+        """Names of the fields in which two configs differ, wherever their results may lie."""
+        names = [field.name for field in dataclasses.fields(self) if field.name != "run_dir"]  # type: ignore[arg-type]
+        return [name for name in names if getattr(self, name) != getattr(other, name)]
+
+
 @dataclasses.dataclass(frozen=True)
-class SearchConfig:
+class SearchConfig(RunConfig):
     """What is searched, on which images, by which algorithm. Evaluations: population size x generations.
 
     Attributes:
@@ -121,7 +148,7 @@ class SearchConfig:
     @property
     def sizes(self) -> dict[str, int]:
         """Sizes of the networks, as options of the space."""
-        return _sizes(self)
+        return sizes_of(self)
 
     @property
     def evaluations(self) -> int:
@@ -142,19 +169,6 @@ class SearchConfig:
         for name, known in (("score", tuple(SCORES)), ("algorithm", ALGORITHMS), ("precision", PRECISIONS)):
             if (value := getattr(self, name)) not in known:
                 raise InputError(f"{name} {value!r} is unknown: choose one of {', '.join(known)}")
-
-    def anchored(self) -> "SearchConfig":
-        """The same search with absolute paths, so that it can be resumed from any working directory."""
-        data_dir = None if self.data_dir is None else Path(self.data_dir).expanduser().absolute()
-        dataset = self.dataset
-        if dataset.startswith("folder:") and dataset != "folder:":
-            dataset = f"folder:{Path(dataset.removeprefix('folder:')).expanduser().absolute()}"
-        return dataclasses.replace(self, data_dir=data_dir, dataset=dataset)
-
-    def differences(self, other: "SearchConfig") -> list[str]:
-        """Names of the fields in which two searches differ, wherever their results may lie."""
-        names = [field.name for field in dataclasses.fields(self) if field.name != "run_dir"]
-        return [name for name in names if getattr(self, name) != getattr(other, name)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,7 +219,7 @@ class CorrelateConfig:
     @property
     def sizes(self) -> dict[str, int]:
         """Sizes of the networks, as options of the space."""
-        return _sizes(self)
+        return sizes_of(self)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -258,7 +272,8 @@ class CorrelateRunsConfig:
             raise InputError(f"run is {self.run!r}: give run folders with commas between them")
 
 
-def _sizes(config: SearchConfig | CorrelateConfig) -> dict[str, int]:
+def sizes_of(config: Any) -> dict[str, int]:
+    """The sizes that a config gives its space, the others as `SIZES` has them."""
     names = ("nodes", "layers", "cells", "channels")
     given = {name: value for name in names if (value := getattr(config, name)) is not None}
     return SIZES.get(config.space, {}) | given
@@ -269,5 +284,17 @@ def _check_integers(config: SearchConfig | CorrelateConfig) -> None:
         value = getattr(config, field.name)
         if isinstance(value, int) and field.name != "seed" and value < 1:
             raise InputError(f"{field.name} is {value}: give 1 or more")
-    if not 0 <= config.seed <= _LARGEST_SEED:
-        raise InputError(f"seed is {config.seed}: give a seed from 0 to {_LARGEST_SEED}")
+    if not 0 <= config.seed <= LARGEST_SEED:
+        raise InputError(f"seed is {config.seed}: give a seed from 0 to {LARGEST_SEED}")
+
+
+def parse_macs(text: str) -> float:
+    """Multiply-adds of a text such as 300M.
+
+    Raises:
+        InputError: it is none.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG]?)", text)
+    if found is None:
+        raise InputError(f"macs {text!r} are no number of multiply-adds: give one such as 300M")
+    return float(found[1]) * {"": 1, "K": 1e3, "M": 1e6, "G": 1e9}[found[2]]

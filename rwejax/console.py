@@ -73,10 +73,24 @@ def make_console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=_WIDTH_OF_A_FILE)
 
 
-class _Bar(progress.Progress):
-    """A bar, and under it a line of facts, which fits a terminal of 80 columns."""
+class Bar(progress.Progress):
+    """A bar, and under it a line of facts, which fits a terminal of 80 columns.
 
-    facts = ""
+    Attributes:
+        facts: the line.
+    """
+
+    def __init__(self, console: Console) -> None:
+        text = progress.TextColumn("{task.description}"), progress.TextColumn("{task.fields[left]}")
+        columns = progress.SpinnerColumn(), text[0], progress.BarColumn(bar_width=None), text[1]
+        super().__init__(*columns, console=console, transient=True)
+        self.facts = ""
+        self._task = self.add_task("loading images", total=None, left="")
+
+    def show(self, label: str, done: float, total: int | None, left: str, facts: str) -> None:
+        """Show how far it is; without a total, that something goes on."""
+        self.facts = facts
+        self.update(self._task, description=label, total=total, completed=done, left=left, refresh=True)
 
     def get_renderables(self) -> Iterator[RenderableType]:
         """The two lines."""
@@ -96,12 +110,7 @@ class ConsoleObserver(Observer):
     def __init__(self, console: Console) -> None:
         self.run_dir: Path | None = None
         self._console, self._config, self._finished = console, SearchConfig(), 0
-        self._bar: _Bar | None = None
-        if console.is_terminal:
-            text = progress.TextColumn("{task.description}"), progress.TextColumn("{task.fields[left]}")
-            bar = progress.BarColumn(bar_width=None)
-            self._bar = _Bar(progress.SpinnerColumn(), text[0], bar, text[1], console=console, transient=True)
-            self._task = self._bar.add_task("loading images", total=None, left="")
+        self._bar = Bar(console) if console.is_terminal else None
 
     def __enter__(self) -> Self:
         if self._bar:
@@ -146,9 +155,7 @@ class ConsoleObserver(Observer):
 
     def _show(self, facts: str, left: str) -> None:
         assert self._bar
-        self._bar.facts = facts
-        total, done = self._config.generations, self._finished
-        self._bar.update(self._task, description=self._label(), total=total, completed=done, left=left, refresh=True)
+        self._bar.show(self._label(), self._finished, self._config.generations, left, facts)
 
     def _print(self, text: str) -> None:
         self._console.print(text, markup=False, soft_wrap=True)

@@ -14,10 +14,7 @@ import yaml
 
 from rwejax.errors import InputError
 
-if typing.TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-Config = TypeVar("Config", bound="DataclassInstance")
+Config = TypeVar("Config")
 """A flat dataclass with a field `run_dir`, such as `SearchConfig`."""
 
 _WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "a text", Path: "a path"}
@@ -62,7 +59,7 @@ def from_yaml(text: str, base: Config, path: str | Path = "-") -> Config:
             hint = f"did you mean {close[0]!r}?" if close else f"the keys are {', '.join(types_of)}"
             raise InputError(f"config file {str(path)!r} has the unknown key {key!r}: {hint}")
         values[key] = _convert(path, key, value, types_of[key])
-    return dataclasses.replace(base, **values)
+    return dataclasses.replace(base, **values)  # type: ignore[type-var]
 
 
 def write_config(path: Path, config: Any) -> None:

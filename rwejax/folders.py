@@ -20,27 +20,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from rwejax.checkpoints import Checkpoints
+from rwejax.config import RunConfig
 from rwejax.errors import InputError
 from rwejax.files import partial_path, read_config, replacing, write_config
 
+Config = TypeVar("Config", bound=RunConfig)
 Line = TypeVar("Line")
-
-
-class Config(Protocol):
-    """A flat dataclass that says what is done."""
-
-    @property
-    def run_dir(self) -> Path | None:
-        """Where, or None for a folder of a name of its own."""
-
-    def validate(self) -> None:
-        """Refuse what cannot be done."""
-
-
-Any_Config = TypeVar("Any_Config", bound=Config)
 
 
 class Folder(ABC):
@@ -63,7 +51,7 @@ class Folder(ABC):
         self._checkpoints: Checkpoints | None = None
 
     @classmethod
-    def create(cls, config: Config) -> Self:
+    def create(cls, config: RunConfig) -> Self:
         """Start a folder, `config.run_dir` or one that is named after what is done and the time.
 
         Raises:
@@ -184,7 +172,7 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def read_stored(path: Path, defaults: Any_Config) -> Any_Config:
+def read_stored(path: Path, defaults: Config) -> Config:
     """The config of a run folder.
 
     Raises:
@@ -196,7 +184,7 @@ def read_stored(path: Path, defaults: Any_Config) -> Any_Config:
             raise InputError(f"run folder {str(path)!r} {found}: give the folder of a run to resume")
     except OSError as error:
         raise InputError(f"run folder {str(path)!r} is unreadable ({error.strerror}): check the path") from error
-    config = dataclasses.replace(read_config(path / "config.yaml", defaults), run_dir=path)  # type: ignore[type-var]
+    config = read_config(path / "config.yaml", dataclasses.replace(defaults, run_dir=path))  # type: ignore[type-var]
     config.validate()
     return config
 

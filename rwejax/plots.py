@@ -1,6 +1,6 @@
 """Figures, drawn without pyplot, so that nothing global changes and no display is needed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rwejax.correlate import CorrelateResult, Measured
     from rwejax.correlate_runs import CorrelateRunsResult
     from rwejax.search import SearchResult
+    from rwejax.training import Epoch
 
 _INK, _QUIET, _FRONT = "#1f2933", "#8a94a0", "#c2410c"
 # The ends of the map are too pale and too dark to be told from paper and ink.
@@ -128,6 +129,24 @@ def plot_generations(result: "CorrelateRunsResult", axes: Axes) -> None:
     _frame(axes, f"{result.space}, {runs} run{'s' * (runs != 1)}, {100 * share:.0f} % of genomes known")
 
 
+def plot_curve(epochs: Sequence["Epoch"], axes: Axes) -> None:
+    """Draw the accuracies of a training over its epochs.
+
+    Args:
+        epochs: what was measured after each.
+        axes: where to draw.
+    """
+    numbers = [epoch.epoch for epoch in epochs]
+    for name, color in (("train", _QUIET), ("validation", _FRONT)):
+        values = [getattr(epoch, f"{name}_accuracy") for epoch in epochs]
+        axes.plot(numbers, values, color=color, linewidth=1.4, label=name, zorder=3)
+    axes.set_xlabel("epoch", color=_INK)
+    axes.set_ylabel("accuracy (%)", color=_INK)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(frameon=False, labelcolor=_INK)
+    _frame(axes, f"validation accuracy {epochs[-1].validation_accuracy:.1f} % after {len(epochs)} epochs")
+
+
 def _short(dataset: str) -> str:
     """A dataset's name, of a folder its last part."""
     return dataset.rstrip("/").rpartition("/")[2] if ":" in dataset else dataset
@@ -167,6 +186,11 @@ def save_scores(result: "CorrelateResult", measured: "Measured", path: Path) -> 
 def save_generations(result: "CorrelateRunsResult", path: Path) -> None:
     """Draw the correlations of searches' generations as a PNG file, which appears whole or not at all."""
     _save(lambda axes: plot_generations(result, axes), path)
+
+
+def save_curve(epochs: Sequence["Epoch"], path: Path) -> None:
+    """Draw the accuracies of a training as a PNG file, which appears whole or not at all."""
+    _save(lambda axes: plot_curve(epochs, axes), path)
 
 
 def _save(plot: Callable[[Axes], None], path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,10 +9,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from rwejax import spaces
-from rwejax.config import SearchConfig
+from rwejax.config import SearchConfig, parse_macs
 from rwejax.errors import InputError
 from rwejax.files import from_yaml, to_yaml
-from rwejax.runs import Evaluation, find_front
+from rwejax.folders import read_stored
+from rwejax.runs import Evaluation, find_front, read_evaluations
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -75,15 +75,23 @@ def pick(result: SearchResult, rule: str = "knee") -> int:
         return int(front[scaled.sum(1).argmin()])
     if rule == "error":
         return int(front[objectives[:, 0].argmin()])
-    found = re.fullmatch(r"macs:(\d+(?:\.\d+)?)([KMG]?)", rule)
-    if found is None:
+    if not rule.startswith("macs:"):
         raise InputError(f"pick {rule!r} is unknown: give knee, error or macs:LIMIT, such as macs:300M")
-    millions = float(found[1]) * {"": 1e-6, "K": 1e-3, "M": 1, "G": 1e3}[found[2]]
-    small = objectives[:, -1] <= millions
+    small = objectives[:, -1] <= parse_macs(rule.removeprefix("macs:")) / 1e6
     if not small.any():
         least = objectives[:, -1].min()
         raise InputError(f"pick {rule!r} leaves no network: the smallest of the front has {least:.3g} million macs")
     return int(front[small][objectives[small, 0].argmin()])
+
+
+def read_result(run_dir: str | Path) -> SearchResult:
+    """What a search has found so far, from its run folder, which may still be at work.
+
+    Raises:
+        InputError: the folder holds no run, or is broken.
+    """
+    config = read_stored(Path(run_dir), SearchConfig())
+    return make_result(config, Path(run_dir), read_evaluations(Path(run_dir), config))
 
 
 def make_result(config: SearchConfig, run_dir: Path, evaluations: Sequence[Evaluation]) -> SearchResult:

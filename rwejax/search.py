@@ -2,12 +2,9 @@
 
 import contextlib
 import dataclasses
-import platform
 import time
 import zlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +22,10 @@ from rwejax.evolve import NSGA2, hypervolume
 from rwejax.evolve.random_search import RandomSearch
 from rwejax.files import from_yaml, to_yaml
 from rwejax.folders import check_free
+from rwejax.meta import describe_machine, now
 from rwejax.results import SearchResult, from_text, make_result, objectives_of, to_text
 from rwejax.runs import Evaluation, Run
 from rwejax.signals import uninterrupted
-from rwejax.version import __version__
 
 _REFERENCE_GENOMES = 1000
 
@@ -103,7 +100,7 @@ def search(config: SearchConfig, observer: Observer | None = None) -> SearchResu
     exchange.text_of_first_host(to_yaml(config))
     task = _Task(config)
     with Run.create(config) as run:
-        run.write_meta(task.meta())
+        run.write_meta(describe_machine(config.seed))
         return _shared(_finish(run, task, [], observer or Observer()))
 
 
@@ -136,8 +133,8 @@ def resume(run_dir: str | Path, observer: Observer | None = None) -> SearchResul
             return _shared(make_result(run.config, run.path, run.evaluations()))
         exchange.text_of_first_host(to_yaml(run.config))
         task = _Task(run.config)
-        meta = run.read_meta() or task.meta()
-        run.write_meta({**meta, "resume_times": [*meta.get("resume_times", []), _now()]})
+        meta = run.read_meta() or describe_machine(run.config.seed)
+        run.write_meta({**meta, "resume_times": [*meta.get("resume_times", []), now()]})
         return _shared(_finish(run, task, evaluations, observer))
 
 
@@ -204,21 +201,6 @@ class _Task:
         # One key for all evaluations of a run: genomes of different generations must meet the same weights.
         self.key_evaluate, self.key_evolve = jax.random.split(jax.random.key(config.seed))
         self.largest_macs = _largest_macs(self.space)
-
-    def meta(self) -> dict[str, Any]:
-        device = jax.devices()[0]
-        packages = ("jax", "jaxlib", "flax", "numpy", "evosax")
-        return {
-            "versions": {"rwejax": __version__, **{name: version(name) for name in packages}},
-            "python": platform.python_version(),
-            "system": platform.platform(),
-            "platform": device.platform,
-            "device": device.device_kind,
-            "devices": jax.device_count(),
-            "hosts": jax.process_count(),
-            "seed": self.config.seed,
-            "start_time": _now(),
-        }
 
     def first_state(self, genomes: Int[Any, "n genes"], objectives: Float[np.ndarray, "n m"]) -> Any:
         return self.algorithm.init(self.key_evolve, genomes, objectives.astype(np.float32), self.params)
@@ -371,7 +353,3 @@ def _largest_macs(space: spaces.Space) -> float:
     """Macs, in millions, of about the largest network of a space: of many random ones and the two corners."""
     genomes = np.asarray(space.sample(jax.random.key(0), _REFERENCE_GENOMES))
     return float(space.macs(np.concatenate([genomes, space.lower[None], space.upper[None]])).max() / 1e6)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -15,8 +15,7 @@ import tyro
 
 from rwejax import parallel
 from rwejax.config import SearchConfig
-from rwejax.errors import InputError
-from rwejax.files import read_config
+from rwejax.flags import overlay, resumed
 from rwejax.hosts import HostsConfig, run
 from rwejax.signals import exit_code, leave
 
@@ -44,32 +43,20 @@ def parse(argv: list[str] | None = None) -> Arguments:
     Raises:
         InputError: a file cannot be used, or flags contradict the run to resume.
     """
+
+    def flags(base: SearchConfig) -> SearchConfig:
+        return _read_flags(argv, base).search
+
     arguments = _read_flags(argv, SearchConfig())
     if arguments.resume is not None and not parallel.follows():  # only host 0 has the folder
-        from rwejax.folders import read_stored
-
-        stored = read_stored(arguments.resume, SearchConfig())
-        _check_same(stored, _overlay(argv, arguments.config, stored), arguments.resume)
-        return dataclasses.replace(arguments, search=stored)
-    return dataclasses.replace(arguments, search=_overlay(argv, arguments.config, arguments.search))
+        config = resumed(flags, arguments.config, arguments.resume, SearchConfig())
+    else:
+        config = overlay(flags, arguments.config, arguments.search)
+    return dataclasses.replace(arguments, search=config)
 
 
 def _read_flags(argv: list[str] | None, defaults: SearchConfig) -> Arguments:
     return tyro.cli(Arguments, args=argv, default=Arguments(defaults), description=__doc__)
-
-
-def _overlay(argv: list[str] | None, file: Path | None, base: SearchConfig) -> SearchConfig:
-    return _read_flags(argv, base if file is None else read_config(file, base)).search
-
-
-def _check_same(stored: SearchConfig, asked: SearchConfig, run: Path) -> None:
-    names = stored.differences(asked.anchored())
-    if names:
-        values = [(name.replace("_", "-"), getattr(stored, name)) for name in names]
-        how = " ".join(f"no --{flag}" if value is None else f"--{flag} {value}" for flag, value in values)
-        raise InputError(f"run {str(run)!r} was started with {how}: leave other values out, --resume alone is enough")
-    if asked.run_dir is not None and asked.run_dir.absolute() != run.absolute():
-        raise InputError(f"run {str(run)!r} is resumed where it lies: leave out --run-dir {asked.run_dir}")
 
 
 def main() -> int:

@@ -45,7 +45,7 @@ def test_the_least_error_with_and_without_a_limit(objectives):
     ("rule", "sentence"),
     [
         ("best", "pick 'best' is unknown: give knee, error or macs:LIMIT"),
-        ("macs:many", "pick 'macs:many' is unknown"),
+        ("macs:many", "macs 'many' are no number of multiply-adds: give one such as 300M"),
         ("macs:900K", "pick 'macs:900K' leaves no network: the smallest of the front has 2 million macs"),
     ],
 )

@@ -75,8 +75,8 @@ class Dataset:
 def load(
     name: str,
     *,
-    train: int,
-    validation: int,
+    train: int | None,
+    validation: int | None,
     data_dir: str | Path | None = None,
     image_size: int | None = None,
     seed: int = 0,
@@ -95,8 +95,8 @@ def load(
         name: `digits` (8x8 scans that come with scikit-learn, no network needed), `folder:PATH` (one folder of images
             a class), or an image classification set of [TensorFlow Datasets](https://www.tensorflow.org/datasets), as
             NAME, NAME/CONFIG or NAME:VERSION, for example `cifar10`. The newest prepared version is taken.
-        train: images to train on, at least one a class.
-        validation: images to validate on, at least one a class.
+        train: images to train on, at least one a class; None: all that are left beside `validation`.
+        validation: images to validate on, at least one a class; None: a tenth of all that can be drawn.
         data_dir: where the public sets lie; otherwise the environment variable TFDS_DATA_DIR says so, otherwise it is
             the default of TensorFlow Datasets. A set that is missing there is downloaded and prepared there.
         image_size: height and width in pixels, from 4 to 512, to resize to; images that are not square are squeezed.
@@ -127,6 +127,8 @@ def load(
     else:
         drawable = np.arange(len(whole.labels))
         read_test = functools.partial(cache.fetch, source, source.test_split, image_size)
+    validation = len(drawable) // 10 if validation is None else validation
+    train = len(drawable) - validation if train is None else train
     _check_counts(name, whole.labels[drawable], whole.classes, train, validation)
     train_rows, validation_rows = subsets.draw(whole.labels[drawable], whole.classes, train, validation, seed)
     train_split = _rows(whole, drawable[train_rows])
@@ -153,9 +155,9 @@ def _find(name: str, data_dir: str | Path | None) -> Source:
     return public.find(name, data_dir)
 
 
-def _check_ranges(train: int, validation: int, image_size: int | None, seed: int) -> None:
+def _check_ranges(train: int | None, validation: int | None, image_size: int | None, seed: int) -> None:
     for word, count in (("train", train), ("validation", validation)):
-        if count < 1:
+        if count is not None and count < 1:
             raise InputError(f"{word}={count} leaves nothing to work with: ask for at least one image a class")
     if image_size is not None and not MINIMUM_SIZE <= image_size <= MAXIMUM_SIZE:
         raise InputError(

@@ -8,11 +8,11 @@ from jaxtyping import Int
 from rwejax.errors import InputError
 from rwejax.networks import cells, macro, nasbench201, nasbench_macro
 from rwejax.networks.executor import Maps, initialise, make_features, map_shapes
-from rwejax.networks.plain import PlainNetwork, read_rows
+from rwejax.networks.plain import AUXILIARY, PlainNetwork, last_reduction, read_rows
 from rwejax.networks.program import ABSENT, Builder, CapacityError, Network, Program
 from rwejax.networks.single import NOTHING, Observer, SingleNetwork, Weights
 from rwejax.networks.slots import IMAGES_AXIS, Norm
-from rwejax.spaces import Space
+from rwejax.spaces import CellSpace, Space
 
 _LOWERINGS: dict[str, ModuleType] = {
     "macro": macro,
@@ -24,6 +24,7 @@ _LOWERINGS: dict[str, ModuleType] = {
 
 __all__ = [
     "ABSENT",
+    "AUXILIARY",
     "IMAGES_AXIS",
     "NOTHING",
     "CapacityError",
@@ -84,20 +85,24 @@ def empty_program(network: Network, capacity: int, chunk: int) -> Program:
     return Builder(network, capacity, chunk).build()
 
 
-def build(space: Space, genome: Int[np.ndarray, " genes"], classes: int | None = None) -> PlainNetwork:
+def build(
+    space: Space, genome: Int[np.ndarray, " genes"], classes: int | None = None, auxiliary: bool = False
+) -> PlainNetwork:
     """The network of a genome as a Flax module of its own, to be trained.
 
     Args:
         space: the space, made for the images, the width and the depth that the network is to have.
         genome: one genome of the space.
         classes: classes of the last linear layer; None: the space's, 0: none, so that the pooled features come out.
+        auxiliary: whether a second classifier, DARTS' auxiliary head, reads the last reduction's output in training;
+            in the micro and darts spaces only.
 
     Returns:
         A module called as `module(images, train)`. Its parameters are as many as `space.params` says, less those of
         parts of a NAS-Bench-201 cell that read nothing but zeros, which are left out.
 
     Raises:
-        InputError: no path leads through the network.
+        InputError: no path leads through the network, or it has no place for an auxiliary head.
 
     Example:
         >>> import jax
@@ -116,4 +121,8 @@ def build(space: Space, genome: Int[np.ndarray, " genes"], classes: int | None =
         raise InputError(
             f"genome {space.to_string(genomes[0])!r} has no path from the image to the output: pick another"
         )
-    return PlainNetwork(groups, read_rows(groups, program), space.classes if classes is None else classes)
+    rows = read_rows(groups, program)
+    if auxiliary and not isinstance(space, CellSpace):
+        raise InputError(f"space {space.name!r} has no place for an auxiliary head, only micro and darts: leave it out")
+    blocks = last_reduction(groups, rows) if auxiliary else None
+    return PlainNetwork(groups, rows, space.classes if classes is None else classes, blocks)

@@ -4,7 +4,7 @@ A cell's output is the concatenation of blocks; it is never built, because the o
 convolution in front of a later cell, a sum over the blocks.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -48,6 +48,29 @@ class Project(nn.Module):
 
         x = convolved(self, sources.add_up(project))
         return Normalise()(x, norm)
+
+
+class Quarter(nn.Module):
+    """The stem of DARTS' mobile setting, up to a quarter of the image: two 3x3 convolutions of stride 2."""
+
+    channels: int
+
+    @nn.compact
+    def __call__(self, sources: Sources, norm: Norm) -> Images:
+        """Convolve the image."""
+        x = Normalise()(convolution(self.channels // 2, 3, 2)(sources[0]), norm)
+        return Normalise()(convolution(self.channels, 3, 2)(relu(self, x)), norm)
+
+
+class Halve(nn.Module):
+    """ReLU, 3x3 convolution of stride 2, normalisation: the rest of that stem."""
+
+    channels: int
+
+    @nn.compact
+    def __call__(self, sources: Sources, norm: Norm) -> Images:
+        """Convolve the source."""
+        return Normalise()(convolution(self.channels, 3, 2)(relu(self, sources[0])), norm)
 
 
 class Separable(nn.Module):
@@ -148,10 +171,18 @@ class _Stage(NamedTuple):
         return first + [(self.before[1], self.name, cell, 0) for cell in self.cells[1:2]]
 
 
+def _stem(space: CellSpace) -> list[tuple[str, int, Any]]:
+    """What comes before the cells: buffers, the share of the image's height and width that they have, and modules."""
+    if space.stem == "cifar":
+        return [("stem", 1, Stem(3 * space.channels))]
+    return [("stem1", 4, Quarter(space.channels)), ("stem2", 8, Halve(space.channels))]
+
+
 def _stages(space: CellSpace) -> list[_Stage]:
     starts = [place for place, cell in enumerate(space.layout) if cell.reduction or place == 0]
     stages: list[_Stage] = []
-    written = ["stem", "stem"]
+    stems = [name for name, _, _ in _stem(space)]
+    written = [stems[0], stems[-1]]
     for s, (start, end) in enumerate(zip(starts, [*starts[1:], len(space.layout)], strict=True)):
         name = f"stage{s + 1}"
         entry = f"reduce{s + 1}" if s else name
@@ -162,10 +193,15 @@ def _stages(space: CellSpace) -> list[_Stage]:
 
 def network(space: CellSpace, pool: int) -> Network:
     """For each stage: the projections that enter it, the operations that reduce, and all other operations and sums."""
-    height, width, _ = space.input_shape
     branches = 2 * space.blocks
-    buffers: dict[str, tuple[int, ...]] = {"images": space.input_shape, "stem": (height, width, 3 * space.channels)}
-    groups = [Group("stem", (("stem", Kind(Stem(3 * space.channels))),), 1, 1, "images", "stem", 0.0)]
+    buffers: dict[str, tuple[int, ...]] = {"images": space.input_shape}
+    groups = []
+    source = "images"
+    for name, divisor, module in _stem(space):
+        height, width = (length // divisor for length in space.input_shape[:2])
+        buffers[name] = (height, width, module.channels)
+        groups.append(Group(name, (("stem", Kind(module)),), 1, 1, source, name, 0.0))
+        source = name
     for stage in _stages(space):
         first = space.layout[stage.cells[0]]
         channels, cells = first.channels, len(stage.cells)
@@ -175,7 +211,7 @@ def network(space: CellSpace, pool: int) -> Network:
         ends = [(source, target) for source, target, _, _ in stage.projections]
         for source, target in dict.fromkeys(ends):
             project = Kind(Project(channels, buffers[source][0] // buffers[target][0]), 2 * cells)
-            arity, sharing = (1, 0.0) if source == "stem" else (space.blocks, 1.0)
+            arity, sharing = (1, 0.0) if source.startswith("stem") else (space.blocks, 1.0)
             rows = ends.count((source, target))
             groups.append(Group(f"{source}_{target}", (("project", project),), rows, arity, source, target, sharing))
         if first.reduction:
@@ -192,14 +228,22 @@ def network(space: CellSpace, pool: int) -> Network:
 
 def _operations(space: CellSpace, channels: int, stride: int, slots: int) -> tuple[tuple[str, Kind], ...]:
     """The operations that are rows, at their codes' positions."""
-    return tuple((name, Kind(operation(name, channels, stride), slots)) for name in space.operations if name != "none")
+    return tuple(
+        (name, Kind(operation(name, channels, stride), slots, branch=True))
+        for name in space.operations
+        if name != "none"
+    )
 
 
 def add_rows(space: CellSpace, genomes: Int[np.ndarray, "n genes"], builder: Builder) -> Int[np.ndarray, " n"]:
     """Add the rows of genomes and return each genome's row of features."""
     genes = space.decode(genomes)
-    stem = builder.add("stem", "stem", 0, np.zeros(len(genomes), int))
-    outputs = [[stem], [stem]]  # of each cell, the two inputs of the first one before them
+    rows = np.zeros(len(genomes), int)
+    outputs = []  # of each cell, the two inputs of the first one before them
+    for name, _, _ in _stem(space):
+        rows = builder.add(name, "stem", 0, rows)
+        outputs.append([rows])
+    outputs = [outputs[0], outputs[-1]]
     for stage in _stages(space):
         start = stage.cells[0]
         projected = {

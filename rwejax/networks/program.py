@@ -30,10 +30,12 @@ class Kind:
     Attributes:
         module: a Flax module called as `module(sources, norm)`; see `rwejax.networks.slots`.
         slots: number of slots, each with its own kernel.
+        branch: whether it is one of the branches that a cell adds up, of which drop-path leaves some out in training.
     """
 
     module: nn.Module
     slots: int = 1
+    branch: bool = False
 
 
 @dataclass(frozen=True)

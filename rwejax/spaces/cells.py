@@ -50,6 +50,9 @@ OPERATIONS = (
 )
 """What both spaces can choose, in DARTS' order, which NSGA-Net continues."""
 
+STEMS = {"cifar": 1, "imagenet": 8}
+"""What comes before the cells, and by how much it divides height and width."""
+
 
 class Cells(NamedTuple):
     """Decoded genomes; axis 1 is 0 for the normal and 1 for the reduction cell.
@@ -120,6 +123,8 @@ class CellSpace(ABC):
         layers: L, cells of the network, at least 3.
         input_shape: height, width, channels of an image; height and width are multiples of 4, so that they halve twice.
         classes: classes of the last linear layer.
+        stem: "cifar", a 3x3 convolution to 3C channels; or "imagenet", DARTS' three of stride 2, so that the cells work
+            at an eighth of the height and width, which are then multiples of 32, and C is even.
 
     Raises:
         InputError: an option is out of its range.
@@ -129,6 +134,7 @@ class CellSpace(ABC):
     layers: int
     input_shape: tuple[int, int, int] = (32, 32, 3)
     classes: int = 10
+    stem: str = "cifar"
 
     name: ClassVar[str]
     operations: ClassVar[tuple[str, ...]]
@@ -142,10 +148,17 @@ class CellSpace(ABC):
             raise InputError(f"layers is {self.layers}: the {self.name} space needs 3 or more for its two reductions")
         if self.classes < 2:
             raise InputError(f"classes is {self.classes}: a classifier needs at least 2 classes")
-        if min(height, width) < 4 or height % 4 or width % 4:
+        if self.stem not in STEMS:
+            raise InputError(f"stem {self.stem!r} is unknown: choose one of {', '.join(STEMS)}")
+        if self.stem == "imagenet" and self.channels % 2:
             raise InputError(
-                f"images are {height} x {width} pixels: the {self.name} space halves its maps twice; "
-                "give --image-size a multiple of 4"
+                f"channels is {self.channels}: the stem imagenet begins with half of them; give an even one"
+            )
+        multiple = 4 * STEMS[self.stem]
+        if min(height, width) < multiple or height % multiple or width % multiple:
+            raise InputError(
+                f"images are {height} x {width} pixels: the {self.name} space halves its maps "
+                f"{multiple.bit_length() - 1} times; give --image-size a multiple of {multiple}"
             )
 
     @property
@@ -163,9 +176,15 @@ class CellSpace(ABC):
         """The two cells that each genome stands for."""
 
     @property
+    def maps(self) -> tuple[int, int]:
+        """Height and width of the maps of the first cell."""
+        height, width, _ = self.input_shape
+        return height // STEMS[self.stem], width // STEMS[self.stem]
+
+    @property
     def layout(self) -> tuple[Cell, ...]:
         """The cells of the network, from the stem on."""
-        height, width, _ = self.input_shape
+        height, width = self.maps
         reductions = np.arange(self.layers)[:, None] == (self.layers // 3, 2 * self.layers // 3)
         halvings = reductions.any(-1).cumsum().tolist()
         return tuple(
@@ -192,12 +211,17 @@ class CellSpace(ABC):
         cost = costs[strided.astype(int), cells.ops].sum((-3, -2))
         outputs = cells.outputs.sum(-1)
 
-        height, width, image_channels = self.input_shape
-        stem = 3 * self.channels
-        kernel = 9 * image_channels * stem
-        macs = np.full(len(cells.ops), height * width * kernel, np.int64)
-        params = np.full(len(cells.ops), kernel + 2 * stem, np.int64)
-        older = last = np.full(len(cells.ops), stem, np.int64)
+        # Of each 3x3 convolution of the stem: channels in and out, and the stride up to it.
+        image_channels, c = self.input_shape[-1], self.channels
+        stems = {
+            "cifar": [(image_channels, 3 * c, 1)],
+            "imagenet": [(image_channels, c // 2, 2), (c // 2, c, 4), (c, c, 8)],
+        }
+        pixels = self.input_shape[0] * self.input_shape[1]
+        kernels = [(9 * read * written, written, stride**2) for read, written, stride in stems[self.stem]]
+        macs = np.full(len(cells.ops), sum(pixels // area * kernel for kernel, _, area in kernels), np.int64)
+        params = np.full(len(cells.ops), sum(kernel + 2 * written for kernel, written, _ in kernels), np.int64)
+        older = last = np.full(len(cells.ops), kernels[-1][1], np.int64)
         for reduction, height, width, channels in self.layout:
             dense, dense_macs, depthwise, norms = cost[:, int(reduction)].T
             # The factorised reduction has the kernels and the output positions of the 1x1 convolution it stands for.

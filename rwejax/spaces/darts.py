@@ -40,6 +40,7 @@ class Darts(CellSpace):
         layers: L, cells of the network, at least 3; those at floor(L/3) and floor(2L/3) reduce.
         input_shape: height, width, channels of an image; height and width are multiples of 4.
         classes: classes of the last linear layer.
+        stem: "cifar", or "imagenet" for images of 224 x 224; see `CellSpace`.
 
     Raises:
         InputError: an option is out of its range.

@@ -1,0 +1,39 @@
+"""Changes of the images of a batch at random, inside compiled code: mirrored, shifted, partly blanked."""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+Images = Float[Array, "images height width channels"]
+
+
+def augment(key: jax.Array, images: Images, crop: int = 0, mirror: bool = False, cutout: int = 0) -> Images:
+    """Change each image of a batch on its own.
+
+    Args:
+        key: draws the changes.
+        images: standardised, so that 0 is the mean of a channel.
+        crop: pixels of zeros around an image, out of which one of its size is cut (He et al., "Deep residual learning",
+            CVPR 2016, section 4.2).
+        mirror: whether half of the images are mirrored.
+        cutout: height and width of a square of zeros in each image; its centre is any pixel, so that parts of it may
+            lie outside (DeVries, Taylor, "Improved regularization of convolutional neural networks with cutout", 2017).
+    """
+    key_mirror, key_crop, key_cutout = jax.random.split(key, 3)
+    count, height, width, channels = images.shape
+    if mirror:
+        mirrored = jax.random.bernoulli(key_mirror, shape=(count, 1, 1, 1))
+        images = jnp.where(mirrored, images[:, :, ::-1], images)
+    if crop:
+        corners = jax.random.randint(key_crop, (count, 2), 0, 2 * crop + 1)
+        padded = jnp.pad(images, ((0, 0), (crop, crop), (crop, crop), (0, 0)))
+        cut = jax.vmap(lambda image, corner: lax.dynamic_slice(image, (*corner, 0), (height, width, channels)))
+        images = cut(padded, corners)
+    if cutout:
+        centres = jax.random.randint(key_cutout, (count, 2), 0, jnp.array([height, width]))
+        offsets = [jnp.arange(length) - centres[:, axis, None] for axis, length in enumerate((height, width))]
+        # A square of even size reaches one pixel further up and left than down and right.
+        rows, columns = ((offset >= -(cutout // 2)) & (offset < cutout - cutout // 2) for offset in offsets)
+        images = jnp.where((rows[:, :, None] & columns[:, None, :])[..., None], 0, images)
+    return images

@@ -1,0 +1,110 @@
+"""What a training is told: one flat, frozen dataclass, read from YAML or the command line."""
+
+import dataclasses
+from pathlib import Path
+
+from rwejax.config import LARGEST_SEED, RunConfig, parse_macs, sizes_of
+from rwejax.errors import InputError
+
+STEMS = ("cifar", "imagenet")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig(RunConfig):
+    """Which network is trained, on which images, and how. The defaults are those of a small training.
+
+    NSGA-Net's and DARTS' protocol, 600 epochs with an auxiliary head, drop-path and cutout, is
+    configs/train_cifar10_papers.yaml.
+
+    Attributes:
+        space: macro, micro, darts, nasbench201 or nasbench_macro.
+        architecture: text form of the network, as a search writes it.
+        nodes: macro: nodes of a phase; None: 4.
+        layers: micro, darts: cells of the network; None: 5.
+        cells: nasbench201: cells of a stage; None: 1.
+        channels: channels of the first maps; None: as in a search, or as macs_limit says.
+        stem: cifar, or imagenet for images of 224 x 224: three convolutions of stride 2 come before the cells of micro
+            and darts, and images are streamed from the disk, cropped and resized at random.
+        macs_limit: the most multiply-adds, such as 600M, which choose the channels; None: no limit.
+        dataset: digits (embedded), folder:PATH (one folder of images a class), or any image classification set of
+            TensorFlow Datasets, such as cifar10.
+        data_dir: folder of the prepared TensorFlow Datasets; None: TFDS_DATA_DIR, or else TFDS's own default.
+        image_size: height and width to resize to, in pixels; None: as they are (digits 16, imagenet 224).
+        train_images: images to train on; None: all that are left.
+        validation_images: images to validate on after each epoch; None: a tenth.
+        epochs: passes over the train images.
+        batch_size: images of a step.
+        learning_rate: at the start of a cosine that ends at 0.
+        momentum: of stochastic gradient descent.
+        weight_decay: share of each weight that is added to its gradient.
+        clipping: largest norm of a gradient; 0: any.
+        label_smoothing: share of the target that is spread over all classes.
+        crop: pixels by which an image is shifted at most, along both axes; None: an eighth of its size.
+        mirror: whether half of the images are mirrored; None: those that have colours.
+        cutout: height and width of the square that is blanked in each image, in pixels; 0: none.
+        auxiliary: weight of the auxiliary head's loss, in micro and darts; 0: no such head.
+        drop_path: probability with which a branch of a cell is left out at the end of the training, to which it rises
+            from 0, in micro and darts.
+        seed: draws the images, the weights, their order and how they are changed.
+        run_dir: folder for the results, missing or empty; None: runs/train-SPACE-DATASET-TIME.
+    """
+
+    space: str = "macro"
+    architecture: str = ""
+    nodes: int | None = None
+    layers: int | None = None
+    cells: int | None = None
+    channels: int | None = None
+    stem: str = "cifar"
+    macs_limit: str | None = None
+    dataset: str = "digits"
+    data_dir: Path | None = None
+    image_size: int | None = None
+    train_images: int | None = None
+    validation_images: int | None = None
+    epochs: int = 30
+    batch_size: int = 64
+    learning_rate: float = 0.05
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    clipping: float = 5.0
+    label_smoothing: float = 0.0
+    crop: int | None = None
+    mirror: bool | None = None
+    cutout: int = 0
+    auxiliary: float = 0.0
+    drop_path: float = 0.0
+    seed: int = 0
+    run_dir: Path | None = None
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Sizes of the network, as options of the space."""
+        return sizes_of(self)
+
+    def validate(self) -> None:
+        """Refuse what cannot be trained with. What only a space or a dataset can judge, these refuse themselves.
+
+        Raises:
+            InputError: a field is out of its range.
+        """
+        if not self.architecture:
+            raise InputError("no architecture is named: give --run RUN of a search, or --architecture TEXT")
+        if self.stem not in STEMS:
+            raise InputError(f"stem {self.stem!r} is unknown: choose one of {', '.join(STEMS)}")
+        for field in dataclasses.fields(self):
+            value, name = getattr(self, field.name), field.name
+            least = 0 if name in ("crop", "cutout") else 1
+            if isinstance(value, int) and not isinstance(value, bool) and name != "seed" and value < least:
+                raise InputError(f"{name} is {value}: give {least} or more")
+            if isinstance(value, float) and not 0 <= value < float("inf"):
+                raise InputError(f"{name} is {value}: give 0 or more")
+        for name in ("momentum", "label_smoothing", "drop_path"):
+            if getattr(self, name) >= 1:
+                raise InputError(f"{name} is {getattr(self, name)}: give less than 1")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise InputError(f"seed is {self.seed}: give a seed from 0 to {LARGEST_SEED}")
+        if self.macs_limit is not None:
+            if self.channels is not None:
+                raise InputError(f"macs_limit {self.macs_limit!r} chooses the channels: leave --channels out")
+            parse_macs(self.macs_limit)

@@ -1,0 +1,128 @@
+"""What a training shows on a screen: progress while it runs, and its accuracy."""
+
+import shlex
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Self
+
+from rich.console import Console
+
+from rwejax.console import Bar, duration, make_console
+from rwejax.parallel import keep_compilations
+from rwejax.signals import answering
+from rwejax.training.config import TrainConfig
+from rwejax.training.records import Epoch
+from rwejax.training.train import Observer, TrainResult, resume, train
+
+
+def run(config: TrainConfig, resumed: Path | None = None) -> int:
+    """Train, or take up a training, on a console.
+
+    Args:
+        config: the training.
+        resumed: the run folder to take up instead; it has a config of its own.
+
+    Returns:
+        The exit code: 0, or 128 plus the number of the signal that ended it.
+
+    Raises:
+        InputError: something that the user gave cannot be used.
+    """
+    keep_compilations()
+    console = make_console()
+    with ConsoleObserver(console) as observer, answering(observer.say_goodbye):
+        try:
+            result = train(config, observer) if resumed is None else resume(resumed, observer)
+        except KeyboardInterrupt as interrupt:
+            return observer.say_goodbye(interrupt.args[0] if interrupt.args else signal.SIGINT)
+    print_result(console, result)
+    return 0
+
+
+class ConsoleObserver(Observer):
+    """Shows a bar on a terminal, and prints one line an epoch elsewhere.
+
+    Use it in a `with` statement, which takes the bar away at the end.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._config, self._finished = console, TrainConfig(), 0
+        self._run_dir: Path | None = None
+        self._bar = Bar(console) if console.is_terminal else None
+        self._shown = 0.0
+        self._left = ""
+
+    def __enter__(self) -> Self:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def on_start(self, config: TrainConfig, run_dir: Path, epoch: int, macs: int, params: int) -> None:
+        """Say what is trained, and that compilation, which takes a while, comes next."""
+        self._run_dir, self._config, self._finished = run_dir, config, epoch
+        if epoch == config.epochs:
+            return
+        how = "resuming" if epoch else "training"
+        self._print(
+            f"{how} a {config.space} network of {macs / 1e6:.3g} M macs and {params / 1e3:.4g} k params on "
+            f"{config.dataset} for {config.epochs} epochs, in {run_dir}"
+        )
+        hint = "compiling, once for all epochs"
+        if self._bar:
+            self._bar.show(hint, 0, None, "", "")
+        else:
+            self._print(hint)
+
+    def on_step(self, step: int, steps: int) -> None:
+        """Show how far the epoch is, at most ten times a second."""
+        if self._bar and step and time.monotonic() - self._shown > 0.1:
+            self._shown = time.monotonic()
+            done = self._finished + step / steps
+            self._bar.show(self._label(), done, self._config.epochs, self._left, self._bar.facts)
+
+    def on_epoch(self, epoch: Epoch, seconds_left: float) -> None:
+        """Show what the network can do."""
+        self._finished = epoch.epoch
+        facts = (
+            f"loss {epoch.train_loss:.4f}",
+            f"train {epoch.train_accuracy:.1f} %",
+            f"validation {epoch.validation_accuracy:.1f} %",
+            f"{epoch.seconds:.3g} s an epoch",
+        )
+        self._left = f"{duration(seconds_left)} left"
+        if self._bar:
+            self._bar.show(self._label(), self._finished, self._config.epochs, self._left, "  ".join(facts))
+        else:
+            self._print("  ".join((f"{self._label():<14}", *facts, self._left)))
+
+    def say_goodbye(self, number: int) -> int:
+        """Say how an interrupted training is taken up again; returns the exit code for the signal."""
+        self.__exit__()
+        if self._run_dir is None:
+            self._print("interrupted before the training began")
+        else:
+            self._print(
+                f"interrupted: {self._finished} of {self._config.epochs} epochs are saved; go on with\n"
+                f"    python {shlex.quote(sys.argv[0])} --resume {shlex.quote(str(self._run_dir))}"
+            )
+        return 128 + number
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    def _label(self) -> str:
+        total = self._config.epochs
+        return f"epoch {self._finished:>{len(str(total))}}/{total}"
+
+
+def print_result(console: Console, result: TrainResult) -> None:
+    """Print what the network can do, and where it is."""
+    test = result.test
+    console.print(f"test accuracy: {test.test_accuracy:.2f} % of {test.test_images} images", markup=False)
+    console.print(f"run folder: {result.run_dir}", markup=False, soft_wrap=True)

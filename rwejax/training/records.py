@@ -1,0 +1,111 @@
+"""What a training leaves on disk.
+
+config.yaml     the training
+meta.json       versions, device and times
+metrics.jsonl   one line an epoch
+result.json     the accuracy on the test images, taken once, at the end
+curve.png       the accuracies as a figure
+tensorboard/    the same for TensorBoard, where tensorboardX is installed
+checkpoints/    weights, statistics and momentum after each of the last two epochs
+"""
+
+import dataclasses
+import json
+from typing import Any, ClassVar
+
+from rwejax.errors import InputError
+from rwejax.files import replacing
+from rwejax.folders import Folder, read_lines, to_json
+from rwejax.training.config import TrainConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Epoch:
+    """One line of metrics.jsonl.
+
+    Attributes:
+        epoch: from 1.
+        train_loss: mean cross-entropy over the train images as they were changed, while the weights moved.
+        train_accuracy: of the same, in %.
+        validation_loss: mean cross-entropy after the epoch.
+        validation_accuracy: of the same, in %.
+        seconds: of the epoch.
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Test:
+    """What result.json says.
+
+    Attributes:
+        test_loss: mean cross-entropy.
+        test_accuracy: in %.
+        test_images: how many they are.
+    """
+
+    test_loss: float
+    test_accuracy: float
+    test_images: int
+
+
+class Training(Folder):
+    """The folder of a training."""
+
+    defaults = TrainConfig()
+    lines: ClassVar[str] = "metrics.jsonl"
+
+    config: TrainConfig
+
+    @classmethod
+    def name(cls, config: TrainConfig) -> str:
+        """Space and dataset."""
+        return f"train-{config.space}-{config.dataset.removeprefix('folder:').rstrip('/').rpartition('/')[2]}"
+
+    def record(self, epoch: Epoch, state: dict[str, Any]) -> None:
+        """Write down an epoch, in the order that makes a kill harmless.
+
+        Args:
+            epoch: what was measured after it.
+            state: the arrays after it, by name.
+
+        Raises:
+            InputError: the folder cannot be written any more.
+        """
+        with self.writing():
+            self.append([to_json(vars(epoch))])
+            self.checkpoints.save(epoch.epoch, state)
+
+    def epochs(self) -> list[Epoch]:
+        """The complete lines of metrics.jsonl."""
+
+        def parse(line: bytes, number: int) -> Epoch:
+            epoch = Epoch(**json.loads(line))
+            if epoch.epoch != number + 1:
+                raise ValueError(f"the epoch is {epoch.epoch}, not {number + 1}")
+            return epoch
+
+        return read_lines(self.path / self.lines, parse)
+
+    def test(self) -> Test | None:
+        """What result.json says, if it is there.
+
+        Raises:
+            InputError: it is broken.
+        """
+        path = self.path / "result.json"
+        try:
+            return Test(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(f"{str(path)!r} is broken ({error}): delete it and resume the run") from error
+
+    def write_test(self, test: Test) -> None:
+        """Write result.json."""
+        with self.writing(), replacing(self.path / "result.json") as file:
+            file.write(to_json(vars(test)) + "\n")

@@ -1,0 +1,103 @@
+"""One step of training, and the measurement of a network, compiled once each."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax.training import train_state
+from jaxtyping import Array, Float, Int
+
+from rwejax.networks import PlainNetwork
+from rwejax.training.augment import augment
+from rwejax.training.config import TrainConfig
+
+Images = Array | np.ndarray  # standardised floats, or pixels of 8 bits
+Labels = Int[Array | np.ndarray, " images"]
+Sums = dict[str, Float[Array, ""]]
+
+
+class State(train_state.TrainState):
+    """Weights, running statistics, and the optimiser's momentum."""
+
+    batch_stats: Any
+
+
+def optimiser(config: TrainConfig, steps: int) -> optax.GradientTransformation:
+    """Clipped gradients, weight decay, momentum, and a cosine over all steps."""
+    return optax.chain(
+        optax.clip_by_global_norm(config.clipping) if config.clipping else optax.identity(),
+        optax.add_decayed_weights(config.weight_decay),
+        optax.sgd(optax.cosine_decay_schedule(config.learning_rate, steps), config.momentum),
+    )
+
+
+def first_state(key: jax.Array, network: PlainNetwork, shape: tuple[int, int, int], tx: Any) -> State:
+    """Random weights, and statistics that have seen nothing.
+
+    Args:
+        key: draws the weights.
+        network: the network.
+        shape: height, width and channels of an image.
+        tx: the optimiser.
+    """
+    variables = jax.jit(network.init, static_argnames="train")(key, jnp.zeros((2, *shape)), train=True)
+    return State.create(apply_fn=network.apply, params=variables["params"], tx=tx, batch_stats=variables["batch_stats"])
+
+
+def make_step(
+    config: TrainConfig, steps: int, standardise: Callable[[Images], Array], **changes: Any
+) -> Callable[[jax.Array, State, Images, Labels], tuple[State, Sums]]:
+    """A function (key, state, images, labels) -> the state after one step, and sums over its images.
+
+    Args:
+        config: the training.
+        steps: of the whole training, over which drop-path rises.
+        standardise: brings images as they are given to zero mean and unit variance.
+        changes: how the images are changed at random; see `augment`.
+    """
+
+    def step(key: jax.Array, state: State, images: Images, labels: Labels) -> tuple[State, Sums]:
+        key_images, key_drop = jax.random.split(jax.random.fold_in(key, state.step))
+        images = augment(key_images, standardise(images), **changes)
+        drop_path = config.drop_path * state.step / steps if config.drop_path else 0.0
+
+        def loss(params: Any) -> tuple[Array, Any]:
+            outputs, moved = state.apply_fn(
+                {"params": params, "batch_stats": state.batch_stats},
+                images,
+                train=True,
+                drop_path=drop_path,
+                rngs={"drop_path": key_drop},
+                mutable=["batch_stats"],
+            )
+            logits, *auxiliary = outputs if config.auxiliary else (outputs,)
+            targets = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), config.label_smoothing)
+            losses = optax.softmax_cross_entropy(logits, targets)
+            total = losses.mean() + sum(
+                config.auxiliary * optax.softmax_cross_entropy(each, targets).mean() for each in auxiliary
+            )
+            sums = {"loss": losses.sum(), "correct": (logits.argmax(-1) == labels).sum().astype(jnp.float32)}
+            return total, (sums, moved["batch_stats"])
+
+        gradients, (sums, batch_stats) = jax.grad(loss, has_aux=True)(state.params)
+        return state.apply_gradients(grads=gradients, batch_stats=batch_stats), sums
+
+    return jax.jit(step, donate_argnums=1)
+
+
+def make_measure(standardise: Callable[[Images], Array]) -> Callable[[State, Images, Labels], Sums]:
+    """A function (state, images, labels) -> sums over the images, without those of a label below 0."""
+
+    def measure(state: State, images: Images, labels: Labels) -> Sums:
+        logits = state.apply_fn({"params": state.params, "batch_stats": state.batch_stats}, standardise(images))
+        counts = labels >= 0
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.maximum(labels, 0))
+        return {
+            "loss": jnp.where(counts, losses, 0).sum(),
+            "correct": (counts & (logits.argmax(-1) == labels)).sum().astype(jnp.float32),
+        }
+
+    return jax.jit(measure)

@@ -1,0 +1,330 @@
+"""Full training of one network: its images, its compiled functions, and the loop over epochs."""
+
+import dataclasses
+import math
+import time
+from itertools import count, takewhile
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+from jaxtyping import Int
+
+from rwejax import data, networks, spaces
+from rwejax.config import parse_macs
+from rwejax.errors import InputError
+from rwejax.folders import check_free
+from rwejax.meta import describe_machine, now
+from rwejax.networks import PlainNetwork
+from rwejax.signals import uninterrupted
+from rwejax.training.board import Board
+from rwejax.training.config import TrainConfig
+from rwejax.training.images import Batch, Loaded, Source, standardise
+from rwejax.training.records import Epoch, Test, Training
+from rwejax.training.step import State, Sums, first_state, make_measure, make_step, optimiser
+
+_IMAGENET = 224  # pixels
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainResult:
+    """A trained network.
+
+    Attributes:
+        network: the module.
+        variables: its parameters, and the collection `batch_stats`.
+        space: its space, made for its size.
+        genome: its genome.
+        epochs: what was measured after each epoch.
+        test: what was measured at the end.
+        run_dir: the run folder.
+        config: the training.
+    """
+
+    network: PlainNetwork
+    variables: dict[str, Any]
+    space: spaces.Space
+    genome: Int[np.ndarray, " genes"]
+    epochs: tuple[Epoch, ...]
+    test: Test
+    run_dir: Path
+    config: TrainConfig
+
+    def __repr__(self) -> str:
+        return f"TrainResult(test_accuracy={self.test.test_accuracy:.2f}, run_dir={str(self.run_dir)!r})"
+
+
+class Observer:
+    """Is told how a training goes; does nothing by itself, so override what is of interest."""
+
+    def on_start(self, config: TrainConfig, run_dir: Path, epoch: int, macs: int, params: int) -> None:
+        """The run folder is there, and `epoch` epochs are finished; compilation comes next."""
+
+    def on_step(self, step: int, steps: int) -> None:
+        """So many steps of an epoch's are on their way."""
+
+    def on_epoch(self, epoch: Epoch, seconds_left: float) -> None:
+        """An epoch was finished and recorded."""
+
+
+def train(config: TrainConfig, observer: Observer | None = None) -> TrainResult:
+    """Train one network for real, on all devices of this host.
+
+    Everything is recorded in a run folder, which `resume` takes up again. On an interruption the folder keeps all
+    finished epochs, and `KeyboardInterrupt` goes on to the caller.
+
+    Args:
+        config: which network is trained, and how.
+        observer: is told of the progress.
+
+    Returns:
+        The network and what was measured. It is a function of the config, up to the times.
+
+    Raises:
+        InputError: something in the config cannot be used, or the loss is no longer finite.
+
+    Example:
+        >>> import tempfile
+        >>> from rwejax import TrainConfig, train
+        >>> config = TrainConfig(architecture="1" * 6, nodes=2, channels=4, epochs=1, train_images=256,
+        ...                      run_dir=tempfile.mkdtemp())
+        >>> result = train(config)
+        >>> len(result.epochs), 0 <= result.test.test_accuracy <= 100
+        (1, True)
+    """
+    config.validate()
+    config = config.anchored()
+    check_free(config.run_dir)
+    task = _Task(config)
+    with Training.create(config) as run:
+        run.write_meta(describe_machine(config.seed))
+        return _finish(run, task, [], observer or Observer())
+
+
+def resume(run_dir: str | Path, observer: Observer | None = None) -> TrainResult:
+    """Take up a training where its run folder ends, however it ended.
+
+    Args:
+        run_dir: the run folder.
+        observer: is told of the progress.
+
+    Returns:
+        What an uninterrupted `train` would have returned. A finished training is only read.
+
+    Raises:
+        InputError: the folder holds no training, or is broken, or another process works on it.
+    """
+    with Training.open(run_dir) as run:
+        epochs = run.epochs()
+        task = _Task(run.config)
+        if run.test() is None:
+            meta = run.read_meta() or describe_machine(run.config.seed)
+            run.write_meta({**meta, "resume_times": [*meta.get("resume_times", []), now()]})
+        return _finish(run, task, epochs, observer or Observer())
+
+
+class _Task:
+    """What a run folder does not hold because it follows from the config: images, network, compiled functions."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        options: dict[str, Any] = {"stem": config.stem} if config.stem != "cifar" else {}
+        spaces.get(config.space, **config.sizes, **options, **_shape(config))  # answered before images are loaded
+        self.source = _load(config)
+        options |= {"input_shape": self.source.image_shape, "classes": self.source.classes}
+        self.space, self.genome = choose(config, **options)
+        self.network = networks.build(self.space, self.genome, auxiliary=config.auxiliary > 0)
+        self.steps = self.source.count("train") // config.batch_size
+        if not self.steps:
+            raise InputError(
+                f"batch_size is {config.batch_size} of {self.source.count('train')} train images: give fewer"
+            )
+        devices = jax.local_devices()
+        used = next(n for n in range(len(devices), 0, -1) if config.batch_size % n == 0)
+        mesh = jax.sharding.Mesh(np.array(devices[:used]), (networks.IMAGES_AXIS,))
+        self._split = NamedSharding(mesh, PartitionSpec(networks.IMAGES_AXIS))
+        self._whole = NamedSharding(mesh, PartitionSpec())
+        self.key_weights, self.key_steps = jax.random.split(jax.random.key(config.seed))
+
+        def standardised(images: Any) -> Any:
+            return standardise(images, self.source.mean, self.source.deviation)
+
+        height, _, channels = self.source.image_shape
+        streamed = config.stem == "imagenet"  # these images are cropped and mirrored as they are read
+        crop = height // 8 if config.crop is None else config.crop
+        mirror = channels > 1 if config.mirror is None else config.mirror
+        changes = {"cutout": config.cutout} | ({} if streamed else {"crop": crop, "mirror": mirror})
+        self.step = make_step(config, config.epochs * self.steps, standardised, **changes)
+        self._measure = make_measure(standardised)
+
+    def first_state(self) -> State:
+        tx = optimiser(self.config, self.config.epochs * self.steps)
+        return first_state(self.key_weights, self.network, self.source.image_shape, tx)
+
+    def replicated(self, state: State) -> State:
+        return jax.device_put(state, self._whole)
+
+    def epoch(self, number: int, state: State, observer: Observer) -> tuple[State, Sums]:
+        """Train for an epoch, counted from 0."""
+        sums: list[Sums] = []
+        for images, labels in self.source.train_batches(number, self.config.batch_size):
+            observer.on_step(len(sums), self.steps)
+            state, found = self.step(self.key_steps, state, *jax.device_put((images, labels), self._split))
+            sums.append(found)
+        return state, _mean(sums, self.steps * self.config.batch_size)
+
+    def measure(self, state: State, split: str) -> Sums:
+        """Mean loss, and accuracy in %."""
+        sums = [
+            self._measure(state, *jax.device_put(_padded(batch, self.config.batch_size), self._split))
+            for batch in self.source.batches(split, self.config.batch_size)
+        ]
+        return _mean(sums, self.source.count(split))
+
+
+def choose(config: TrainConfig, **options: Any) -> tuple[spaces.Space, Int[np.ndarray, " genes"]]:
+    """The space, of the width that the config's limit of macs allows, and the genome.
+
+    Args:
+        config: the training.
+        options: further options of the space, such as its images' shape and its classes.
+
+    Raises:
+        InputError: the architecture is none of the space, or even the narrowest network is too large.
+    """
+    space = spaces.get(config.space, **config.sizes, **options)
+    try:
+        genome = space.from_string(config.architecture)
+    except ValueError as error:
+        raise InputError(f"architecture {config.architecture!r} is none of {config.space}: {error}") from error
+    if config.macs_limit is None:
+        return space, genome
+    limit = parse_macs(config.macs_limit)
+    widths = (spaces.get(config.space, **config.sizes | {"channels": width}, **options) for width in count(2, 2))
+    allowed = list(takewhile(lambda space: space.macs(genome[None])[0] <= limit, widths))
+    if not allowed:
+        raise InputError(f"macs_limit {config.macs_limit!r} is less than the narrowest network has: give more")
+    return allowed[-1], genome
+
+
+def _shape(config: TrainConfig) -> dict[str, Any]:
+    size = config.image_size or (_IMAGENET if config.stem == "imagenet" else 32)
+    return {"input_shape": (size, size, 3)}
+
+
+def _load(config: TrainConfig) -> Source:
+    if config.stem == "imagenet":
+        size = config.image_size or _IMAGENET
+        return data.stream(config.dataset, image_size=size, data_dir=config.data_dir, seed=config.seed)
+    dataset = data.load(
+        config.dataset,
+        train=config.train_images,
+        validation=config.validation_images,
+        data_dir=config.data_dir,
+        image_size=config.image_size,
+        seed=config.seed,
+    )
+    return Loaded(dataset, config.seed)
+
+
+def _finish(run: Training, task: _Task, epochs: list[Epoch], observer: Observer) -> TrainResult:
+    """Train all epochs that are missing, and test."""
+    finished, state = _recover(run, task, len(epochs))
+    del epochs[finished:]
+    run.cut(finished)
+    macs, params = (int(cost(task.genome[None])[0]) for cost in (task.space.macs, task.space.params))
+    observer.on_start(run.config, run.path, finished, macs, params)
+    with Board(run.path, finished) as board:
+        try:
+            while len(epochs) < run.config.epochs:
+                start = time.perf_counter()
+                state, trained = task.epoch(len(epochs), state, observer)
+                validated = task.measure(state, "validation")
+                epoch = _epoch(len(epochs) + 1, trained, validated, time.perf_counter() - start)
+                if not math.isfinite(epoch.train_loss):
+                    raise InputError(
+                        f"the loss of epoch {epoch.epoch} is not finite: give a lower --learning-rate than "
+                        f"{run.config.learning_rate}"
+                    )
+                with uninterrupted():
+                    run.record(epoch, _to_arrays(state))
+                    board.write(epoch)
+                epochs.append(epoch)
+                seconds = [each.seconds for each in epochs[finished:]]
+                # The first epoch of a process compiles, so it says little of the others.
+                pace = float(np.mean(seconds[1:] or seconds))
+                observer.on_epoch(epoch, pace * (run.config.epochs - epoch.epoch))
+        finally:
+            if epochs:
+                with uninterrupted(), run.writing():
+                    _draw(epochs, run.path / "curve.png")
+    test = run.test()
+    if test is None:
+        found = task.measure(state, "test")
+        test = Test(float(found["loss"]), float(found["correct"]), task.source.count("test"))
+        run.write_test(test)
+    variables = {"params": state.params, "batch_stats": state.batch_stats}
+    return TrainResult(
+        task.network,
+        jax.tree.map(np.asarray, variables),
+        task.space,
+        task.genome,
+        tuple(epochs),
+        test,
+        run.path,
+        run.config,
+    )
+
+
+def _draw(epochs: list[Epoch], path: Path) -> None:
+    from rwejax import plots  # takes half a second to import
+
+    plots.save_curve(epochs, path)
+
+
+def _recover(run: Training, task: _Task, lines: int) -> tuple[int, State]:
+    """The finished epochs, and the state after them."""
+    found = run.checkpoints.load(_to_arrays(jax.eval_shape(task.first_state)))
+    if found is None:
+        return 0, task.replicated(task.first_state())
+    epoch, arrays = found
+    # Lines are written before their checkpoint.
+    if epoch > lines:
+        raise InputError(
+            f"run folder {str(run.path)!r} has {lines} lines of metrics and a checkpoint of epoch {epoch}, which do "
+            "not fit: restore the missing files, or start a new run with its config.yaml"
+        )
+    paths, structure = jax.tree.flatten_with_path(jax.eval_shape(task.first_state))
+    leaves = [arrays[_name(path)] for path, _ in paths]
+    return epoch, task.replicated(jax.tree.unflatten(structure, leaves))
+
+
+def _to_arrays(state: State) -> dict[str, Any]:
+    """The arrays of a state by name."""
+    return {_name(path): leaf for path, leaf in jax.tree.leaves_with_path(state)}
+
+
+def _name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator=".")
+
+
+def _epoch(number: int, trained: Sums, validated: Sums, seconds: float) -> Epoch:
+    loss, accuracy, validation_loss, validation_accuracy = (
+        float(each[name]) for each in (trained, validated) for name in ("loss", "correct")
+    )
+    return Epoch(number, loss, accuracy, validation_loss, validation_accuracy, seconds)
+
+
+def _mean(sums: list[Sums], images: int) -> Sums:
+    """Mean loss, and the share that is correct in %."""
+    totals: Sums = jax.tree.map(lambda *terms: np.sum(np.array(terms, np.float64)), *sums)
+    return {"loss": totals["loss"] / images, "correct": 100 * totals["correct"] / images}
+
+
+def _padded(batch: Batch, size: int) -> Batch:
+    """A batch of full size; what is added has the label -1."""
+    images, labels = batch
+    missing = size - len(labels)
+    return np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0))), np.pad(labels, (0, missing), constant_values=-1)
