@@ -1,8 +1,10 @@
-"""Images and labels in memory: the embedded digits, any TensorFlow Datasets set, or a folder of one's own.
+"""Images and labels: the embedded digits, any TensorFlow Datasets set, or a folder of one's own.
 
-`load` is the only way in. What it reads is decoded once, kept on disk as plain `.npy` files, and drawn from there.
+`load` brings a set into memory, at one size, to search with. What it reads is decoded once, kept on disk as plain
+`.npy` files, and drawn from there. `stream` decodes batch by batch what does not fit in memory, to train with.
 """
 
 from rwejax.data.dataset import Dataset, load
+from rwejax.data.stream import Stream, stream
 
-__all__ = ["Dataset", "load"]
+__all__ = ["Dataset", "Stream", "load", "stream"]

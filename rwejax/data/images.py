@@ -1,5 +1,6 @@
 """From encoded images to one array of pixels."""
 
+import contextlib
 import io
 import os
 import warnings
@@ -49,6 +50,26 @@ def resize(
     return np.stack(channels, axis=-1)
 
 
+@contextlib.contextmanager
+def opened(encoded: bytes | Path) -> Iterator[Image.Image]:
+    """Opens an image that is yet to be decoded, which the body may do.
+
+    Raises:
+        DecodeError: it is unreadable, not made of 8-bit pixels, or the body failed.
+    """
+    try:
+        with Image.open(encoded if isinstance(encoded, Path) else io.BytesIO(encoded)) as image:
+            if image.mode.startswith(("I", "F")):
+                raise DecodeError("does not have 8-bit pixels; convert it")
+            yield image
+    except DecodeError:
+        raise
+    except PermissionError as error:
+        raise DecodeError("may not be read; change its permissions") from error
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others
+        raise DecodeError("is broken or no image; remove or replace it") from error
+
+
 def decode(encoded: bytes | Path, channels: int, image_size: int | None) -> UInt8[np.ndarray, "height width channels"]:
     """Decodes one image, in its first frame, and resizes it.
 
@@ -57,20 +78,11 @@ def decode(encoded: bytes | Path, channels: int, image_size: int | None) -> UInt
     Raises:
         DecodeError: it is unreadable, broken or not made of 8-bit pixels.
     """
-    try:
-        with Image.open(encoded if isinstance(encoded, Path) else io.BytesIO(encoded)) as image:
-            image.load()
-            if image.mode.startswith(("I", "F")):
-                raise DecodeError("does not have 8-bit pixels; convert it")
-            if isinstance(encoded, Path):
-                ImageOps.exif_transpose(image, in_place=True)
-            pixels = np.asarray(image if image.mode == MODES[channels] else image.convert(MODES[channels]))
-    except DecodeError:
-        raise
-    except PermissionError as error:
-        raise DecodeError("may not be read; change its permissions") from error
-    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others
-        raise DecodeError("is broken or no image; remove or replace it") from error
+    with opened(encoded) as image:
+        image.load()
+        if isinstance(encoded, Path):
+            ImageOps.exif_transpose(image, in_place=True)
+        pixels = np.asarray(image if image.mode == MODES[channels] else image.convert(MODES[channels]))
     return resize(pixels.reshape(*pixels.shape[:2], channels), image_size)
 
 

@@ -1,13 +1,15 @@
 """Where images come from: what a source is, the embedded digits, and a folder of the user's own images."""
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int32
 
 from rwejax.data.images import PIECE, Split, resize, stack
 from rwejax.errors import InputError
@@ -36,6 +38,27 @@ class Source:
     fingerprint: str | None
     test_split: str | None
     read: Callable[[str, int | None], Split]
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoded:
+    """The images of one split, left encoded where they lie and read one at a time, by any number of threads.
+
+    Attributes:
+        name: the dataset's, as the user gave it.
+        count: images; their rows are 0 to count - 1.
+        classes: the number of classes.
+        read: from a row to the encoded image, or the file that holds it, and its label. Raises `InputError`.
+        labels: reads the labels of all rows, as (count,) int32. Raises `InputError`.
+        describe: names an image by its row, for messages.
+    """
+
+    name: str
+    count: int
+    classes: int
+    read: Callable[[int], tuple[bytes | Path, int]]
+    labels: Callable[[], Int32[np.ndarray, " count"]]
+    describe: Callable[[int], str]
 
 
 def fingerprint(root: Path, files: Iterable[Path]) -> str:
@@ -71,19 +94,46 @@ def folder(name: str) -> Source:
     Raises:
         InputError: PATH is missing or unreadable, or does not hold at least two folders of at least three images.
     """
-    root = Path(os.path.expanduser(name.removeprefix(FOLDER)))
-    if not name.removeprefix(FOLDER):
-        raise InputError(f"dataset {name!r} names no folder: write 'folder:PATH', PATH holding one folder a class")
-    try:
-        files = _list_classes(name, root)
+    with _refusing_unreadable(name):
+        root, files = _find_files(name)
         mark = fingerprint(root, (file for images in files for file in images))
+    return Source(name, str(root.resolve()), mark, test_split=None, read=functools.partial(_read_folder, name, files))
+
+
+def encoded_folder(name: str) -> Encoded:
+    """The images in `folder:PATH`, in the order and with the labels and errors of `folder`."""
+    with _refusing_unreadable(name):
+        _, files = _find_files(name)
+    paths = [file for images in files for file in images]
+    labels = _labels(files)
+    return Encoded(
+        name=name,
+        count=len(paths),
+        classes=len(files),
+        read=lambda row: (paths[row], int(labels[row])),
+        labels=lambda: labels,
+        describe=lambda row: f"image {str(paths[row])!r}",
+    )
+
+
+@contextlib.contextmanager
+def _refusing_unreadable(name: str) -> Iterator[None]:
+    try:
+        yield
     except PermissionError as error:
         raise InputError(
             f"dataset {name!r} is unreadable, because {error.filename!r} may not be read: change its permissions"
         ) from error
     except OSError as error:
         raise InputError(f"dataset {name!r} is unreadable ({error}): check the folder") from error
-    return Source(name, str(root.resolve()), mark, test_split=None, read=functools.partial(_read_folder, name, files))
+
+
+def _find_files(name: str) -> tuple[Path, list[list[Path]]]:
+    """The folder, and the files of every class."""
+    root = Path(os.path.expanduser(name.removeprefix(FOLDER)))
+    if not name.removeprefix(FOLDER):
+        raise InputError(f"dataset {name!r} names no folder: write 'folder:PATH', PATH holding one folder a class")
+    return root, _list_classes(name, root)
 
 
 def _list_classes(name: str, root: Path) -> list[list[Path]]:
@@ -123,5 +173,8 @@ def _read_folder(name: str, files: list[list[Path]], split: str, image_size: int
         image_size=image_size,
         describe=lambda number: f"image {str(paths[number])!r}",
     )
-    labels = np.repeat(np.arange(len(files), dtype=np.int32), [len(images) for images in files])
-    return Split(images, labels, len(files))
+    return Split(images, _labels(files), len(files))
+
+
+def _labels(files: list[list[Path]]) -> Int32[np.ndarray, " images"]:
+    return np.repeat(np.arange(len(files), dtype=np.int32), [len(images) for images in files])

@@ -52,7 +52,7 @@ class AuxiliaryHead(nn.Module):
         strides = [length - window for length, window in zip(x.shape[1:3], windows, strict=True)]
         x = nn.avg_pool(nn.relu(x), tuple(windows), tuple(strides))
         x = nn.relu(Normalise()(convolution(128)(x), norm))
-        x = nn.relu(Normalise()(convolution(768, 2, padding="VALID")(x), norm))
+        x = nn.relu(Normalise()(convolution(768, 2, padding=[(0, 0), (0, 0)])(x), norm))
         return nn.Dense(self.classes)(x.reshape(len(x), -1))
 
 

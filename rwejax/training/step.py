@@ -43,8 +43,15 @@ def first_state(key: jax.Array, network: PlainNetwork, shape: tuple[int, int, in
         shape: height, width and channels of an image.
         tx: the optimiser.
     """
-    variables = jax.jit(network.init, static_argnames="train")(key, jnp.zeros((2, *shape)), train=True)
-    return State.create(apply_fn=network.apply, params=variables["params"], tx=tx, batch_stats=variables["batch_stats"])
+
+    @jax.jit
+    def initialise(key: jax.Array) -> State:
+        variables = network.init(key, jnp.zeros((2, *shape)), train=True)
+        # What observers of random networks see is dropped here, and with it all that is computed for them.
+        params, batch_stats = variables["params"], variables["batch_stats"]
+        return State.create(apply_fn=network.apply, params=params, tx=tx, batch_stats=batch_stats)
+
+    return initialise(key)
 
 
 def make_step(

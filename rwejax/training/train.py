@@ -146,7 +146,8 @@ class _Task:
         mesh = jax.sharding.Mesh(np.array(devices[:used]), (networks.IMAGES_AXIS,))
         self._split = NamedSharding(mesh, PartitionSpec(networks.IMAGES_AXIS))
         self._whole = NamedSharding(mesh, PartitionSpec())
-        self.key_weights, self.key_steps = jax.random.split(jax.random.key(config.seed))
+        # Threefry, JAX's default, takes as long to compile as a small network.
+        self.key_weights, self.key_steps = jax.random.split(jax.random.key(config.seed, impl="rbg"))
 
         def standardised(images: Any) -> Any:
             return standardise(images, self.source.mean, self.source.deviation)
