@@ -25,7 +25,7 @@ from rwejax.correlate import correlate
 from rwejax.errors import InputError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Config(Setting):
     """Hold seconds an architecture against rank correlation, for the papers' protocol in PyTorch and for rwejax."""
 

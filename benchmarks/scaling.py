@@ -189,23 +189,23 @@ def show(result: dict[str, Any]) -> None:
 def plot(result: dict[str, Any], figure: Figure) -> None:
     """Draw the rates over the number of devices, for one host and for several."""
     axes = figure.add_subplot()
-    for label, several in (("one host", False), ("hosts of one device", True)):
+    for label, several, colour in ("one host", False, plots._FRONT), ("hosts of one device", True, plots._INK):
         ways = [way for way in result["ways"] if (way["hosts"] > 1) == several]
         rates = [way["evaluations_per_second"] for way in ways]
         middle = [rate["median"] for rate in rates]
         around = [[rate["median"] - rate["min"] for rate in rates], [rate["max"] - rate["median"] for rate in rates]]
         if ways:
-            axes.errorbar([*map(_devices, ways)], middle, around, marker="o", capsize=3, label=label)
+            axes.errorbar([*map(_devices, ways)], middle, around, color=colour, marker="o", capsize=3, label=label)
     cores = result["machine"]["cores"]
-    axes.axvline(cores, color="0.7", linestyle=":", zorder=0)
-    axes.annotate(f"{cores} cores", (cores, 0), (3, 3), textcoords="offset points", color="0.5")
+    axes.axvline(cores, color=plots._QUIET, linestyle="--")
+    axes.annotate(f"{cores} cores", (cores, 0), (3, 3), textcoords="offset points", color=plots._INK)
     axes.set_xscale("log", base=2)
     axes.set_xticks(sorted(set(map(_devices, result["ways"]))))
     axes.xaxis.set_major_formatter("{x:.0f}")
     axes.set_ylim(0)
-    axes.set_xlabel("devices in all")
-    axes.set_ylabel("evaluations per second")
-    axes.legend(edgecolor="none")
+    axes.set_xlabel("devices in all", color=plots._INK)
+    axes.set_ylabel("evaluations per second", color=plots._INK)
+    axes.legend(labelcolor=plots._INK, edgecolor="none", framealpha=1.0)
     plots._frame(axes, "The same work, split over virtual devices and hosts")
 
 

@@ -100,9 +100,9 @@ def plot(result: dict[str, Any], figure: Figure) -> None:
         axes.plot(list(rows), middle, color=color, marker=marker, markersize=5, linewidth=1.4, label=name)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlabel("population size")
-    axes.set_ylabel("seconds a generation, evaluation left out")
-    axes.legend(edgecolor="none")
+    axes.set_xlabel("population size", color=plots._INK)
+    axes.set_ylabel("seconds a generation, evaluation left out", color=plots._INK)
+    axes.legend(labelcolor=plots._INK, edgecolor="none", framealpha=1.0)
     plots._frame(axes, f"NSGA-II, macro space, {result['machine']['cpu']}")
 
 

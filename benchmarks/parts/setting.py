@@ -25,7 +25,7 @@ class Setting:
     seed: int = 0
     """Draws the genomes, the images and the weights."""
     output: Path | None = None
-    """JSON file for the results."""
+    """JSON file for the results; a figure, where one is drawn, goes beside it."""
 
     @property
     def recorded(self) -> dict[str, Any]:
