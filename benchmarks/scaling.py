@@ -197,7 +197,7 @@ def plot(result: dict[str, Any], figure: Figure) -> None:
         if ways:
             axes.errorbar([*map(_devices, ways)], middle, around, color=colour, marker="o", capsize=3, label=label)
     cores = result["machine"]["cores"]
-    axes.axvline(cores, color=plots._QUIET, linestyle="--")
+    axes.axvline(cores, color=plots._QUIET, linewidth=0.8, zorder=1)
     axes.annotate(f"{cores} cores", (cores, 0), (3, 3), textcoords="offset points", color=plots._INK)
     axes.set_xscale("log", base=2)
     axes.set_xticks(sorted(set(map(_devices, result["ways"]))))
