@@ -4,26 +4,28 @@ Both sides score the same genomes on the same images with the same kernels, norm
 and in one process. See the README beside this file for what either side is given and what it pays for.
 """
 
-import json
-import os
 import sys
 from dataclasses import dataclass
 from typing import Any
 
 import tyro
-from parts.report import format_spread
-from parts.setting import Setting, describe_machine, title
+from parts.command import require, run
+from parts.report import describe_machine, format_spread
+from parts.setting import NetworkSetting, title
 from rich.console import Console
 from rich.table import Table
 
-from rwejax.errors import InputError
-from rwejax.parallel import use_all_cores
-
 
 @dataclass(frozen=True)
-class Config(Setting):
+class Config(NetworkSetting):
     """Time the random-weight evaluator against PyTorch on this machine's CPU."""
 
+    train_images: int = 2000
+    """Images that the head is fitted on."""
+    validation_images: int = 1000
+    """Images that the validation error is taken on."""
+    repetitions: int = 5
+    """Times that each side is timed, in turns."""
     genomes: int = 40
     """Genomes, drawn at random, no network twice."""
     train_mode: bool = False
@@ -33,22 +35,15 @@ class Config(Setting):
 def main() -> int:
     """Measure, print, write. Returns the exit code: 1 where the two sides disagree, 2 where they cannot be run."""
     config = tyro.cli(Config)
-    if config.refusal is not None:
-        print(config.refusal, file=sys.stderr)
-        return 2
-    load = os.getloadavg()[0]
-    use_all_cores()
-    from parts.evaluations import measure  # only here, because it needs PyTorch
+    return run(config.output, lambda: measure(config), show)
 
-    try:
-        result = measure(config, load)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    show(result)
-    if config.output is not None:
-        config.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    return 0 if result["agreement"]["holds"] else 1
+
+def measure(config: Config) -> dict[str, Any]:
+    """Time both sides."""
+    require("torch", "bench")
+    from parts import evaluations  # only here, because it needs PyTorch
+
+    return evaluations.measure(config)
 
 
 def show(result: dict[str, Any]) -> None:
@@ -73,8 +68,7 @@ def show(result: dict[str, Any]) -> None:
     console.print(f"median (least - largest) of {setting['repetitions']} turns; GFLOP/s as if nothing were shared")
     for name, ratio in result["ratio"].items():
         console.print(f"{name}, by the quickest turn of either: {ratio['of_least_seconds']:.2f}")
-    for line in describe_machine(result):
-        console.print(line)
+    console.print(describe_machine(result))
     console.print(
         f"rwejax: compilation {ours['compile_seconds']:.1f} s, {ours['compilations_after_first_call']} compilations "
         "after the first call"

@@ -5,21 +5,21 @@ any time; the same command goes on. The table has the networks whose trainings a
 of one training with another says how far it can be trusted.
 """
 
-import csv
 import functools
-import importlib.util
 import multiprocessing
-import os
 import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import numpy as np
 import tyro
+from parts.command import require
 from parts.report import count_cores
+from parts.setting import Setting
+from parts.tables import read, write
 from rich.console import Console
 
 from rwejax import spaces
@@ -27,11 +27,10 @@ from rwejax.config import SIZES
 from rwejax.errors import InputError
 from rwejax.evaluate.correlation import interval, spearman
 from rwejax.evolve import sample_distinct
-from rwejax.files import replacing
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Setting):
     """Train random networks of a space, and keep their accuracies."""
 
     space: Literal["macro", "micro", "darts", "nasbench201", "nasbench_macro"] = "macro"
@@ -52,32 +51,18 @@ class Config:
     """Epochs of a training."""
     train_images: int = 5000
     """Images that the networks are trained on."""
-    test_images: int = 2000
+    validation_images: int = 2000
     """Images that their accuracy is taken on, which no training sees."""
     batch: int = 64
     """Images of a step."""
     learning_rate: float = 0.05
     """At the start of a cosine that ends at 0."""
-    dataset: str = "cifar10"
-    """A set of TensorFlow Datasets, or digits, which is always there."""
-    data_dir: Path | None = None
-    """Where the sets lie; by default TFDS_DATA_DIR."""
-    image_size: int = 16
+    image_size: int | None = 16
     """Height and width to resize to, in pixels."""
     seed: int = 0
     """Draws the networks, the images, the weights and the order."""
     output: Path | None = None
     """CSV file for the table, and beside it NAME.trainings.csv; by default benchmarks/truth/SPACE.csv."""
-
-    @property
-    def refusal(self) -> str | None:
-        """Why nothing can be trained, or None."""
-        counts = self.networks, self.trainings, self.epochs, self.train_images, self.test_images, self.batch
-        if min(counts) < 1:
-            return "networks, trainings, epochs, images and batch are counts: give 1 or more of each"
-        if importlib.util.find_spec("torch") is None:
-            return "PyTorch is missing, which trains the networks: pip install 'rwejax[bench]'"
-        return None
 
     @property
     def table(self) -> Path:
@@ -94,11 +79,12 @@ class Config:
 def main() -> int:
     """Train what is missing, write, print. Returns the exit code: 2 where nothing can be trained."""
     config = tyro.cli(Config, description=__doc__)
-    if config.refusal is not None:
-        print(config.refusal, file=sys.stderr)
-        return 2
     console = Console()
     try:
+        counts = config.networks, config.trainings, config.epochs, config.batch
+        if min(counts) < 1:
+            raise InputError("networks, trainings, epochs and batch are counts: give 1 or more of each")
+        require("torch", "bench")
         space = spaces.get(config.space, **config.sizes)
         genomes = np.asarray(sample_distinct(jax.random.key(config.seed), space, config.networks))
         texts = [space.to_string(genome) for genome in space.canonical(genomes)]
@@ -118,18 +104,20 @@ def train_missing(config: Config, texts: list[str], console: Console) -> None:
     """Train the networks that are not on disk yet, one on each core at a time."""
     from parts.training import train  # only here, because it needs PyTorch
 
-    finished = {(row["architecture"], int(row["training"])) for row in read(trainings_path(config))}
+    rows = read(trainings_path(config))
+    finished = {(row["architecture"], int(row["training"])) for row in rows}
     wanted = [(text, number) for number in range(config.trainings) for text in texts]
     missing = [each for each in wanted if each not in finished]
     console.print(f"{len(wanted) - len(missing)} of {len(wanted)} trainings are there")
-    config.table.parent.mkdir(parents=True, exist_ok=True)
     # The command itself answers Ctrl-C, and ends the others.
     with multiprocessing.get_context("spawn").Pool(
         count_cores(), signal.signal, (signal.SIGINT, signal.SIG_IGN)
     ) as pool:
         trainings = pool.imap_unordered(functools.partial(train, config), missing)
         for done, (text, number, accuracy, seconds) in enumerate(trainings, 1):
-            append(trainings_path(config), architecture=text, training=number, accuracy=accuracy, seconds=seconds)
+            row = {"architecture": text, "training": number, "accuracy": accuracy, "seconds": seconds}
+            rows.append({name: str(value) for name, value in row.items()})
+            write(trainings_path(config), rows)
             console.print(f"{done} of {len(missing)}: {accuracy:.1f} % in {seconds:.0f} s", highlight=False)
 
 
@@ -146,12 +134,11 @@ def report(config: Config, console: Console) -> None:
         console.print("no network has all of its trainings yet, so that there is no table")
         return
     accuracies = np.array(list(whole.values()))
-    with replacing(config.table) as file:
-        table = csv.writer(file, lineterminator="\n")
-        names = [f"accuracy_{k}" for k in numbers]
-        table.writerow(["architecture", "accuracy", *names])
-        for text, row in zip(whole, accuracies, strict=True):
-            table.writerow([text, f"{row.mean():.4f}", *(f"{each:.4f}" for each in row)])
+    rows = []
+    for text, row in zip(whole, accuracies, strict=True):
+        columns = {"accuracy": row.mean(), **{f"accuracy_{k}": each for k, each in enumerate(row)}}
+        rows.append({"architecture": text, **{name: f"{value:.4f}" for name, value in columns.items()}})
+    write(config.table, rows)
     console.print(
         f"{len(whole)} networks, accuracy {accuracies.min():.1f} to {accuracies.max():.1f} %, "
         f"{np.median(seconds):.0f} s a training on one core: {config.table}"
@@ -165,25 +152,6 @@ def report(config: Config, console: Console) -> None:
 def trainings_path(config: Config) -> Path:
     """Where each training is kept."""
     return config.table.with_suffix(".trainings.csv")
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    """The rows of a table, none where it is missing; a last line without its end is left out."""
-    if not path.exists():
-        return []
-    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
-    return list(csv.DictReader(whole.splitlines()))
-
-
-def append(path: Path, **row: Any) -> None:
-    """Add a row to a table, under its header, and have it on the disk."""
-    rows = read(path)
-    with replacing(path) as file:
-        table = csv.DictWriter(file, list(row), lineterminator="\n")
-        table.writeheader()
-        table.writerows([*rows, row])
-        file.flush()
-        os.fsync(file.fileno())
 
 
 if __name__ == "__main__":

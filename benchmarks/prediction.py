@@ -9,16 +9,15 @@ limits follow from the GPU's published peaks, and the slowest is the prediction:
 - launches: `--kernels` for each chunk of rows and each batch, `--launch-microseconds` each, one after another.
 """
 
-import json
 import sys
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 import tyro
-from parts.setting import Setting, title
+from parts.command import run
+from parts.setting import NetworkSetting, title
 from parts.work import convolution_macs
 from rich.console import Console
 from rich.table import Table
@@ -32,9 +31,13 @@ convolutions take on a GPU by JAX's default, and on bfloat16; bytes a second of 
 
 
 @dataclass(frozen=True)
-class Config(Setting):
+class Config(NetworkSetting):
     """Predict evaluations per second on an NVIDIA H100."""
 
+    train_images: int = 2000
+    """Images that the head is fitted on."""
+    validation_images: int = 1000
+    """Images that the validation error is taken on."""
     genomes: int = 40
     """Genomes, drawn at random, no network twice."""
     chunk: int = 8
@@ -47,28 +50,27 @@ class Config(Setting):
     """GPU kernels of a chunk: its sources, mix, convolution, normalisation, the write, and the loop's own."""
     launch_microseconds: float = 5.0
     """Time between the starts of two kernels that have little to do."""
-    output: Path | None = None
-    """JSON file for the results."""
 
 
 def main() -> int:
-    """Count, predict, print, write."""
+    """Count, predict, print, write. Returns the exit code: 2 where nothing can be predicted."""
     config = tyro.cli(Config, description=__doc__)
-    side = config.image_size or 32
-    space = spaces.get(config.space, input_shape=(side, side, 3), **config.sizes)
+    return run(config.output, lambda: measure(config), show)
+
+
+def measure(config: Config) -> dict[str, Any]:
+    """Count and predict."""
+    dataset, space = config.load(config.space, config.sizes)
     genomes = np.asarray(sample_distinct(jax.random.key(config.seed), space, config.genomes))
     counted = count(config, space, np.asarray(space.canonical(genomes)))
-    result = {
+    return {
         "prediction": True,
         "setting": config.recorded,
+        "image_shape": dataset.image_shape,
         "peaks": H100,
         "counted": counted,
         **{precision: predict(config, counted, precision) for precision in ("float32", "bfloat16")},
     }
-    show(config, result, space)
-    if config.output is not None:
-        config.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    return 0
 
 
 def count(config: Config, space: spaces.Space, genomes: np.ndarray) -> dict[str, Any]:
@@ -103,11 +105,11 @@ def predict(config: Config, counted: dict[str, Any], precision: str) -> dict[str
     return {"seconds": seconds, "bound": bound, "evaluations_per_second": config.genomes / seconds[bound]}
 
 
-def show(config: Config, result: dict[str, Any], space: spaces.Space) -> None:
+def show(result: dict[str, Any]) -> None:
     """Print the prediction."""
-    counted = result["counted"]
-    networks_and_images = title(asdict(config) | config.sizes, space.input_shape)
-    table = Table(title=f"PREDICTED for an H100: {config.genomes} genomes, {networks_and_images}")
+    counted, setting = result["counted"], result["setting"]
+    networks_and_images = title(setting, result["image_shape"])
+    table = Table(title=f"PREDICTED for an H100: {setting['genomes']} genomes, {networks_and_images}")
     table.add_column("precision")
     for column in "operations", "bytes", "launches", "evaluations per second":
         table.add_column(column, justify="right")

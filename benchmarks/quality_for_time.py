@@ -4,10 +4,6 @@ Both sides score the same trained networks of each table, on one machine and all
 this file for what either side is given and what it pays for.
 """
 
-import dataclasses
-import importlib.util
-import json
-import os
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -15,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from parts.report import format_spread
-from parts.setting import describe_machine
+from parts.command import require, run, write
+from parts.report import describe_machine, format_spread
+from parts.setting import Setting
+from parts.tables import TABLES, split
 from rich.console import Console
 from rich.table import Table
 
@@ -26,25 +23,10 @@ from rwejax import plots
 from rwejax.config import CorrelateConfig
 from rwejax.correlate import correlate
 from rwejax.errors import InputError
-from rwejax.parallel import use_all_cores
-
-TABLES = {
-    "nasbench201": ("nasbench201", "nasbench201.csv", "cifar10_accuracy", {"cells": 5, "channels": 16}),
-    "nasbench_macro": ("nasbench_macro", "nasbench_macro.csv", "cifar10_accuracy", {"channels": 32}),
-    "darts_trained": ("darts", "darts_trained.csv", "cifar10_accuracy_50_epochs", {"layers": 8, "channels": 16}),
-    "nasbench301_surrogate": (
-        "darts",
-        "nasbench301_surrogate.csv",
-        "nb301_accuracy",
-        {"layers": 8, "channels": 16},
-    ),
-}
-"""Space, file and column of each table, and the sizes of its networks in the papers' protocol: those that were trained,
-and for DARTS those of its own search."""
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(Setting):
     """Hold seconds an architecture against rank correlation, for the papers' protocol in PyTorch and for rwejax."""
 
     truth: Path
@@ -55,11 +37,7 @@ class Config:
     """Names of rwejax's estimators."""
     sample: int = 60
     """Networks of each table."""
-    dataset: str = "cifar10"
-    """A set of TensorFlow Datasets, or digits, which is always there."""
-    data_dir: Path | None = None
-    """Where the sets lie; by default TFDS_DATA_DIR."""
-    image_size: int = 16
+    image_size: int | None = 16
     """Height and width that rwejax resizes to, in pixels; the papers' protocol takes the images as they are."""
     train_images: int = 2000
     """Images that the papers' protocol trains the head on."""
@@ -71,68 +49,41 @@ class Config:
     """Epochs of the head in the papers' protocol."""
     seed: int = 0
     """Draws the networks, the images and the weights."""
-    output: Path | None = None
-    """JSON file for the results; a figure goes beside it."""
-
-    @property
-    def recorded(self) -> dict[str, Any]:
-        """The config as a result states it."""
-        left_out = "data_dir", "output", "truth"
-        return {name: value for name, value in dataclasses.asdict(self).items() if name not in left_out}
-
-    @property
-    def refusal(self) -> str | None:
-        """Why nothing can be measured, or None."""
-        if unknown := [table for table in self.tables.split(",") if table not in TABLES]:
-            return f"table {unknown[0]!r} is unknown: choose from {', '.join(TABLES)}"
-        if min(self.batch, self.epochs) < 1:
-            return "batch and epochs are counts: give 1 or more of each"
-        if importlib.util.find_spec("torch") is None:
-            return "PyTorch is missing, the side to compare with: pip install 'rwejax[bench]'"
-        if self.output is not None and not self.output.absolute().parent.is_dir():
-            return f"output {str(self.output)!r} lies in a folder that does not exist: make it first"
-        return None
 
 
 def main() -> int:
-    """Measure, print, write after every table. Returns the exit code: 2 where nothing can be measured."""
+    """Measure, print, write. Returns the exit code: 2 where nothing can be measured."""
     config = tyro.cli(Config, description=__doc__)
-    if config.refusal is not None:
-        print(config.refusal, file=sys.stderr)
-        return 2
-    load = os.getloadavg()[0]
-    use_all_cores()
+    return run(config.output, lambda: measure(config), lambda result: print(describe_machine(result)), plot)
+
+
+def measure(config: Config) -> dict[str, Any]:
+    """Measure table by table; each is printed and written as soon as it is there."""
+    names = split(config.tables)
+    if min(config.batch, config.epochs) < 1:
+        raise InputError("batch and epochs are counts: give 1 or more of each")
+    require("torch", "bench")
     from parts.quality import describe, measure_protocol  # only here, because it needs PyTorch
 
-    console = Console()
-    result = describe(config, load)
-    try:
-        for name in config.tables.split(","):
-            sides = measure_estimators(config, name)
-            space, _, _, sizes = TABLES[name]
-            sides["protocol"] = measure_protocol(config, space, sizes, sides.pop("networks"))
-            result["tables"][name] = sides
-            show(result, name, console)
-            if config.output is not None:
-                config.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-                plot(result, config.output.with_suffix(".png"))
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    for line in describe_machine(result):
-        console.print(line)
-    return 0
+    result = describe(config)
+    for name in names:
+        sides = measure_estimators(config, name)
+        sides["protocol"] = measure_protocol(config, TABLES[name], sides.pop("networks"))
+        result["tables"][name] = sides
+        show(result, name)
+        write(result, config.output, plot)
+    return result
 
 
 def measure_estimators(config: Config, name: str) -> dict[str, Any]:
     """What rwejax's estimators take and reach on a table, and the networks that were drawn."""
-    space, file, column, _ = TABLES[name]
+    truth = TABLES[name]
     with tempfile.TemporaryDirectory() as folder:
         found = correlate(
             CorrelateConfig(
-                space=space,
-                truth=config.truth / file,
-                column=column,
+                space=truth.space,
+                truth=config.truth / f"{name}.csv",
+                column=truth.column,
                 estimators=config.estimators,
                 sample=config.sample,
                 seed=config.seed,
@@ -154,7 +105,7 @@ def measure_estimators(config: Config, name: str) -> dict[str, Any]:
     return {"networks": networks, "sample": len(networks), "estimators": estimators}
 
 
-def show(result: dict[str, Any], name: str, console: Console) -> None:
+def show(result: dict[str, Any], name: str) -> None:
     """Print a table's results."""
     found = result["tables"][name]
     protocol = found["protocol"]
@@ -172,41 +123,31 @@ def show(result: dict[str, Any], name: str, console: Console) -> None:
             f"{protocol['mean_seconds'] / each['seconds']:.0f}",
             f"{each['compile_seconds']:.1f} s",
         )
-    console.print(table)
+    Console().print(table)
 
 
-def plot(result: dict[str, Any], path: Path) -> None:
+def plot(result: dict[str, Any], figure: Figure) -> None:
     """Draw a panel a table: seconds along the bottom, rank correlation with its interval up the side."""
     tables = result["tables"]
-    figure = Figure(figsize=(3.2 * len(tables), 3.4), layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure.set_size_inches(3.2 * len(tables), 3.6)
     panels = figure.subplots(1, len(tables), sharey=True, squeeze=False)[0]
     for axes, (name, found) in zip(panels, tables.items(), strict=True):
-        protocol = found["protocol"]
-        sides = {"papers' protocol": (protocol["mean_seconds"], protocol)}
-        sides |= {estimator: (each["seconds"], each) for estimator, each in found["estimators"].items()}
-        for side, (seconds, each) in sides.items():
-            colour = plots._INK if side == "papers' protocol" else plots._FRONT
+        sides = {"papers' protocol": {**found["protocol"], "seconds": found["protocol"]["mean_seconds"]}}
+        sides |= found["estimators"]
+        # In a legend, because estimators lie too close together for labels beside them.
+        for number, (side, each) in enumerate(sides.items()):
             reach = [[each["spearman"] - each["low"]], [each["high"] - each["spearman"]]]
-            axes.errorbar([seconds], [each["spearman"]], reach, fmt="o", color=colour, capsize=3, zorder=3)
-            right = side == "papers' protocol"
-            axes.annotate(
-                side,
-                (seconds, each["spearman"]),
-                (-6 if right else 6, 4),
-                textcoords="offset points",
-                ha="right" if right else "left",
-                color=colour,
-                fontsize=9,
-            )
+            marker, colour = "os^Dv"[number % 5], f"C{number}" if number else plots._INK
+            axes.errorbar(each["seconds"], each["spearman"], reach, fmt=marker, color=colour, capsize=3, label=side)
         axes.axhline(0, color=plots._QUIET, linewidth=0.8, zorder=1)
         axes.set_xscale("log")
-        axes.margins(x=0.25)
+        axes.margins(x=0.15)
         axes.set_xlabel("seconds an architecture", color=plots._INK)
         plots._frame(axes, name)
     panels[0].set_ylim(-1, 1)
     panels[0].set_ylabel("Spearman", color=plots._INK)
-    figure.savefig(path, dpi=160)
+    labelled = panels[0].get_legend_handles_labels()
+    figure.legend(*labelled, loc="outside lower center", ncols=5, labelcolor=plots._INK, edgecolor="none")
 
 
 if __name__ == "__main__":

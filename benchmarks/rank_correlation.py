@@ -6,8 +6,6 @@ every pair. The seconds are the processor's, which other programs hardly disturb
 makes them those of one core.
 """
 
-import csv
-import os
 import sys
 import time
 from dataclasses import dataclass
@@ -15,6 +13,8 @@ from pathlib import Path
 
 import jax
 import tyro
+from parts.report import count_cores
+from parts.tables import TABLES, read, split, write
 from rich.console import Console
 from rich.table import Table
 
@@ -22,15 +22,6 @@ from rwejax.config import CorrelateConfig
 from rwejax.correlate import Observer, correlate
 from rwejax.errors import InputError
 from rwejax.evaluate import estimators
-from rwejax.files import replacing
-
-TABLES = {
-    "nasbench201": ("nasbench201", "nasbench201.csv", "cifar10_accuracy", 200),
-    "nasbench_macro": ("nasbench_macro", "nasbench_macro.csv", "cifar10_accuracy", 150),
-    "darts_trained": ("darts", "darts_trained.csv", "cifar10_accuracy_50_epochs", 100),
-    "nasbench301_surrogate": ("darts", "nasbench301_surrogate.csv", "nb301_accuracy", 150),
-}
-"""Space, file, column and sample of each table of accuracies."""
 
 PUBLISHED = {
     "nwot": "nwot",
@@ -78,17 +69,17 @@ class Config:
         if table == "published":
             if estimator not in PUBLISHED:
                 return None
-            space, file, column, sample = "nasbench201", "nasbench201.csv", PUBLISHED[estimator], PUBLISHED_SAMPLE
-            image_size, cells, images = 32, 5, PUBLISHED_IMAGES
+            truth = TABLES["nasbench201"]._replace(column=PUBLISHED[estimator], sample=PUBLISHED_SAMPLE)
+            file, image_size, cells, images = "nasbench201.csv", 32, 5, PUBLISHED_IMAGES
         else:
-            space, file, column, sample = TABLES[table]
-            image_size, cells, images = self.image_size, None, None
+            truth = TABLES[table]
+            file, image_size, cells, images = f"{table}.csv", self.image_size, None, None
         return CorrelateConfig(
-            space=space,
+            space=truth.space,
             truth=self.truth / file,
-            column=column,
+            column=truth.column,
             estimators=estimator,
-            sample=sample,
+            sample=truth.sample,
             seeds=self.seeds,
             seed=self.seed,
             dataset=self.dataset,
@@ -120,19 +111,14 @@ class ProcessorTime(Observer):
 def main() -> int:
     """Measure what is missing, write, print. Returns the exit code: 2 where something cannot be used."""
     config = tyro.cli(Config, description=__doc__)
-    tables, names = config.tables.split(","), config.estimators.split(",")
-    if unknown := [table for table in tables if table not in (*TABLES, "published")]:
-        print(f"table {unknown[0]!r} is unknown: choose from {', '.join((*TABLES, 'published'))}", file=sys.stderr)
-        return 2
     console = Console()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     try:
-        for table in tables:
-            for name in names:
+        for table in split(config.tables, "published"):
+            for name in config.estimators.split(","):
                 pair = config.pair(table, name)
                 if pair is None or pair.output is None or pair.output.exists():
                     continue
-                row = measure(table, pair, cores)
+                row = measure(table, pair)
                 console.print(
                     f"{table} {name}: {float(row['spearman'] or 'nan'):.2f}, {float(row['cpu_seconds']):.2g} s"
                 )
@@ -144,13 +130,13 @@ def main() -> int:
     return 0
 
 
-def measure(table: str, pair: CorrelateConfig, cores: int | None) -> dict[str, str]:
+def measure(table: str, pair: CorrelateConfig) -> dict[str, str]:
     """Correlate one pair, and note with it what it was measured on."""
     processor = ProcessorTime()
     output = correlate(pair, processor).output
     jax.clear_caches()
     [row] = read(output)
-    measured = {"cpu_seconds": str(processor.seconds), "cores": str(cores), "jax": jax.__version__}
+    measured = {"cpu_seconds": str(processor.seconds), "cores": str(count_cores()), "jax": jax.__version__}
     row = {"table": table, **row, "truth": pair.truth.name, **measured}
     write(output, [row])
     return row
@@ -165,21 +151,6 @@ def collect(config: Config) -> list[dict[str, str]]:
     if rows:
         write(config.output, rows)
     return rows
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    """The rows of a table."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def write(path: Path, rows: list[dict[str, str]]) -> None:
-    """Write a table, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
-        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
 
 
 def show(console: Console, rows: list[dict[str, str]]) -> None:

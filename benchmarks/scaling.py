@@ -5,31 +5,32 @@ machine with fewer cores than devices this measures what the splitting costs, no
 populations, in programs of equal size, and the memory that they take.
 """
 
-import json
 import multiprocessing
-import os
-import platform
 import socket
 import statistics
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
+import jax
 import tyro
-from parts.report import count_cores, cpu_model, format_spread, peak_memory_gib, spread
-from parts.setting import QUIET_LOAD
+from matplotlib.figure import Figure
+from parts.command import run
+from parts.report import count_cores, describe_machine, format_spread, header, peak_memory_gib, spread
+from parts.setting import Setting
 from rich.console import Console
 from rich.table import Table
+
+from rwejax import RandomWeightEvaluator, exchange, parallel, plots
+from rwejax.errors import InputError
 
 TOLERANCE = 1e-4  # relative, for the squared error
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Setting):
     """Time the random-weight evaluator over devices and hosts, all of them on this machine's CPU."""
 
     devices: tuple[int, ...] = (1, 2, 4, 8)
@@ -48,20 +49,8 @@ class Config:
     """Channels of the first phase."""
     dataset: str = "digits"
     """A set of TensorFlow Datasets, or digits, which is always there."""
-    data_dir: Path | None = None
-    """Where the sets lie; by default TFDS_DATA_DIR."""
-    image_size: int | None = None
-    """Height and width to resize to; by default the dataset's."""
-    train_images: int = 500
-    """Images that the head is fitted on."""
-    validation_images: int = 250
-    """Images that the validation error is taken on."""
     repetitions: int = 5
     """Times that each way is timed."""
-    seed: int = 0
-    """Draws the genomes, the kernels and the images."""
-    output: Path | None = None
-    """JSON file for the results; the figure goes beside it, as PNG."""
 
     @property
     def ways(self) -> list["Way"]:
@@ -89,30 +78,37 @@ class Way:
 def main() -> int:
     """Measure, print, write. Returns the exit code: 1 where the scores disagree, 2 where nothing can be measured."""
     config = tyro.cli(Config)
+    return run(config.output, lambda: measure(config), show, plot)
+
+
+def measure(config: Config) -> dict[str, Any]:
+    """All ways together, and whether their scores are the same.
+
+    Raises:
+        InputError: the setting cannot be measured.
+    """
     counts = *config.devices, *config.hosts, *config.populations, config.genomes, config.repetitions
     if not config.ways or min(counts) < 1:
-        print(
-            "devices, hosts, populations, genomes and repetitions are counts: give 1 or more of each", file=sys.stderr
-        )
-        return 2
-    if config.output is not None and not config.output.absolute().parent.is_dir():
-        print(f"output {str(config.output)!r} lies in a folder that does not exist: make it first", file=sys.stderr)
-        return 2
-    load = os.getloadavg()[0]
-    try:
-        found, larger = ([measure(config, way) for way in ways] for ways in (config.ways, config.larger))
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 2
-    result = summarise(config, load, found, larger)
-    show(result)
-    if config.output is not None:
-        config.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        plot(result, config.output.with_suffix(".png"))
-    return 0 if result["agreement"]["holds"] else 1
+        raise InputError("devices, hosts, populations, genomes and repetitions are counts: give 1 or more of each")
+    ways, larger = ([measure_way(config, way) for way in ways] for ways in (config.ways, config.larger))
+    scores = [way.pop("loo_squared_error") for way in ways]
+    for way in larger:
+        del way["loo_squared_error"]
+    differences = [
+        abs(one - other) / abs(other) for way in scores[1:] for one, other in zip(way, scores[0], strict=True)
+    ]
+    return {
+        **header(config.recorded),
+        "ways": ways,
+        "larger_populations": larger,
+        "agreement": {
+            "loo_squared_error_relative": max(differences, default=0.0),
+            "holds": max(differences, default=0.0) < TOLERANCE,
+        },
+    }
 
 
-def measure(config: Config, way: Way) -> dict[str, Any]:
+def measure_way(config: Config, way: Way) -> dict[str, Any]:
     """One way of splitting the work: what the first host has measured."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -124,22 +120,10 @@ def measure(config: Config, way: Way) -> dict[str, Any]:
 
 def evaluate(config: Config, way: Way, host: int, port: int) -> dict[str, Any]:
     """What a process does."""
-    import jax
-
-    from rwejax import RandomWeightEvaluator, data, exchange, parallel, spaces
-
     jax.config.update("jax_num_cpu_devices", way.devices)
     if way.hosts > 1:
         parallel.connect(f"127.0.0.1:{port}", way.hosts, host)
-    dataset = data.load(
-        config.dataset,
-        train=config.train_images,
-        validation=config.validation_images,
-        data_dir=config.data_dir,
-        image_size=config.image_size,
-        seed=config.seed,
-    )
-    space = spaces.Macro(config.nodes, config.channels, dataset.image_shape, dataset.classes)
+    dataset, space = config.load("macro", {"nodes": config.nodes, "channels": config.channels})
     key_genomes, key = jax.random.split(jax.random.key(config.seed))
     genomes = space.sample(key_genomes, way.genomes)
     evaluator = RandomWeightEvaluator(space, dataset, genomes_per_program=way.genomes_per_program)
@@ -160,40 +144,12 @@ def evaluate(config: Config, way: Way, host: int, port: int) -> dict[str, Any]:
         "evaluations_per_second": spread(way.genomes / each for each in seconds[1:]),
         "peak_memory_gib": peak_memory_gib(),
         "loo_squared_error": scores.loo_squared_error.tolist(),
-        "jax": jax.__version__,
-    }
-
-
-def summarise(config: Config, load: float, found: list[dict[str, Any]], larger: list[dict[str, Any]]) -> dict[str, Any]:
-    """All ways together, and whether their scores are the same."""
-    from rwejax.version import __version__
-
-    scores = [way.pop("loo_squared_error") for way in found]
-    versions = [way.pop("jax") for way in found]
-    for way in larger:
-        del way["loo_squared_error"], way["jax"]
-    differences = [
-        abs(one - other) / abs(other) for way in scores[1:] for one, other in zip(way, scores[0], strict=True)
-    ]
-    setting = asdict(config)
-    del setting["data_dir"], setting["output"]
-    return {
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "setting": setting,
-        "versions": {"rwejax": __version__, "jax": versions[0], "python": platform.python_version()},
-        "machine": {"cpu": cpu_model(), "cores": count_cores(), "load_before": load},
-        "ways": found,
-        "larger_populations": larger,
-        "agreement": {
-            "loo_squared_error_relative": max(differences, default=0.0),
-            "holds": max(differences, default=0.0) < TOLERANCE,
-        },
     }
 
 
 def show(result: dict[str, Any]) -> None:
     """Print the results."""
-    setting, machine, agreement = result["setting"], result["machine"], result["agreement"]
+    setting, cores, agreement = result["setting"], result["machine"]["cores"], result["agreement"]
     console = Console()
     table = Table(
         title=f"macro, K = {setting['nodes']}, C = {setting['channels']}: {setting['genomes']} genomes, "
@@ -221,45 +177,36 @@ def show(result: dict[str, Any]) -> None:
     if result["larger_populations"]:
         console.print(table)
     console.print(f"median (least - largest) of {setting['repetitions']}; the total work is the same in every row")
-    console.print(", ".join(f"{name} {version}" for name, version in result["versions"].items()))
-    console.print(f"{machine['cpu']}, {machine['cores']} cores, load {machine['load_before']:.1f} before the start")
+    console.print(describe_machine(result))
     console.print(
         f"agreement: {'holds' if agreement['holds'] else 'BROKEN'}, squared errors differ by at most "
         f"{agreement['loo_squared_error_relative']:.1e} of themselves"
     )
-    if max(map(_devices, result["ways"])) > machine["cores"]:
-        console.print(f"Rows of more than {machine['cores']} devices show what the splitting costs, not a speed.")
-    if machine["load_before"] > QUIET_LOAD:
-        console.print("The machine was busy before the start: take the figures for what they are.")
+    if max(map(_devices, result["ways"])) > cores:
+        console.print(f"Rows of more than {cores} devices show what the splitting costs, not a speed.")
 
 
-def plot(result: dict[str, Any], path: Path) -> None:
+def plot(result: dict[str, Any], figure: Figure) -> None:
     """Draw the rates over the number of devices, for one host and for several."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5, 3.5), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for label, several in (("one host", False), ("hosts of one device", True)):
+    for label, several, colour in ("one host", False, plots._FRONT), ("hosts of one device", True, plots._INK):
         ways = [way for way in result["ways"] if (way["hosts"] > 1) == several]
         rates = [way["evaluations_per_second"] for way in ways]
         middle = [rate["median"] for rate in rates]
         around = [[rate["median"] - rate["min"] for rate in rates], [rate["max"] - rate["median"] for rate in rates]]
         if ways:
-            axes.errorbar([*map(_devices, ways)], middle, around, marker="o", capsize=3, label=label)
+            axes.errorbar([*map(_devices, ways)], middle, around, color=colour, marker="o", capsize=3, label=label)
     cores = result["machine"]["cores"]
-    axes.axvline(cores, color="0.7", linestyle=":", zorder=0)
-    axes.annotate(f"{cores} cores", (cores, 0), (3, 3), textcoords="offset points", color="0.5")
+    axes.axvline(cores, color=plots._QUIET, linewidth=0.8, zorder=1)
+    axes.annotate(f"{cores} cores", (cores, 0), (3, 3), textcoords="offset points", color=plots._INK)
     axes.set_xscale("log", base=2)
     axes.set_xticks(sorted(set(map(_devices, result["ways"]))))
     axes.xaxis.set_major_formatter("{x:.0f}")
     axes.set_ylim(0)
-    axes.set_xlabel("devices in all")
-    axes.set_ylabel("evaluations per second")
-    axes.set_title("The same work, split over virtual devices and hosts", fontsize=10)
-    axes.legend(frameon=False)
-    figure.savefig(path, dpi=150)
+    axes.set_xlabel("devices in all", color=plots._INK)
+    axes.set_ylabel("evaluations per second", color=plots._INK)
+    axes.legend(labelcolor=plots._INK, edgecolor="none", framealpha=1.0)
+    plots._frame(axes, "The same work, split over virtual devices and hosts")
 
 
 def _devices(way: dict[str, Any]) -> int:

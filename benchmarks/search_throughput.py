@@ -5,35 +5,26 @@ asked for, generation by generation, with the same images, kernels, normalisatio
 beside this file for what either side is given and what it pays for.
 """
 
-import json
-import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import jax
 import tyro
-from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from parts.report import format_spread
-from parts.setting import Setting, describe_machine, title
+from parts.command import require, run
+from parts.report import describe_machine, format_spread
+from parts.setting import NetworkSetting, title
 from rich.console import Console
 from rich.table import Table
 
 from rwejax import plots
-from rwejax.errors import InputError
-from rwejax.parallel import use_all_cores
 
 
 @dataclass(frozen=True)
-class Config(Setting):
+class Config(NetworkSetting):
     """Time a whole search against PyTorch on this machine's CPU."""
 
-    train_images: int = 500
-    """Images that the head is fitted on."""
-    validation_images: int = 250
-    """Images that the validation error is taken on."""
     population_size: int = 40
     """Genomes of a generation."""
     generations: int = 10
@@ -43,36 +34,25 @@ class Config(Setting):
     generations. By default every generation is timed."""
     repetitions: int = 5
     """Times that the same search and PyTorch are timed, in turns."""
-    output: Path | None = None
-    """JSON file for the results; a figure goes beside it."""
 
 
 def main() -> int:
     """Measure, print, write. Returns the exit code: 1 where the two sides disagree, 2 where they cannot be run."""
     config = tyro.cli(Config)
-    if config.refusal is not None:
-        print(config.refusal, file=sys.stderr)
-        return 2
-    load = os.getloadavg()[0]
-    use_all_cores()
-    jax.config.update("jax_enable_compilation_cache", False)  # what an earlier process compiled would be a gift
-    from parts.searches import measure  # only here, because it needs PyTorch
-
-    console = Console()
-    try:
-        result = measure(config, load, console.print)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    show(result, console)
-    if config.output is not None:
-        config.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        plots._save(lambda axes: plot(result, axes), config.output.with_suffix(".png"))
-    return 0 if result["agreement"]["holds"] else 1
+    return run(config.output, lambda: measure(config), show, plot)
 
 
-def show(result: dict[str, Any], console: Console) -> None:
+def measure(config: Config) -> dict[str, Any]:
+    """Time both sides."""
+    require("torch", "bench")
+    from parts import searches  # only here, because it needs PyTorch
+
+    return searches.measure(config)
+
+
+def show(result: dict[str, Any]) -> None:
     """Print the results."""
+    console = Console()
     setting, ours, theirs, ratio = result["setting"], result["rwejax"], result["torch"], result["ratio"]
     evaluations, agreement = setting["population_size"] * setting["generations"], result["agreement"]
     table = Table(title=f"{evaluations} evaluations of {title(setting, result['image_shape'])}")
@@ -121,17 +101,16 @@ def show(result: dict[str, Any], console: Console) -> None:
         f"compilation {format_spread(ours['compile_seconds'], 1)} s; before the first generation "
         f"{format_spread(ours['setup_seconds'], 1)} s, after the last {format_spread(ours['finish_seconds'], 1)} s"
     )
-    for line in describe_machine(result):
-        console.print(line)
+    console.print(describe_machine(result))
     console.print(
         f"agreement: {'holds' if agreement['holds'] else 'BROKEN'}, errors differ by at most "
         f"{max(agreement['loo_error_images'], agreement['validation_error_images'])} images"
     )
 
 
-def plot(result: dict[str, Any], axes: Axes) -> None:
+def plot(result: dict[str, Any], figure: Figure) -> None:
     """Draw evaluations per second over generations: the medians of either side, and bands from least to largest."""
-    generations = result["generations"]
+    axes, generations = figure.add_subplot(), result["generations"]
     ours = {number: each["evaluations_per_second"] for number, each in enumerate(generations, 1)}
     theirs = {
         number: each["torch_evaluations_per_second"]

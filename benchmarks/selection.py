@@ -4,25 +4,20 @@ All sides choose among the same macro genomes and make children of them, in turn
 beside this file for what either side is given.
 """
 
-import importlib.util
-import json
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tyro
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from parts.report import format_spread
+from parts.command import run
+from parts.report import describe_machine, format_spread
 from parts.selection_measure import measure
 from rich.console import Console
 from rich.table import Table
 
-from rwejax.files import replacing
-
-QUIET_LOAD = 0.3
+from rwejax import plots
 
 
 @dataclass(frozen=True)
@@ -48,21 +43,7 @@ class Config:
 def main() -> int:
     """Measure, print, write. Returns the exit code: 1 where the sides disagree, 2 where they cannot be run."""
     config = tyro.cli(Config, description=__doc__)
-    if not config.sizes or min(*config.sizes, config.generations, config.repetitions) < 2:
-        print("sizes, generations and repetitions are counts: give 2 or more of each", file=sys.stderr)
-        return 2
-    if config.output is not None and not config.output.absolute().parent.is_dir():
-        print(f"output {str(config.output)!r} lies in a folder that does not exist: make it first", file=sys.stderr)
-        return 2
-    if config.peers and importlib.util.find_spec("pymoo") is None:
-        print("pymoo is missing, the side to compare with: pip install 'rwejax[dev]', or --no-peers", file=sys.stderr)
-        return 2
-    result = measure(config, os.getloadavg()[0])
-    show(result)
-    if config.output is not None:
-        config.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        plot(result, config.output.with_suffix(".png"))
-    return 0 if all(row["agreement"]["holds"] for row in result["sizes"].values()) else 1
+    return run(config.output, lambda: measure(config), show, plot)
 
 
 def show(result: dict[str, Any]) -> None:
@@ -94,14 +75,10 @@ def show(result: dict[str, Any]) -> None:
     alone = result["rwejax_alone"]
     if alone is not None:
         console.print(f"rwejax alone, n = {alone['n']}: peak memory {alone['peak_memory_gib']:.2f} GiB")
-    machine = result["machine"]
-    console.print(", ".join(f"{name} {found}" for name, found in result["versions"].items()))
-    console.print(f"{machine['cpu']}, {machine['cores']} cores, load {machine['load_before']:.1f} before the start")
+    console.print(describe_machine(result))
     for n, row in result["sizes"].items():
         if not row["agreement"]["holds"]:
             console.print(f"agreement: BROKEN at n = {n}: {row['agreement']}")
-    if machine["load_before"] > QUIET_LOAD:
-        console.print("The machine was busy before the start: all sides suffer from that.")
 
 
 def format_ms(seconds: dict[str, Any]) -> str:
@@ -110,12 +87,10 @@ def format_ms(seconds: dict[str, Any]) -> str:
     return format_spread(values, 2 if values["median"] < 100 else 0)
 
 
-def plot(result: dict[str, Any], path: Path) -> None:
+def plot(result: dict[str, Any], figure: Figure) -> None:
     """Draw seconds against the population size, both in logarithms."""
-    figure = Figure(figsize=(7.2, 4.4), layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    styles = {"rwejax": ("#c2410c", "o"), "pymoo": ("#1f2933", "s"), "evox": ("#8a94a0", "^")}
+    styles = {"rwejax": (plots._FRONT, "o"), "pymoo": (plots._INK, "s"), "evox": (plots._QUIET, "^")}
     for name in next(iter(result["sizes"].values()))["sides"]:
         rows = {int(n): row["sides"][name]["generation"] for n, row in result["sizes"].items() if name in row["sides"]}
         color, marker = styles[name]
@@ -125,15 +100,10 @@ def plot(result: dict[str, Any], path: Path) -> None:
         axes.plot(list(rows), middle, color=color, marker=marker, markersize=5, linewidth=1.4, label=name)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlabel("population size")
-    axes.set_ylabel("seconds a generation, evaluation left out")
-    axes.set_title(f"NSGA-II, macro space, {result['machine']['cpu']}", loc="left", fontsize=11)
-    axes.grid(color="#e6e9ed", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(edgecolor="none")
-    with replacing(path, "wb") as file:
-        figure.savefig(file, format="png", dpi=160)
+    axes.set_xlabel("population size", color=plots._INK)
+    axes.set_ylabel("seconds a generation, evaluation left out", color=plots._INK)
+    axes.legend(labelcolor=plots._INK, edgecolor="none", framealpha=1.0)
+    plots._frame(axes, f"NSGA-II, macro space, {result['machine']['cpu']}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import functools
 import statistics
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -17,8 +16,8 @@ from rwejax.evaluate.rwe import SCORES, RandomWeightEvaluator
 from rwejax.evolve import sample_distinct
 
 from . import torch_networks
-from .report import Side, count_compilations, count_cores, peak_memory_gib, spread
-from .sides import CALIBRATION_IMAGES, Peer, compare_scores, compare_seconds, gemm_rate, load, machine, versions
+from .report import Side, count_compilations, count_cores, header, peak_memory_gib, spread
+from .sides import CALIBRATION_IMAGES, Peer, compare_scores, compare_seconds, gemm_rate
 from .work import count_work
 
 if TYPE_CHECKING:
@@ -27,12 +26,8 @@ if TYPE_CHECKING:
 FEATURES_TOLERANCE = 1e-3  # absolute; features are of order 1
 
 
-def measure(config: "Config", load_before: float) -> dict[str, Any]:
+def measure(config: "Config") -> dict[str, Any]:
     """Time all sides in turns.
-
-    Args:
-        config: the setting.
-        load_before: the machine's load before this process added its own.
 
     Raises:
         InputError: the setting cannot be evaluated.
@@ -40,7 +35,7 @@ def measure(config: "Config", load_before: float) -> dict[str, Any]:
     if min(config.genomes, config.repetitions) < 1:
         raise InputError("genomes and repetitions are counts: give 1 or more of either")
     torch.set_num_threads(count_cores())
-    dataset, space = load(config)
+    dataset, space = config.load(config.space, config.sizes)
     key_genomes, key = jax.random.split(jax.random.key(config.seed))
     genomes = np.asarray(sample_distinct(key_genomes, space, config.genomes))
     if len(np.unique(space.canonical(genomes), axis=0)) < config.genomes:
@@ -72,11 +67,8 @@ def measure(config: "Config", load_before: float) -> dict[str, Any]:
     macs = int(space.macs(genomes).sum()) * len(peer.images)
     ours = sides["rwejax"].seconds
     return {
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "setting": config.recorded,
+        **header(config.recorded, "torch", gemm=gemm),
         "image_shape": dataset.image_shape,
-        "versions": versions(),
-        "machine": machine(load_before, gemm),
         "torch": peer.description,
         "sides": {
             name: {

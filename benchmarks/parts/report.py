@@ -1,16 +1,23 @@
-"""What the benchmarks share: timing a side, and saying what it was timed on."""
+"""What results have in common: times, and what was measured when, on what."""
 
 import os
 import platform
 import resource
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jax
+
+from rwejax.version import __version__
+
+LOAD_BEFORE = os.getloadavg()[0]  # taken here, before this process adds its own
+QUIET_LOAD = 0.3
 
 
 @dataclass
@@ -49,6 +56,46 @@ def spread(values: Iterable[float]) -> dict[str, float]:
 def format_spread(values: dict[str, float], digits: int = 2) -> str:
     """Median (least - largest)."""
     return f"{values['median']:.{digits}f} ({values['min']:.{digits}f} - {values['max']:.{digits}f})"
+
+
+def header(setting: dict[str, Any], *peers: str, gemm: Sequence[float] = ()) -> dict[str, Any]:
+    """What a result begins with.
+
+    Args:
+        setting: as the result states it.
+        peers: packages that were measured besides.
+        gemm: GFLOP/s of matrix products, where they were taken: with the load, they show whether the machine was quiet.
+    """
+    machine = {
+        "cpu": cpu_model(),
+        "cores": count_cores(),
+        "jax_devices": [str(device) for device in jax.devices()],
+        "load_before": LOAD_BEFORE,
+    }
+    if gemm:
+        machine |= {"gemm_gflops_peak": max(gemm), "gemm_gflops_before_each_turn": gemm}
+    versions = {name: version(name) for name in ("jax", *peers)}
+    return {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "setting": setting,
+        "versions": {"rwejax": __version__, **versions, "python": platform.python_version()},
+        "machine": machine,
+    }
+
+
+def describe_machine(result: dict[str, Any]) -> str:
+    """What a result was measured on, and whether that was quiet, a sentence a line."""
+    machine = result["machine"]
+    hardware = f"{machine['cpu']}, {machine['cores']} cores, load {machine['load_before']:.1f} before the start"
+    if "gemm_gflops_peak" in machine:
+        worst = min(machine["gemm_gflops_before_each_turn"])
+        hardware += f", matrix product {machine['gemm_gflops_peak']:.0f} GFLOP/s ({worst:.0f} before the worst turn)"
+    lines = [", ".join(f"{name} {version}" for name, version in result["versions"].items()), hardware]
+    if "torch" in result:
+        lines.append("PyTorch: {form}, batches of {batch}, {streams} at a time".format(**result["torch"]))
+    if machine["load_before"] > QUIET_LOAD:
+        lines.append("The machine was busy before the start: take the figures for what they are.")
+    return "\n".join(lines)
 
 
 def cpu_model() -> str:

@@ -4,9 +4,8 @@ import functools
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +18,8 @@ from rwejax.errors import InputError
 from rwejax.evaluate.rwe import SCORES, RandomWeightEvaluator
 from rwejax.search import SearchResult, search
 
-from .report import Side, count_compilations, count_cores, peak_memory_gib, spread
-from .sides import CALIBRATION_IMAGES, Peer, compare_scores, compare_seconds, gemm_rate, load, machine, versions
+from .report import Side, count_compilations, count_cores, header, peak_memory_gib, spread
+from .sides import CALIBRATION_IMAGES, Peer, compare_scores, compare_seconds, gemm_rate
 from .watch import PARTS, Watch
 from .work import count_work
 
@@ -61,13 +60,8 @@ class Turn:
         return [self.totals[0] - self.compile_seconds, *self.totals[1:]]
 
 
-def measure(config: "Config", load_before: float, tell: Callable[[str], None]) -> dict[str, Any]:
-    """Time searches and PyTorch in turns.
-
-    Args:
-        config: the setting.
-        load_before: the machine's load before this process added its own.
-        tell: is told a sentence after each turn.
+def measure(config: "Config") -> dict[str, Any]:
+    """Time searches and PyTorch in turns, and print a sentence after each.
 
     Raises:
         InputError: the setting cannot be searched with.
@@ -78,6 +72,7 @@ def measure(config: "Config", load_before: float, tell: Callable[[str], None]) -
             f"{config.repetitions} repetitions of {config.generations} generations, {count} of them timed: give 1 or "
             "more repetitions of 2 or more generations, and time 1 or more of them"
         )
+    jax.config.update("jax_enable_compilation_cache", False)  # what an earlier process compiled would be a gift
     torch.set_num_threads(count_cores())
     timed = np.unique(np.linspace(0, config.generations - 1, count).round().astype(int)).tolist()
     compilations = count_compilations()
@@ -93,7 +88,7 @@ def measure(config: "Config", load_before: float, tell: Callable[[str], None]) -
         if not turns:
             result = found
             genomes = np.split(result.genomes, config.generations)
-            dataset, space = load(config)
+            dataset, space = config.load(config.space, config.sizes)
             peer = Peer(space, dataset, watch.first.args[1], genomes[0])
             members = {generation: peer.build(genomes[generation]) for generation in timed}
         elif not np.array_equal(found.genomes, result.genomes):
@@ -103,9 +98,10 @@ def measure(config: "Config", load_before: float, tell: Callable[[str], None]) -
         turns.append(
             Turn(watch, seconds, again.seconds[0], {generation: side.seconds[0] for generation, side in sides.items()})
         )
-        tell(
+        print(
             f"turn {number} of {config.repetitions}: search {seconds:.0f} s, "
-            f"PyTorch {sum(turns[-1].peer.values()):.0f} s for {len(timed)} generations"
+            f"PyTorch {sum(turns[-1].peer.values()):.0f} s for {len(timed)} generations",
+            flush=True,
         )
 
     evaluator = RandomWeightEvaluator(space, dataset, calibration_images=CALIBRATION_IMAGES)
@@ -117,11 +113,8 @@ def measure(config: "Config", load_before: float, tell: Callable[[str], None]) -
     scale = len(result.genomes) / len(rows)
     theirs = [scale * sum(turn.peer.values()) for turn in turns]
     return {
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "setting": config.recorded,
+        **header(config.recorded, "torch", gemm=gemm),
         "image_shape": dataset.image_shape,
-        "versions": versions(),
-        "machine": machine(load_before, gemm),
         "rwejax": describe_searches(turns, config.population_size),
         "torch": {
             **peer.description,

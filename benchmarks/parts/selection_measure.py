@@ -1,7 +1,6 @@
 """Times all sides of a generation of NSGA-II at all sizes, and compares what they choose."""
 
 import json
-import platform
 import statistics
 import subprocess
 import sys
@@ -9,8 +8,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +15,7 @@ import jax
 import numpy as np
 
 from rwejax import spaces
+from rwejax.errors import InputError
 from rwejax.evolve import (
     crowding_distance,
     mutate,
@@ -26,9 +24,9 @@ from rwejax.evolve import (
     tournament,
     two_point_crossover,
 )
-from rwejax.version import __version__
 
-from .report import count_compilations, count_cores, cpu_model, peak_memory_gib, spread
+from .command import require
+from .report import count_compilations, count_cores, header, peak_memory_gib, spread
 from .selection_sides import EvoX, Objectives, Pymoo, Rwejax, Side, has_evox
 
 if TYPE_CHECKING:
@@ -38,13 +36,16 @@ TURN_SECONDS, TURN_CALLS = 0.3, 50
 TOLERANCE = 1e-4  # relative, of crowding distances: pymoo computes them in double precision
 
 
-def measure(config: "Config", load: float) -> dict[str, Any]:
+def measure(config: "Config") -> dict[str, Any]:
     """Time all sides at all sizes.
 
-    Args:
-        config: the setting.
-        load: the machine's load before this process added its own.
+    Raises:
+        InputError: the setting cannot be timed.
     """
+    if not config.sizes or min(*config.sizes, config.generations, config.repetitions) < 2:
+        raise InputError("sizes, generations and repetitions are counts: give 2 or more of each")
+    if config.peers:
+        require("pymoo", "dev")
     space = spaces.Macro()
     objectives = Objectives(space, config.seed)
     peers = (["pymoo"] + ["evox"] * has_evox()) if config.peers else []
@@ -70,20 +71,10 @@ def measure(config: "Config", load: float) -> dict[str, Any]:
             "rwejax_compilations_after_first_call": compilations,
             "agreement": compare(ours, config.peers),
         }
+    setting = {name: value for name, value in asdict(config).items() if name != "output"}
     return {
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "setting": {name: value for name, value in asdict(config).items() if name != "output"},
-        "versions": {
-            "rwejax": __version__,
-            "python": platform.python_version(),
-            **{name: version(name) for name in ["jax", "numpy", *peers, *["torch"] * ("evox" in peers)]},
-        },
-        "machine": {
-            "cpu": cpu_model(),
-            "cores": count_cores(),
-            "jax_devices": [str(device) for device in jax.devices()],
-            "load_before": load,
-        },
+        **header(setting, "numpy", *peers, *["torch"] * ("evox" in peers)),
+        "agreement": {"holds": all(row["agreement"]["holds"] for row in rows.values())},
         "sizes": rows,
         "peak_memory_gib": peak_memory_gib(),
         "rwejax_alone": alone,

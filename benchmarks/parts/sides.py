@@ -1,7 +1,6 @@
 """Both sides: how they are timed, what PyTorch's is made of, and whether they agree; needs PyTorch."""
 
 import functools
-import platform
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -12,11 +11,9 @@ import torch
 
 from rwejax import data, networks, spaces
 from rwejax.evaluate.rwe import SCORES
-from rwejax.version import __version__
 
 from . import torch_networks, torch_peer
-from .report import count_cores, cpu_model, spread
-from .setting import Setting
+from .report import spread
 
 FORMS = "plain", "fused"
 BATCHES = 32, 64, 128, 256
@@ -44,12 +41,9 @@ class Peer:
         )
         self.space, self.kernels = space, initialise(jax.random.split(key, 1)[0])
         train = len(dataset.train_labels)
-        images = np.concatenate([dataset.train_images, dataset.validation_images])
-        labels = np.concatenate([dataset.train_labels, dataset.validation_labels])
-        self.images, self.calibration = torch_peer.as_channels_last(images), min(CALIBRATION_IMAGES, train)
-        self.head = functools.partial(
-            torch_peer.ridge_scores, labels=torch.from_numpy(labels).long(), classes=dataset.classes, train=train
-        )
+        self.images, labels = torch_peer.as_tensors(dataset)
+        self.calibration = min(CALIBRATION_IMAGES, train)
+        self.head = functools.partial(torch_peer.ridge_scores, labels=labels, classes=dataset.classes, train=train)
         few = {form: self.build(genomes[:SEARCH_NETWORKS], form) for form in FORMS}
         streams = sorted({1, torch.get_num_threads()})
         self.way, self.search = torch_peer.fastest(few, self.images[:SEARCH_IMAGES], BATCHES, streams, SEARCH_ROUNDS)
@@ -73,24 +67,6 @@ class Peer:
         return torch.stack(found).numpy(), {name: np.array([score[name] for score in scores]) for name in SCORES}
 
 
-def load(config: Setting) -> tuple[data.Dataset, spaces.Space]:
-    """The images of a setting, and the space of networks for them.
-
-    Raises:
-        InputError: the dataset or a size cannot be used.
-    """
-    dataset = data.load(
-        config.dataset,
-        train=config.train_images,
-        validation=config.validation_images,
-        data_dir=config.data_dir,
-        image_size=config.image_size,
-        seed=config.seed,
-    )
-    shape, classes = dataset.image_shape, dataset.classes
-    return dataset, spaces.get(config.space, input_shape=shape, classes=classes, **config.sizes)
-
-
 def gemm_rate(size: int = 2048, repetitions: int = 8) -> float:
     """GFLOP/s of the fastest of some matrix products: the machine's peak, unless another program disturbs it."""
     x = torch.rand(size, size)
@@ -100,24 +76,6 @@ def gemm_rate(size: int = 2048, repetitions: int = 8) -> float:
         x @ x
         seconds.append(time.perf_counter() - start)
     return 2e-9 * size**3 / min(seconds)
-
-
-def versions() -> dict[str, str]:
-    """What both sides run on."""
-    python = platform.python_version()
-    return {"rwejax": __version__, "jax": jax.__version__, "torch": torch.__version__, "python": python}
-
-
-def machine(load: float, gemm: list[float]) -> dict[str, Any]:
-    """The hardware, and what shows whether it was quiet: the load before the start, and matrix products (GFLOP/s)."""
-    return {
-        "cpu": cpu_model(),
-        "cores": count_cores(),
-        "jax_devices": [str(device) for device in jax.devices()],
-        "load_before": load,
-        "gemm_gflops_peak": max(gemm),
-        "gemm_gflops_before_each_turn": gemm,
-    }
 
 
 def compare_seconds(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rwejax.data import Dataset
 from rwejax.evaluate.ridge import STRENGTHS
 
 HOPELESS = 1.5  # times the least seconds
@@ -21,6 +22,13 @@ HOPELESS = 1.5  # times the least seconds
 def as_channels_last(images: np.ndarray) -> Tensor:
     """Images as `rwejax` has them, for PyTorch."""
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+
+
+def as_tensors(dataset: Dataset) -> tuple[Tensor, Tensor]:
+    """The images and labels of a dataset, the train images first."""
+    images = np.concatenate([dataset.train_images, dataset.validation_images])
+    labels = np.concatenate([dataset.train_labels, dataset.validation_labels])
+    return as_channels_last(images), torch.from_numpy(labels).long()
 
 
 @torch.inference_mode()

@@ -3,15 +3,13 @@
 import functools
 import time
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import jax
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rwejax import data, networks, spaces
+from rwejax import spaces
 
 from . import torch_networks, torch_peer
 
@@ -34,11 +32,10 @@ def train(config: "Config", training: tuple[str, int]) -> tuple[str, int, float,
     text, number = training
     torch.set_num_threads(1)
     torch.manual_seed(zlib.crc32(f"{config.seed} {number} {text}".encode()))
-    dataset, images, labels = load(config)
+    space, images, labels = load(config)
     start = time.perf_counter()
     count = config.train_images
-    space = spaces.get(config.space, input_shape=dataset.image_shape, classes=dataset.classes, **config.sizes)
-    network = build(space, text, images[:2], dataset.classes)
+    network = build(space, text, images[:2])
     optimiser = torch.optim.SGD(
         network.parameters(), config.learning_rate, MOMENTUM, nesterov=True, weight_decay=WEIGHT_DECAY
     )
@@ -59,27 +56,15 @@ def train(config: "Config", training: tuple[str, int]) -> tuple[str, int, float,
 
 
 @functools.cache
-def load(config: "Config") -> tuple[data.Dataset, Tensor, Tensor]:
-    """The images, once a process: those of training first."""
-    dataset = data.load(
-        config.dataset,
-        train=config.train_images,
-        validation=config.test_images,
-        data_dir=config.data_dir,
-        image_size=config.image_size,
-        seed=config.seed,
-    )
-    images = np.concatenate([dataset.train_images, dataset.validation_images])
-    labels = np.concatenate([dataset.train_labels, dataset.validation_labels])
-    return dataset, torch_peer.as_channels_last(images), torch.from_numpy(labels).long()
+def load(config: "Config") -> tuple[spaces.Space, Tensor, Tensor]:
+    """The space, images and labels, once a process: those of training first."""
+    dataset, space = config.load(config.space, config.sizes)
+    return space, *torch_peer.as_tensors(dataset)
 
 
-def build(space: spaces.Space, text: str, images: Tensor, classes: int) -> nn.Module:
+def build(space: spaces.Space, text: str, images: Tensor) -> nn.Module:
     """A network with weights of its own, normalisation with scale and bias, and a linear layer."""
-    groups = networks.network(space)
-    shapes = jax.eval_shape(functools.partial(networks.initialise, groups), jax.random.key(0))
-    kernels: Any = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
-    features = torch_networks.build(space, space.from_string(text), kernels)
+    features = torch_networks.build(space, space.from_string(text))
     for module in features.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight.requires_grad_(), nonlinearity="relu")
@@ -89,7 +74,7 @@ def build(space: spaces.Space, text: str, images: Tensor, classes: int) -> nn.Mo
             module.bias = nn.Parameter(torch.zeros(module.num_features))
     with torch.no_grad():
         width = features(images).shape[1]
-    return nn.Sequential(features, nn.Linear(width, classes))
+    return nn.Sequential(features, nn.Linear(width, space.classes))
 
 
 def augment(images: Tensor) -> Tensor:

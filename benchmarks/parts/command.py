@@ -1,0 +1,64 @@
+"""How a benchmark is run: measured, printed, written, and answered with an exit code."""
+
+import importlib.util
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from rwejax.errors import InputError
+from rwejax.files import replacing
+
+Result = dict[str, Any]
+Plot = Callable[[Result, Figure], None]
+
+
+def run(
+    output: Path | None, measure: Callable[[], Result], show: Callable[[Result], None], plot: Plot | None = None
+) -> int:
+    """Measure, print, write.
+
+    Args:
+        output: JSON file for the result, if any.
+        measure: gives the result, or raises an `InputError`.
+        show: prints it.
+        plot: draws it; the figure goes beside the JSON file, as PNG.
+
+    Returns:
+        The exit code: 1 where sides disagree, 2 where nothing can be measured.
+    """
+    try:
+        if output is not None and not output.absolute().parent.is_dir():
+            raise InputError(f"output {str(output)!r} lies in a folder that does not exist: make it first")
+        result = measure()
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    show(result)
+    write(result, output, plot)
+    return 0 if result.get("agreement", {}).get("holds", True) else 1
+
+
+def write(result: Result, output: Path | None, plot: Plot | None = None) -> None:
+    """Write a result where that is asked for, and its figure beside it."""
+    if output is None:
+        return
+    output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if plot is not None:
+        figure = Figure(figsize=(7.2, 4.4), layout="constrained", facecolor="white")
+        plot(result, figure)
+        with replacing(output.with_suffix(".png"), "wb") as file:
+            figure.savefig(file, format="png", dpi=160)
+
+
+def require(package: str, extra: str) -> None:
+    """Refuse to go on without a package that `rwejax` itself does not need.
+
+    Raises:
+        InputError: it is missing.
+    """
+    if importlib.util.find_spec(package) is None:
+        raise InputError(f"{package} is missing: pip install 'rwejax[{extra}]'")

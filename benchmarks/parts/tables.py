@@ -1,0 +1,61 @@
+"""Tables of trained networks that estimators are held against, and CSV files."""
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+from rwejax.errors import InputError
+from rwejax.files import replacing
+
+
+class Truth(NamedTuple):
+    """A table of trained networks, NAME.csv.
+
+    Attributes:
+        space: of the networks.
+        column: their accuracy.
+        sample: networks that are drawn to rank estimators.
+        sizes: of the networks in the papers' protocol: as they were trained, and for DARTS those of its own search.
+    """
+
+    space: str
+    column: str
+    sample: int
+    sizes: dict[str, int]
+
+
+TABLES = {
+    "nasbench201": Truth("nasbench201", "cifar10_accuracy", 200, {"cells": 5, "channels": 16}),
+    "nasbench_macro": Truth("nasbench_macro", "cifar10_accuracy", 150, {"channels": 32}),
+    "darts_trained": Truth("darts", "cifar10_accuracy_50_epochs", 100, {"layers": 8, "channels": 16}),
+    "nasbench301_surrogate": Truth("darts", "nb301_accuracy", 150, {"layers": 8, "channels": 16}),
+}
+
+
+def split(names: str, *others: str) -> list[str]:
+    """The tables of a list with commas; others are names that stand for more than a table.
+
+    Raises:
+        InputError: one is unknown.
+    """
+    known = (*TABLES, *others)
+    if unknown := [name for name in names.split(",") if name not in known]:
+        raise InputError(f"table {unknown[0]!r} is unknown: choose from {', '.join(known)}")
+    return names.split(",")
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file, none where it is missing."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write(path: Path, rows: list[dict[str, str]]) -> None:
+    """Write a CSV file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as file:
+        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
