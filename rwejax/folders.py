@@ -131,8 +131,9 @@ class Folder(ABC):
     def cut(self, count: int) -> None:
         """Keep the first `count` lines."""
         path = self.path / self.lines
-        if path.exists():
-            os.truncate(path, sum(map(len, path.read_bytes().splitlines(keepends=True)[:count])))
+        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+        if lines[count:]:
+            os.truncate(path, sum(map(len, lines[:count])))
 
 
 def read_lines(path: Path, parse: Callable[[bytes, int], Line]) -> list[Line]:

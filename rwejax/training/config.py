@@ -1,6 +1,7 @@
 """What a training is told: one flat, frozen dataclass, read from YAML or the command line."""
 
 import dataclasses
+import math
 from pathlib import Path
 
 from rwejax.config import LARGEST_SEED, RunConfig, parse_macs, sizes_of
@@ -97,13 +98,20 @@ class TrainConfig(RunConfig):
             least = 0 if name in ("crop", "cutout") else 1
             if isinstance(value, int) and not isinstance(value, bool) and name != "seed" and value < least:
                 raise InputError(f"{name} is {value}: give {least} or more")
-            if isinstance(value, float) and not 0 <= value < float("inf"):
+            if isinstance(value, float) and not 0 <= value < math.inf:
                 raise InputError(f"{name} is {value}: give 0 or more")
         for name in ("momentum", "label_smoothing", "drop_path"):
             if getattr(self, name) >= 1:
                 raise InputError(f"{name} is {getattr(self, name)}: give less than 1")
         if not 0 <= self.seed <= LARGEST_SEED:
             raise InputError(f"seed is {self.seed}: give a seed from 0 to {LARGEST_SEED}")
+        if self.stem == "imagenet":
+            for name in ("train_images", "validation_images", "crop", "mirror"):
+                if (value := getattr(self, name)) is not None:
+                    raise InputError(
+                        f"{name} is {value}: with --stem imagenet images are read, cropped and mirrored as "
+                        "they come; leave it out"
+                    )
         if self.macs_limit is not None:
             if self.channels is not None:
                 raise InputError(f"macs_limit {self.macs_limit!r} chooses the channels: leave --channels out")

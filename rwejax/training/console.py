@@ -13,8 +13,8 @@ from rwejax.console import Bar, duration, make_console
 from rwejax.parallel import keep_compilations
 from rwejax.signals import answering
 from rwejax.training.config import TrainConfig
+from rwejax.training.loop import Observer, TrainResult, resume, train
 from rwejax.training.records import Epoch
-from rwejax.training.train import Observer, TrainResult, resume, train
 
 
 def run(config: TrainConfig, resumed: Path | None = None) -> int:
