@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import numpy as np
 import optax
@@ -43,8 +45,67 @@ def test_parameters_are_as_many_as_the_space_says(name):
 def test_darts_v2_has_the_published_number_of_parameters():
     """3,349,342 without its auxiliary head: Liu et al., "DARTS", ICLR 2019, print 3.3 million."""
     space = spaces.get("darts", channels=36, layers=20)
-    genome = space.from_string(" ".join(DARTS_V2.split()).replace("Genotype( ", "Genotype("))
-    assert count(networks.build(space, genome), space.input_shape) == 3349342
+    assert count(networks.build(space, darts_v2(space)), space.input_shape) == 3349342
+
+
+def test_darts_v2_has_the_published_number_of_parameters_in_the_mobile_setting():
+    """4.7 million: Liu et al., table 3, whose 574 million multiply-adds are counted in another way."""
+    space = spaces.get("darts", channels=48, layers=14, input_shape=(224, 224, 3), classes=1000, stem="imagenet")
+    genome = darts_v2(space)
+    assert count(networks.build(space, genome), space.input_shape) == space.params(genome[None])[0] == 4718752
+    assert space.macs(genome[None])[0] == 529911552
+
+
+@pytest.mark.parametrize("name", ["micro", "darts"])
+@pytest.mark.parametrize("layers", [3, 4, 5, 8])
+def test_parameters_are_as_many_with_the_stem_of_imagenet(name, layers):
+    space = spaces.get(name, channels=4, layers=layers, input_shape=(64, 64, 3), stem="imagenet")
+    genome = np.asarray(space.sample(KEY, 1))
+    assert count(networks.build(space, genome[0]), space.input_shape) == space.params(genome)[0]
+
+
+def test_the_auxiliary_head_has_the_size_of_darts():
+    """A 1x1 convolution of 4 x 144 channels to 128, a 2x2 one to 768, their norms, and a linear layer."""
+    space = spaces.get("darts", channels=36, layers=20)
+    module = networks.build(space, darts_v2(space), auxiliary=True)
+    shapes = jax.eval_shape(functools.partial(module.init, train=True), KEY, np.zeros((2, 32, 32, 3), np.float32))
+    auxiliary = sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]["auxiliary"]))
+    assert auxiliary == 4 * 144 * 128 + 2 * 128 + 4 * 128 * 768 + 2 * 768 + 769 * 10
+
+
+def test_the_auxiliary_head_reads_the_last_reduction():
+    space = spaces.get("darts", channels=2, layers=4, input_shape=(16, 16, 3))
+    module = networks.build(space, darts_v2(space), auxiliary=True)
+    images = jax.random.normal(KEY, (4, 16, 16, 3))
+    variables = jax.jit(functools.partial(module.init, train=True))(KEY, images)
+    forward = jax.jit(functools.partial(module.apply, train=True, mutable=["batch_stats"]))
+
+    def outputs(name):
+        """Of the network without one of its operations."""
+        params = {**variables["params"], name: jax.tree.map(np.zeros_like, variables["params"][name])}
+        return forward({"params": params, "batch_stats": variables["batch_stats"]}, images)[0]
+
+    last = [row.name for row in module.rows if row.name.startswith("stage3") and row.name in variables["params"]]
+    logits, auxiliary = forward(variables, images)[0]
+    for name, changes in ((last[0], True), (last[-1], False)):
+        found, other = outputs(name)
+        assert not np.allclose(found, logits, atol=1e-3)
+        assert np.allclose(other, auxiliary, atol=1e-3) == (not changes)
+
+
+def test_drop_path_leaves_images_out_and_keeps_the_mean():
+    space = spaces.get("darts", channels=2, layers=3, input_shape=(4, 4, 3))
+    module = networks.build(space, darts_v2(space), classes=0)
+    x = jax.random.uniform(KEY, (4000, 2, 2, 1), minval=1)
+    found = module.apply({}, x, 0.3, method="_leave_out", rngs={"drop_path": KEY})
+    stays = (found != 0).any((1, 2, 3))
+    np.testing.assert_allclose(found[stays], x[stays] / 0.7, rtol=1e-6)
+    assert not found[~stays].any()
+    assert abs(stays.mean() - 0.7) < 5 * np.sqrt(0.3 * 0.7 / len(x))
+
+
+def darts_v2(space):
+    return space.from_string(" ".join(DARTS_V2.split()).replace("Genotype( ", "Genotype("))
 
 
 @pytest.mark.parametrize("name", OPTIONS)
