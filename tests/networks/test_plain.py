@@ -85,9 +85,11 @@ def test_the_auxiliary_head_reads_the_last_reduction():
         params = {**variables["params"], name: jax.tree.map(np.zeros_like, variables["params"][name])}
         return forward({"params": params, "batch_stats": variables["batch_stats"]}, images)[0]
 
-    last = [row.name for row in module.rows if row.name.startswith("stage3") and row.name in variables["params"]]
+    weighted = [row.name for row in module.rows if row.name in variables["params"]]
+    entry = next(name for name in weighted if name.startswith("stage2_reduce3"))
+    last = next(name for name in reversed(weighted) if name.startswith("stage3"))
     logits, auxiliary = forward(variables, images)[0]
-    for name, changes in ((last[0], True), (last[-1], False)):
+    for name, changes in ((entry, True), (last, False)):
         found, other = outputs(name)
         assert not np.allclose(found, logits, atol=1e-3)
         assert np.allclose(other, auxiliary, atol=1e-3) == (not changes)
