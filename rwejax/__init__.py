@@ -6,7 +6,7 @@ from rwejax.parallel import use_all_cores
 
 use_all_cores()  # which must come before JAX starts; nothing that is imported here starts it
 
-from rwejax import data, evaluate, evolve, networks, spaces
+from rwejax import data, evaluate, evolve, networks, spaces, training
 from rwejax.config import CorrelateConfig, CorrelateRunsConfig, SearchConfig
 from rwejax.correlate import CorrelateResult, correlate
 from rwejax.correlate_runs import CorrelateRunsResult, correlate_runs
@@ -16,6 +16,7 @@ from rwejax.evolve import NSGA2
 from rwejax.networks import build
 from rwejax.results import pick
 from rwejax.search import SearchResult, resume, search
+from rwejax.training import TrainConfig, TrainResult, train
 from rwejax.version import __version__
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ __all__ = [
     "RandomWeightProblem",
     "SearchConfig",
     "SearchResult",
+    "TrainConfig",
+    "TrainResult",
     "__version__",
     "build",
     "correlate",
@@ -44,6 +47,8 @@ __all__ = [
     "resume",
     "search",
     "spaces",
+    "train",
+    "training",
 ]
 
 
