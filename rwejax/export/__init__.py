@@ -1,14 +1,15 @@
 """A trained network on disk for people who have no rwejax: weights, source, compiled inference, and what it is.
 
-    architecture.txt     the genome as text
-    weights.safetensors  parameters and running statistics: numbers alone, so that reading them executes nothing
-    network.py           the network as Flax source, with parameters of the same names
-    network.stablehlo    inference with the weights inside, for any number of images, on cpu, cuda and tpu
-    card.json            what the network is, where it comes from and what it reached
-    README.md            the same to be read, and how to run the network
+- `architecture.txt`: the genome as text.
+- `weights.safetensors`: parameters and running statistics, numbers alone, so that reading them executes nothing.
+- `network.py`: the network as Flax source, with parameters of the same names.
+- `network.stablehlo`: inference with the weights inside, for any number of images, on cpu, cuda and tpu.
+- `card.json`: what the network is, where it comes from and what it reached.
+- `README.md`: the same to be read, and how to run the network.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def export(
             "network.py": write_source(network, image_shape).encode(),
             "network.stablehlo": _lower(network, variables, image_shape),
             "card.json": to_json(card, image_shape).encode(),
-            "README.md": to_markdown(card, image_shape).encode(),
+            "README.md": to_markdown(card, image_shape, PLATFORMS).encode(),
         }
         for name, content in contents.items():
             with replacing(folder / name, "wb") as file:
@@ -78,19 +79,35 @@ def _weights(
 ) -> dict[str, np.ndarray]:
     """The variables by their paths, if they are what the network has."""
     shapes = jax.eval_shape(network.init, jax.random.key(0), np.zeros((1, *image_shape), np.float32))
-    expected, given = [
+    expected, given = (
         flatten_dict({name: each.get(name, {}) for name in _COLLECTIONS}, sep="/") for each in (shapes, variables)
-    ]
-    weights = {name: np.ascontiguousarray(leaf) for name, leaf in given.items()}
-    different = [name for name in expected | weights if np.shape(expected.get(name)) != np.shape(weights.get(name))]
-    if different or expected.keys() != weights.keys():
-        raise InputError()
-    return weights
+    )
+    for name in expected | given:
+        if name not in expected or name not in given or np.shape(given[name]) != expected[name].shape:
+            raise InputError(f"variable {name!r} is not the network's: give what its own training has returned")
+    return {name: np.asarray(leaf) for name, leaf in given.items()}
 
 
 def _lower(network: PlainNetwork, variables: Mapping[str, Any], image_shape: tuple[int, int, int]) -> bytes:
     """Inference as serialised StableHLO; the number of images is a symbol."""
     constants = {name: variables[name] for name in _COLLECTIONS}
     images = jax.ShapeDtypeStruct((*jax.export.symbolic_shape("images"), *image_shape), np.float32)
-    infer = jax.jit(lambda images: network.apply(constants, images))
-    return bytes(jax.export.export(infer, platforms=PLATFORMS)(images).serialize())
+
+    @jax.jit
+    def infer(images: jax.Array) -> jax.Array:
+        return network.apply(constants, images)
+
+    with _without_folders():
+        return bytes(jax.export.export(infer, platforms=PLATFORMS)(images).serialize())
+
+
+@contextlib.contextmanager
+def _without_folders() -> Iterator[None]:
+    """JAX writes down the source of each operation; whose folders these are is nobody's business."""
+    name = "jax_hlo_source_file_canonicalization_regex"
+    before = getattr(jax.config, name)
+    jax.config.update(name, ".*/")
+    try:
+        yield
+    finally:
+        jax.config.update(name, before)

@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import inspect
+from collections.abc import Mapping
 
 import flax.linen as nn
 
@@ -67,16 +68,18 @@ def _lines(network: PlainNetwork) -> list[str]:
     """A line a row; where a group begins, a comment says what its maps are."""
     names = {("images", 0): "images"}
     lines = []
+    read = {(network.network.groups[row.group].source, place) for row in network.rows for place in row.sources}
     before = None
     for i, row in enumerate(network.rows, start=1):
         group = network.network.groups[row.group]
         if group is not before:
-            shape = " x ".join(map(str, network.network.buffers[group.target]))
-            lines.append(f"# {group.name}: {shape}")
+            lines.append(f"# {group.name}: {' x '.join(map(str, network.network.buffers[group.target]))}")
             before = group
         maps = [names[group.source, place] for place in row.sources]
-        names[group.target, row.place] = f"x{i}"
-        lines.append(f"x{i} = {_expression(group.kinds[row.kind][1].module, row.name, maps)}")
+        here = group.target, row.place
+        names[here] = f"x{i}"
+        remark = "" if here in read or here == ("features", 0) else "  # unread"
+        lines.append(f"x{i} = {_expression(group.kinds[row.kind][1].module, row.name, maps)}{remark}")
     features = names["features", 0]
     return [
         *lines,
@@ -139,7 +142,7 @@ def _used(code: str) -> tuple[str, list[str]]:
         if name in needed:
             needed |= _names(node)
 
-    def written(nodes: dict[str, ast.stmt]) -> list[str]:
+    def written(nodes: Mapping[str, ast.stmt]) -> list[str]:
         return [ast.get_source_segment(text, node) or "" for name, node in nodes.items() if name in needed]
 
     return "\n".join(written(imports)), written(definitions)
