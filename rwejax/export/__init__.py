@@ -9,6 +9,7 @@
 """
 
 import contextlib
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,8 @@ def export(
         folder: where the files go, missing or empty; nothing is overwritten.
 
     Raises:
-        InputError: the folder holds something or cannot be written, or the variables are not the network's.
+        InputError: the folder holds something or cannot be written, the variables are not the network's, or it has no
+            last linear layer.
     """
     weights = _weights(network, variables, image_shape)
     folder = Path(folder)
@@ -90,15 +92,10 @@ def _weights(
 
 def _lower(network: PlainNetwork, variables: Mapping[str, Any], image_shape: tuple[int, int, int]) -> bytes:
     """Inference as serialised StableHLO; the number of images is a symbol."""
-    constants = {name: variables[name] for name in _COLLECTIONS}
+    infer = functools.partial(network.apply, {name: variables[name] for name in _COLLECTIONS})
     images = jax.ShapeDtypeStruct((*jax.export.symbolic_shape("images"), *image_shape), np.float32)
-
-    @jax.jit
-    def infer(images: jax.Array) -> jax.Array:
-        return network.apply(constants, images)
-
     with _without_folders():
-        return bytes(jax.export.export(infer, platforms=PLATFORMS)(images).serialize())
+        return bytes(jax.export.export(jax.jit(infer), platforms=PLATFORMS)(images).serialize())
 
 
 @contextlib.contextmanager

@@ -26,8 +26,7 @@ images = (pixels - np.float32(card["mean"])) / np.float32(card["deviation"])
 logits = jax.jit(Network().apply)(load("weights.safetensors"), images)
 ```
 
-`network.stablehlo` has all in one, and needs `pip install jax flatbuffers` alone. It runs on whichever of {platforms} is
-there:
+`network.stablehlo` has all in one and needs no more than `pip install jax flatbuffers`. It runs on {platforms}:
 
 ```python
 from pathlib import Path

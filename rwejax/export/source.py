@@ -44,24 +44,27 @@ def write_source(network: PlainNetwork, image_shape: tuple[int, int, int]) -> st
         names and shapes of `network`'s, and a function `load(path)`, which reads them from a safetensors file.
 
     Raises:
-        InputError: the network pools its last map to more than one pixel.
+        InputError: the network has no last linear layer, or pools its last map to more than one pixel.
     """
+    if not network.classes:
+        raise InputError("the network has no last linear layer: build it with classes to export it")
     lines = "\n        ".join(_lines(network))
-    images = f"(images, {', '.join(map(str, image_shape))})"
-    result = f"(images, {network.classes}) logits" if network.classes else "(images, features) features"
+    result = f"(images, {network.classes}) logits"
     module = f'''class Network(nn.Module):
-    """From {images} standardised images to {result}."""
+    """From (images, {", ".join(map(str, image_shape))}) standardised images to {result}."""
 
     @nn.compact
     def __call__(self, images: jax.Array, train: bool = False) -> jax.Array:
-        """Compute {result.split()[-1]}; training moves the running statistics, the collection `batch_stats`."""
+        """Compute logits; training moves the running statistics, the collection `batch_stats`."""
         {lines}'''
     imports, definitions = _used(f"{module}\n\nload")
     head = f'''"""A trained network, written by rwejax {__version__}, which it does not need.
 
 `Network().apply(load("weights.safetensors"), images)` gives {result}.
-"""'''
-    return "\n\n\n".join([f"{head}\n\n{imports}", *definitions, module]) + "\n"
+"""
+
+{imports}'''
+    return "\n\n\n".join([head, *definitions, module]) + "\n"
 
 
 def _lines(network: PlainNetwork) -> list[str]:
@@ -80,11 +83,7 @@ def _lines(network: PlainNetwork) -> list[str]:
         names[here] = f"x{i}"
         remark = "" if here in read or here == ("features", 0) else "  # unread"
         lines.append(f"x{i} = {_expression(group.kinds[row.kind][1].module, row.name, maps)}{remark}")
-    features = names["features", 0]
-    return [
-        *lines,
-        f'return nn.Dense({network.classes}, name="head")({features})' if network.classes else f"return {features}",
-    ]
+    return [*lines, f'return nn.Dense({network.classes}, name="head")({names["features", 0]})']
 
 
 def _expression(module: nn.Module, name: str, maps: list[str]) -> str:
