@@ -125,7 +125,7 @@ def exported(tmp_path_factory):
     folders = [str(folder) for *_, folder in made.values()]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     subprocess.run(
-        [sys.executable, "-I", "-c", READER, str(top / "pixels.npy"), str(results), *folders],
+        [sys.executable, "-I", "-B", "-c", READER, str(top / "pixels.npy"), str(results), *folders],
         check=True,
         cwd=top,
         env=environment,
@@ -216,9 +216,9 @@ def test_a_folder_that_holds_something_is_refused(exported, tmp_path):
 def test_what_cannot_be_exported_is_refused(exported, tmp_path):
     module, variables, card, _, _ = exported["macro"]
     others = exported["nasbench201"].variables
-    with pytest.raises(InputError, match="variable 'params/.*' is not the network's"):
+    with pytest.raises(InputError, match=r"variable 'params/.*' is not the network's"):
         export(module, others, SHAPE, card, tmp_path)
-    with pytest.raises(InputError, match="variable 'batch_stats/.*' is not the network's"):
+    with pytest.raises(InputError, match=r"variable 'batch_stats/.*' is not the network's"):
         export(module, {"params": variables["params"]}, SHAPE, card, tmp_path)
     with pytest.raises(InputError, match="no last linear layer"):
         write_source(module.clone(classes=0), SHAPE)
