@@ -13,6 +13,7 @@ from rwejax.correlate_runs import CorrelateRunsResult, correlate_runs
 from rwejax.errors import InputError
 from rwejax.evaluate import RandomWeightEvaluator
 from rwejax.evolve import NSGA2
+from rwejax.export import Card, export
 from rwejax.networks import build
 from rwejax.results import pick
 from rwejax.search import SearchResult, resume, search
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NSGA2",
+    "Card",
     "CorrelateConfig",
     "CorrelateResult",
     "CorrelateRunsConfig",
@@ -42,6 +44,7 @@ __all__ = [
     "data",
     "evaluate",
     "evolve",
+    "export",
     "networks",
     "pick",
     "resume",

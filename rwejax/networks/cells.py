@@ -130,7 +130,7 @@ class Output(nn.Module):
             return jnp.zeros((sources.arity, *pooled.shape), pooled.dtype).at[sources.blocks[k]].add(pooled)
 
         blocks = jnp.moveaxis(sources.add_up(place), 0, 1)
-        return blocks.reshape(len(blocks), -1)
+        return blocks.reshape(blocks.shape[0], -1)
 
 
 def operation(name: str, channels: int, stride: int) -> nn.Module:

@@ -92,7 +92,7 @@ def convolve(
             for row, kernel_row in zip(rows, kernel_rows, strict=True)
         ]
         y = jnp.stack(_sums(output_sums, products), 2)
-        return y.reshape(len(x), -1, *y.shape[3:])[:, :height]
+        return y.reshape(x.shape[0], -1, *y.shape[3:])[:, :height]
 
     on_cpu: Callable[[Array, Array], Array] = plain
     if depthwise:
