@@ -9,7 +9,7 @@ Examples:
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -37,8 +37,11 @@ class Arguments:
     resume: Path | None = None
 
 
-def parse(argv: list[str] | None = None) -> Arguments:
+def parse(argv: list[str] | None = None) -> tuple[Arguments, dict[str, Any] | None]:
     """Read the flags, over the file, over the run that they name.
+
+    Returns:
+        What they say, and where the network comes from, if a search has found it.
 
     Raises:
         InputError: a file or a run cannot be used, or flags contradict the training to resume.
@@ -48,15 +51,17 @@ def parse(argv: list[str] | None = None) -> Arguments:
         return _read_flags(argv, base).train
 
     arguments = _read_flags(argv, TrainConfig())
+    origin = None
     if arguments.resume is not None:
         config = resumed(flags, arguments.config, arguments.resume, TrainConfig())
     elif arguments.run is not None:
         from rwejax.training.picked import from_search
 
-        config = overlay(flags, arguments.config, from_search(arguments.run, arguments.pick))
+        found, origin = from_search(arguments.run, arguments.pick)
+        config = overlay(flags, arguments.config, found)
     else:
         config = overlay(flags, arguments.config, arguments.train)
-    return dataclasses.replace(arguments, train=config)
+    return dataclasses.replace(arguments, train=config), origin
 
 
 def _read_flags(argv: list[str] | None, defaults: TrainConfig) -> Arguments:
@@ -70,10 +75,10 @@ def main() -> int:
 
 def train() -> int:
     """Train as the flags say."""
-    arguments = parse()
+    arguments, origin = parse()
     from rwejax.training import console
 
-    return console.run(arguments.train, arguments.resume)
+    return console.run(arguments.train, arguments.resume, origin)
 
 
 if __name__ == "__main__":

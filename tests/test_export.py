@@ -66,7 +66,9 @@ for folder in sys.argv[3:]:
     fresh = jax.eval_shape(module.init, jax.random.key(0), images)
     found |= {f"{folder}|size": sum(leaf.size for leaf in jax.tree.leaves(fresh["params"]))}
     exec(of_stablehlo, scope)
-    found |= {f"{folder}|stablehlo": scope["logits"], f"{folder}|one": scope["network"].call(images[:1])}
+    found |= {f"{folder}|stablehlo": scope["logits"]}
+    if folder.endswith("macro"):  # of one network: each number of images is compiled anew
+        found |= {f"{folder}|one": scope["network"].call(images[:1])}
     sys.path.pop(0)
 np.savez(sys.argv[2], **found)
 """
@@ -165,7 +167,8 @@ def test_all_that_is_written_computes_what_the_network_computes(exported, name):
     assert np.std(expected) > 0.1
     np.testing.assert_allclose(found["flax"], expected, **TOLERANCE)
     np.testing.assert_allclose(found["stablehlo"], expected, **TOLERANCE)
-    np.testing.assert_allclose(found["one"], expected[:1], **TOLERANCE)
+    if "one" in found:
+        np.testing.assert_allclose(found["one"], expected[:1], **TOLERANCE)
     np.testing.assert_allclose(found["train"], logits, **TOLERANCE)
     statistics = flatten_dict(moved, sep="/")
     assert {f"moved|{path}" for path in statistics} == {path for path in found if path.startswith("moved|")}

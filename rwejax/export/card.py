@@ -109,6 +109,8 @@ def _table(title: str, facts: Mapping[str, Any]) -> str:
 
 def _written(value: Any) -> str:
     """A value in a cell of a table, which a bar would end."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_written(each)}" for name, each in value.items())
     return (f"{value:.6g}" if isinstance(value, float) else str(value)).replace("|", r"\|").replace("\n", " ")
 
 

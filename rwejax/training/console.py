@@ -4,8 +4,9 @@ import shlex
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 
@@ -17,12 +18,13 @@ from rwejax.training.loop import Observer, TrainResult, resume, train
 from rwejax.training.records import Epoch
 
 
-def run(config: TrainConfig, resumed: Path | None = None) -> int:
+def run(config: TrainConfig, resumed: Path | None = None, origin: Mapping[str, Any] | None = None) -> int:
     """Train, or take up a training, on a console.
 
     Args:
         config: the training.
         resumed: the run folder to take up instead; it has a config of its own.
+        origin: where the architecture comes from.
 
     Returns:
         The exit code: 0, or 128 plus the number of the signal that ended it.
@@ -34,7 +36,7 @@ def run(config: TrainConfig, resumed: Path | None = None) -> int:
     console = make_console()
     with ConsoleObserver(console) as observer, answering(observer.say_goodbye):
         try:
-            result = train(config, observer) if resumed is None else resume(resumed, observer)
+            result = train(config, observer, origin) if resumed is None else resume(resumed, observer)
         except KeyboardInterrupt as interrupt:
             return observer.say_goodbye(interrupt.args[0] if interrupt.args else signal.SIGINT)
     print_result(console, result)

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import time
+from collections.abc import Mapping
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,16 @@ from rwejax.training.board import Board
 from rwejax.training.config import TrainConfig
 from rwejax.training.images import Batch, Loaded, Source, standardise
 from rwejax.training.records import Epoch, Test, Training
-from rwejax.training.step import State, Sums, first_state, make_measure, make_step, optimiser
+from rwejax.training.step import (
+    State,
+    Sums,
+    first_state,
+    from_arrays,
+    make_measure,
+    make_step,
+    optimiser,
+    to_arrays,
+)
 
 _IMAGENET = 224  # pixels
 
@@ -69,7 +79,9 @@ class Observer:
         """An epoch was finished and recorded."""
 
 
-def train(config: TrainConfig, observer: Observer | None = None) -> TrainResult:
+def train(
+    config: TrainConfig, observer: Observer | None = None, origin: Mapping[str, Any] | None = None
+) -> TrainResult:
     """Train one network for real, on all devices of this host.
 
     Everything is recorded in a run folder, which `resume` takes up again. On an interruption the folder keeps all
@@ -78,6 +90,7 @@ def train(config: TrainConfig, observer: Observer | None = None) -> TrainResult:
     Args:
         config: which network is trained, and how.
         observer: is told of the progress.
+        origin: what meta.json is to say of where the architecture comes from; see `from_search`.
 
     Returns:
         The network and what was measured. It is a function of the config, up to the times.
@@ -99,7 +112,7 @@ def train(config: TrainConfig, observer: Observer | None = None) -> TrainResult:
     check_free(config.run_dir)
     task = _Task(config)
     with Training.create(config) as run:
-        run.write_meta(describe_machine(config.seed))
+        run.write_meta({**describe_machine(config.seed), **task.facts(), "origin": origin})
         return _finish(run, task, [], observer or Observer())
 
 
@@ -119,9 +132,12 @@ def resume(run_dir: str | Path, observer: Observer | None = None) -> TrainResult
     with Training.open(run_dir) as run:
         epochs = run.epochs()
         task = _Task(run.config)
+        known = run.read_meta()
+        meta = {**describe_machine(run.config.seed), **task.facts(), **known}
         if run.test() is None:
-            meta = run.read_meta() or describe_machine(run.config.seed)
-            run.write_meta({**meta, "resume_times": [*meta.get("resume_times", []), now()]})
+            meta["resume_times"] = [*known.get("resume_times", []), now()]
+        if meta != known:
+            run.write_meta(meta)
         return _finish(run, task, epochs, observer or Observer())
 
 
@@ -159,6 +175,16 @@ class _Task:
         changes = {"cutout": config.cutout} | ({} if streamed else {"crop": crop, "mirror": mirror})
         self.step = make_step(config, config.epochs * self.steps, standardised, **changes)
         self._measure = make_measure(standardised)
+
+    def facts(self) -> dict[str, Any]:
+        """What an export says of the images, so that it needs none."""
+        source = self.source
+        return {
+            "image_shape": list(source.image_shape),
+            "classes": source.classes,
+            "mean": source.mean.tolist(),
+            "deviation": source.deviation.tolist(),
+        }
 
     def first_state(self) -> State:
         tx = optimiser(self.config, self.config.epochs * self.steps)
@@ -250,7 +276,7 @@ def _finish(run: Training, task: _Task, epochs: list[Epoch], observer: Observer)
                         f"{run.config.learning_rate}"
                     )
                 with uninterrupted():
-                    run.record(epoch, _to_arrays(state))
+                    run.record(epoch, to_arrays(state))
                     board.write(epoch)
                 epochs.append(epoch)
                 seconds = [each.seconds for each in epochs[finished:]]
@@ -287,7 +313,8 @@ def _draw(epochs: list[Epoch], path: Path) -> None:
 
 def _recover(run: Training, task: _Task, lines: int) -> tuple[int, State]:
     """The finished epochs, and the state after them."""
-    found = run.checkpoints.load(_to_arrays(jax.eval_shape(task.first_state)))
+    template = jax.eval_shape(task.first_state)
+    found = run.checkpoints.load(to_arrays(template))
     if found is None:
         return 0, task.replicated(task.first_state())
     epoch, arrays = found
@@ -297,18 +324,7 @@ def _recover(run: Training, task: _Task, lines: int) -> tuple[int, State]:
             f"run folder {str(run.path)!r} has {lines} lines of metrics and a checkpoint of epoch {epoch}, which do "
             "not fit: restore the missing files, or start a new run with its config.yaml"
         )
-    paths, structure = jax.tree.flatten_with_path(jax.eval_shape(task.first_state))
-    leaves = [arrays[_name(path)] for path, _ in paths]
-    return epoch, task.replicated(jax.tree.unflatten(structure, leaves))
-
-
-def _to_arrays(state: State) -> dict[str, Any]:
-    """The arrays of a state by name."""
-    return {_name(path): leaf for path, leaf in jax.tree.leaves_with_path(state)}
-
-
-def _name(path: Any) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator=".")
+    return epoch, task.replicated(from_arrays(template, arrays))
 
 
 def _epoch(number: int, trained: Sums, validated: Sums, seconds: float) -> Epoch:

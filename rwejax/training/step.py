@@ -1,6 +1,6 @@
 """One step of training, and the measurement of a network, compiled once each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -52,6 +52,21 @@ def first_state(key: jax.Array, network: PlainNetwork, shape: tuple[int, int, in
         return State.create(apply_fn=network.apply, params=params, tx=tx, batch_stats=batch_stats)
 
     return initialise(key)
+
+
+def to_arrays(state: State) -> dict[str, Any]:
+    """The arrays of a state by name."""
+    return {_name(path): leaf for path, leaf in jax.tree.leaves_with_path(state)}
+
+
+def from_arrays(template: State, arrays: Mapping[str, Any]) -> State:
+    """The state whose arrays these are, of the template's structure."""
+    paths, structure = jax.tree.flatten_with_path(template)
+    return jax.tree.unflatten(structure, [arrays[_name(path)] for path, _ in paths])
+
+
+def _name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator=".")
 
 
 def make_step(

@@ -2,7 +2,6 @@ import functools
 
 import jax
 import numpy as np
-import optax
 import pytest
 
 from rwejax import data, networks, spaces
@@ -163,23 +162,3 @@ def test_a_dead_network_is_refused():
     space = spaces.get("nasbench201")
     with pytest.raises(InputError, match="has no path from the image"):
         networks.build(space, space.lower)
-
-
-def test_one_step_of_training_lowers_the_loss():
-    images = data.load("digits", train=IMAGES, validation=10)
-    space = spaces.get("macro", nodes=2, channels=4, input_shape=images.image_shape)
-    module = networks.build(space, space.upper)
-    variables = module.init(KEY, images.train_images)
-    statistics = variables["batch_stats"]
-
-    @jax.jit
-    @jax.value_and_grad
-    def loss(params):
-        logits, _ = module.apply(
-            {"params": params, "batch_stats": statistics}, images.train_images, train=True, mutable=["batch_stats"]
-        )
-        return optax.softmax_cross_entropy_with_integer_labels(logits, images.train_labels).mean()
-
-    before, gradients = loss(variables["params"])
-    after, _ = loss(jax.tree.map(lambda x, g: x - 0.01 * g, variables["params"], gradients))
-    assert after < before

@@ -22,7 +22,7 @@ def main(monkeypatch, tmp_path, capfd):
     return commands.caller(commands.load("train"), monkeypatch, capfd)
 
 
-def test_a_picked_network_is_trained_and_the_folder_taken_up_again(main, monkeypatch, tmp_path):
+def test_a_picked_network_is_trained_taken_up_again_and_exported(main, monkeypatch, tmp_path, capfd):
     with monkeypatch.context() as patched:
         fakes.use(patched)
         config = SearchConfig(nodes=2, channels=4, population_size=4, generations=2, run_dir=Path("found"))
@@ -45,6 +45,19 @@ def test_a_picked_network_is_trained_and_the_folder_taken_up_again(main, monkeyp
     assert code == 0
     assert f"test accuracy: {accuracy:.2f} %" in out
     assert "epoch" not in out
+
+    export = commands.caller(commands.load("export"), monkeypatch, capfd)
+    for run, words in (("trained", f"test accuracy (%): {accuracy:.4g}"), ("found", "epochs: 0")):
+        code, out, _ = export(run, f"exported-{run}", "--pick", "error")
+        assert code == 0
+        assert words in out
+        card = json.loads((tmp_path / f"exported-{run}" / "card.json").read_text())
+        assert card["architecture"] == stored.architecture
+        assert card["objectives"]["macs"] == card["macs"]
+        assert card["provenance"]["pick"] == "error"
+    code, _, err = export("trained", "exported-trained")
+    assert code == 2
+    assert "is not empty" in err
 
 
 BAD = [

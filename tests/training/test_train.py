@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import runpy
 import shutil
 
 import jax
@@ -10,6 +11,7 @@ from PIL import Image
 from rwejax import spaces
 from rwejax.errors import InputError
 from rwejax.training import Observer, TrainConfig, choose, loop, resume, train
+from rwejax.training.exported import export_run
 
 SMALL = TrainConfig(architecture="101110", nodes=2, channels=6, batch_size=32, train_images=320, validation_images=50)
 CELL = (
@@ -120,6 +122,14 @@ def test_a_cell_network_is_carried_over_to_large_images(tmp_path):
     assert all(np.isfinite(epoch.train_loss) for epoch in result.epochs)
     assert "auxiliary" in result.variables["params"]
     assert result.test.test_images == 10
+
+    card = export_run(result.run_dir, tmp_path / "exported")
+    assert card.metrics["test accuracy (%)"] == result.test.test_accuracy
+    images = generator.normal(size=(3, 224, 224, 3)).astype(np.float32)
+    expected = jax.jit(result.network.apply)(result.variables, images)
+    scope = runpy.run_path(str(tmp_path / "exported" / "network.py"))
+    variables = scope["load"](str(tmp_path / "exported" / "weights.safetensors"))
+    np.testing.assert_allclose(jax.jit(scope["Network"]().apply)(variables, images), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("limit", ["5M", "20.5M", "300M"])
