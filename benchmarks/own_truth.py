@@ -19,7 +19,7 @@ import tyro
 from parts.command import require
 from parts.report import count_cores
 from parts.setting import Setting
-from parts.tables import read, write
+from parts.tables import OWN, read, write
 from rich.console import Console
 
 from rwejax import spaces
@@ -67,7 +67,7 @@ class Config(Setting):
     @property
     def table(self) -> Path:
         """Where the table lies."""
-        return self.output or Path(__file__).parent / "truth" / f"{self.space}.csv"
+        return self.output or OWN / f"{self.space}.csv"
 
     @property
     def sizes(self) -> dict[str, int]:

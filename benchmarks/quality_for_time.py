@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from parts.command import require, run, write
 from parts.report import describe_machine, format_spread
 from parts.setting import Setting
-from parts.tables import TABLES, split
+from parts.tables import TABLES, path, split
 from rich.console import Console
 from rich.table import Table
 
@@ -78,11 +78,12 @@ def measure(config: Config) -> dict[str, Any]:
 def measure_estimators(config: Config, name: str) -> dict[str, Any]:
     """What rwejax's estimators take and reach on a table, and the networks that were drawn."""
     truth = TABLES[name]
+    proxy: dict[str, Any] = truth.proxy
     with tempfile.TemporaryDirectory() as folder:
         found = correlate(
             CorrelateConfig(
                 space=truth.space,
-                truth=config.truth / f"{name}.csv",
+                truth=path(name, config.truth),
                 column=truth.column,
                 estimators=config.estimators,
                 sample=config.sample,
@@ -90,6 +91,7 @@ def measure_estimators(config: Config, name: str) -> dict[str, Any]:
                 dataset=config.dataset,
                 data_dir=config.data_dir,
                 image_size=config.image_size,
+                **proxy,
                 output=Path(folder) / "table.csv",
             )
         )

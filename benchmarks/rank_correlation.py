@@ -10,11 +10,12 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jax
 import tyro
 from parts.report import count_cores
-from parts.tables import TABLES, read, split, write
+from parts.tables import TABLES, path, read, split, write
 from rich.console import Console
 from rich.table import Table
 
@@ -44,7 +45,7 @@ class Config:
     """Correlate estimators with tables of trained networks."""
 
     truth: Path
-    """Folder of the tables: nasbench201.csv, nasbench_macro.csv, darts_trained.csv, nasbench301_surrogate.csv."""
+    """Folder of nasbench201.csv, nasbench_macro.csv, darts_trained.csv and nasbench301_surrogate.csv."""
     tables: str = ",".join(TABLES)
     """Names of tables, or `published` for the scores that others published on NAS-Bench-201."""
     estimators: str = ",".join(estimators.names())
@@ -70,13 +71,14 @@ class Config:
             if estimator not in PUBLISHED:
                 return None
             truth = TABLES["nasbench201"]._replace(column=PUBLISHED[estimator], sample=PUBLISHED_SAMPLE)
-            file, image_size, cells, images = "nasbench201.csv", 32, 5, PUBLISHED_IMAGES
+            file, image_size, images = path("nasbench201", self.truth), 32, PUBLISHED_IMAGES
+            sizes: dict[str, Any] = {"cells": 5}
         else:
             truth = TABLES[table]
-            file, image_size, cells, images = f"{table}.csv", self.image_size, None, None
+            file, image_size, images, sizes = path(table, self.truth), self.image_size, None, truth.proxy
         return CorrelateConfig(
             space=truth.space,
-            truth=self.truth / file,
+            truth=file,
             column=truth.column,
             estimators=estimator,
             sample=truth.sample,
@@ -86,7 +88,7 @@ class Config:
             data_dir=self.data_dir,
             image_size=image_size,
             images=images,
-            cells=cells,
+            **sizes,
             output=self.parts / f"{table}-{estimator}-{self.dataset}-{image_size}-{self.seeds}-{self.seed}.csv",
         )
 

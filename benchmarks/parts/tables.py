@@ -9,27 +9,42 @@ from rwejax.files import replacing
 
 
 class Truth(NamedTuple):
-    """A table of trained networks, NAME.csv.
+    """A table of trained networks.
 
     Attributes:
         space: of the networks.
         column: their accuracy.
         sample: networks that are drawn to rank estimators.
         sizes: of the networks in the papers' protocol: as they were trained, and for DARTS those of its own search.
+        own: whether `own_truth.py` has made it; such networks are small enough to be ranked as they were trained.
     """
 
     space: str
     column: str
     sample: int
     sizes: dict[str, int]
+    own: bool = False
+
+    @property
+    def proxy(self) -> dict[str, int]:
+        """Sizes of the networks in which estimators look for the order; empty where they are a search's."""
+        return self.sizes if self.own else {}
 
 
+OWN = Path(__file__).parents[1] / "truth"
 TABLES = {
     "nasbench201": Truth("nasbench201", "cifar10_accuracy", 200, {"cells": 5, "channels": 16}),
     "nasbench_macro": Truth("nasbench_macro", "cifar10_accuracy", 150, {"channels": 32}),
     "darts_trained": Truth("darts", "cifar10_accuracy_50_epochs", 100, {"layers": 8, "channels": 16}),
     "nasbench301_surrogate": Truth("darts", "nb301_accuracy", 150, {"layers": 8, "channels": 16}),
+    "macro": Truth("macro", "accuracy", 60, {"nodes": 6, "channels": 8}, own=True),
+    "micro": Truth("micro", "accuracy", 60, {"layers": 5, "channels": 8}, own=True),
 }
+
+
+def path(name: str, folder: Path) -> Path:
+    """The file of a table: in the folder of published ones, or beside the benchmarks."""
+    return (OWN if TABLES[name].own else folder) / f"{name}.csv"
 
 
 def split(names: str, *others: str) -> list[str]:

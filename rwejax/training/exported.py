@@ -1,32 +1,24 @@
 """From run folders to networks on disk that need no rwejax."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
-from rwejax import data, networks, spaces
+from rwejax import data, networks
 from rwejax.errors import InputError
 from rwejax.export import Card, export
 from rwejax.meta import describe_machine
 from rwejax.results import read_result
 from rwejax.runs import Run
 from rwejax.training.config import TrainConfig
-from rwejax.training.loop import choose
+from rwejax.training.loop import choose, describe_images
 from rwejax.training.picked import from_search
 from rwejax.training.records import Training
 from rwejax.training.step import State, first_state, from_arrays, optimiser, to_arrays
-
-
-class _Images(NamedTuple):
-    """What a network has to know of its images."""
-
-    image_shape: tuple[int, int, int]
-    classes: int
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
 
 
 def export_run(run_dir: str | Path, folder: str | Path, rule: str = "knee") -> Card:
@@ -44,37 +36,44 @@ def export_run(run_dir: str | Path, folder: str | Path, rule: str = "knee") -> C
         InputError: the run folder holds neither, or no finished epoch, or the other folder holds something.
     """
     run_dir = Path(run_dir)
-    return (_export_found if (run_dir / Run.lines).exists() else _export_trained)(run_dir, Path(folder), rule)
+    found = _of_search(run_dir, rule) if (run_dir / Run.lines).exists() else _of_training(run_dir)
+    variables = {"params": found.state.params, "batch_stats": found.state.batch_stats}
+    export(found.network, jax.tree.map(np.asarray, variables), found.image_shape, found.card, Path(folder))
+    return found.card
 
 
-def _export_trained(run_dir: Path, folder: Path, _: str) -> Card:
+@dataclasses.dataclass(frozen=True)
+class _Found:
+    """A network, its state or the shapes of that, and what is to be said of it."""
+
+    network: networks.PlainNetwork
+    state: State
+    image_shape: tuple[int, int, int]
+    card: Card
+
+
+def _of_training(run_dir: Path) -> _Found:
     with Training.open(run_dir) as run:
         meta, epochs, test = run.read_meta(), run.epochs(), run.test()
-        if not epochs:
-            raise InputError(f"run folder {str(run_dir)!r} holds no finished epoch: resume it first")
-        try:
-            images = _Images(tuple(meta["image_shape"]), meta["classes"], tuple(meta["mean"]), tuple(meta["deviation"]))
-        except (KeyError, TypeError) as error:
-            raise InputError(f"meta.json in run folder {str(run_dir)!r} is broken: delete it and resume") from error
-        space, genome, network, template = _template(run.config, images)
-        found = run.checkpoints.load(to_arrays(template))
-    if found is None:
-        raise InputError(f"run folder {str(run_dir)!r} holds no checkpoint: resume it first")
-    last = epochs[found[0] - 1]
-    metrics = {"epochs": found[0], "validation accuracy (%)": last.validation_accuracy}
-    if test is not None:
-        metrics = {"test accuracy (%)": test.test_accuracy} | metrics
+        if "image_shape" not in meta:
+            raise InputError(f"meta.json in run folder {str(run_dir)!r} is missing: resume the run, which mends that")
+        found = _found(run.config, meta)
+        loaded = run.checkpoints.load(to_arrays(found.state))
+    if loaded is None or not epochs:
+        raise InputError(f"run folder {str(run_dir)!r} holds no finished epoch: resume it first")
+    epoch, arrays = loaded
+    metrics = {} if test is None else {"test accuracy (%)": test.test_accuracy}
+    metrics |= {"validation accuracy (%)": epochs[epoch - 1].validation_accuracy, "epochs": epoch}
     origin = meta.get("origin") or {}
-    card = _card(space, genome, images, run.config.dataset, origin.get("objectives", {}), metrics)
-    provenance = {"training": str(run_dir.absolute()), "seed": run.config.seed, "versions": meta["versions"]}
-    if origin:
-        provenance |= {"search": origin["run"], "pick": origin["pick"]}
-    card = dataclasses.replace(card, provenance=provenance)
-    _export(network, from_arrays(template, found[1]), images, card, folder)
-    return card
+    provenance = {name: origin[each] for name, each in (("search", "run"), ("pick", "pick")) if origin}
+    provenance |= {"training": str(run_dir.absolute()), "seed": run.config.seed, "versions": meta["versions"]}
+    card = dataclasses.replace(
+        found.card, objectives=origin.get("objectives", {}), metrics=metrics, provenance=provenance
+    )
+    return dataclasses.replace(found, state=from_arrays(found.state, arrays), card=card)
 
 
-def _export_found(run_dir: Path, folder: Path, rule: str) -> Card:
+def _of_search(run_dir: Path, rule: str) -> _Found:
     search = read_result(run_dir).config
     config, origin = from_search(run_dir, rule)
     dataset = data.load(
@@ -85,54 +84,38 @@ def _export_found(run_dir: Path, folder: Path, rule: str) -> Card:
         image_size=search.image_size,
         seed=search.seed,
     )
-    mean, deviation = (tuple(each.tolist()) for each in (dataset.mean, dataset.deviation))
-    images = _Images(dataset.image_shape, dataset.classes, mean, deviation)
-    space, genome, network, _ = _template(config, images)
-    state = _first_state(config, network, images)
+    meta = describe_images(dataset)
+    found = _found(config, meta)
+    state = first_state(jax.random.key(config.seed), found.network, found.image_shape, optimiser(config, 1))
     provenance = {"search": origin["run"], "pick": rule, "versions": describe_machine(config.seed)["versions"]}
-    card = _card(space, genome, images, config.dataset, origin["objectives"], {"epochs": 0})
-    card = dataclasses.replace(card, provenance=provenance | {"weights": "random, not trained"})
-    _export(network, state, images, card, folder)
-    return card
+    card = dataclasses.replace(
+        found.card,
+        objectives=origin["objectives"],
+        metrics={"epochs": 0},
+        provenance=provenance | {"weights": "random, not trained"},
+    )
+    return dataclasses.replace(found, state=state, card=card)
 
 
-def _template(config: TrainConfig, images: _Images) -> tuple[spaces.Space, np.ndarray, networks.PlainNetwork, State]:
-    """Space, genome and network of a training, and the shapes of its state."""
-    options: dict[str, Any] = {"stem": config.stem} if config.stem != "cifar" else {}
-    space, genome = choose(config, input_shape=images.image_shape, classes=images.classes, **options)
+def _found(config: TrainConfig, meta: Mapping[str, Any]) -> _Found:
+    """The network of a config, for the images that meta.json describes."""
+    shape, classes = tuple(meta["image_shape"]), meta["classes"]
+    space, genome = choose(config, shape, classes)
     network = networks.build(space, genome, auxiliary=config.auxiliary > 0)
-    return space, genome, network, jax.eval_shape(lambda: _first_state(config, network, images))
-
-
-def _first_state(config: TrainConfig, network: networks.PlainNetwork, images: _Images) -> State:
-    return first_state(jax.random.key(config.seed), network, images.image_shape, optimiser(config, 1))
-
-
-def _card(
-    space: spaces.Space,
-    genome: np.ndarray,
-    images: _Images,
-    dataset: str,
-    objectives: dict[str, float],
-    metrics: dict[str, float],
-) -> Card:
+    state = jax.eval_shape(lambda: first_state(jax.random.key(0), network, shape, optimiser(config, 1)))
     fields = (field.name for field in dataclasses.fields(space))  # type: ignore[arg-type]
-    return Card(
+    card = Card(
         space=space.name,
         architecture=space.to_string(genome),
         sizes={name: getattr(space, name) for name in fields if name not in ("input_shape", "classes")},
-        classes=images.classes,
+        classes=classes,
         macs=int(space.macs(genome[None])[0]),
         params=int(space.params(genome[None])[0]),
-        objectives=objectives,
-        dataset=dataset,
-        mean=images.mean,
-        deviation=images.deviation,
-        metrics=metrics,
+        objectives={},
+        dataset=config.dataset,
+        mean=tuple(meta["mean"]),
+        deviation=tuple(meta["deviation"]),
+        metrics={},
         provenance={},
     )
-
-
-def _export(network: networks.PlainNetwork, state: State, images: _Images, card: Card, folder: Path) -> None:
-    variables = {"params": state.params, "batch_stats": state.batch_stats}
-    export(network, jax.tree.map(np.asarray, variables), images.image_shape, card, folder)
+    return _Found(network, state, shape, card)

@@ -112,7 +112,7 @@ def train(
     check_free(config.run_dir)
     task = _Task(config)
     with Training.create(config) as run:
-        run.write_meta({**describe_machine(config.seed), **task.facts(), "origin": origin})
+        run.write_meta({**describe_machine(config.seed), **describe_images(task.source), "origin": origin})
         return _finish(run, task, [], observer or Observer())
 
 
@@ -133,7 +133,7 @@ def resume(run_dir: str | Path, observer: Observer | None = None) -> TrainResult
         epochs = run.epochs()
         task = _Task(run.config)
         known = run.read_meta()
-        meta = {**describe_machine(run.config.seed), **task.facts(), **known}
+        meta = {**describe_machine(run.config.seed), **describe_images(task.source), **known}
         if run.test() is None:
             meta["resume_times"] = [*known.get("resume_times", []), now()]
         if meta != known:
@@ -146,11 +146,10 @@ class _Task:
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
-        options: dict[str, Any] = {"stem": config.stem} if config.stem != "cifar" else {}
-        spaces.get(config.space, **config.sizes, **options, **_shape(config))  # answered before images are loaded
+        size = config.image_size or (_IMAGENET if config.stem == "imagenet" else 32)
+        choose(config, (size, size, 3), 10)  # what is wrong with the network is answered before images are loaded
         self.source = _load(config)
-        options |= {"input_shape": self.source.image_shape, "classes": self.source.classes}
-        self.space, self.genome = choose(config, **options)
+        self.space, self.genome = choose(config, self.source.image_shape, self.source.classes)
         self.network = networks.build(self.space, self.genome, auxiliary=config.auxiliary > 0)
         self.steps = self.source.count("train") // config.batch_size
         if not self.steps:
@@ -175,16 +174,6 @@ class _Task:
         changes = {"cutout": config.cutout} | ({} if streamed else {"crop": crop, "mirror": mirror})
         self.step = make_step(config, config.epochs * self.steps, standardised, **changes)
         self._measure = make_measure(standardised)
-
-    def facts(self) -> dict[str, Any]:
-        """What an export says of the images, so that it needs none."""
-        source = self.source
-        return {
-            "image_shape": list(source.image_shape),
-            "classes": source.classes,
-            "mean": source.mean.tolist(),
-            "deviation": source.deviation.tolist(),
-        }
 
     def first_state(self) -> State:
         tx = optimiser(self.config, self.config.epochs * self.steps)
@@ -211,16 +200,22 @@ class _Task:
         return _mean(sums, self.source.count(split))
 
 
-def choose(config: TrainConfig, **options: Any) -> tuple[spaces.Space, Int[np.ndarray, " genes"]]:
+def choose(
+    config: TrainConfig, image_shape: tuple[int, int, int], classes: int
+) -> tuple[spaces.Space, Int[np.ndarray, " genes"]]:
     """The space, of the width that the config's limit of macs allows, and the genome.
 
     Args:
         config: the training.
-        options: further options of the space, such as its images' shape and its classes.
+        image_shape: height, width and channels of an image.
+        classes: number of classes.
 
     Raises:
         InputError: the architecture is none of the space, or even the narrowest network is too large.
     """
+    options: dict[str, Any] = {"input_shape": image_shape, "classes": classes}
+    if config.stem != "cifar":
+        options["stem"] = config.stem
     space = spaces.get(config.space, **config.sizes, **options)
     try:
         genome = space.from_string(config.architecture)
@@ -236,15 +231,21 @@ def choose(config: TrainConfig, **options: Any) -> tuple[spaces.Space, Int[np.nd
     return allowed[-1], genome
 
 
-def _shape(config: TrainConfig) -> dict[str, Any]:
-    size = config.image_size or (_IMAGENET if config.stem == "imagenet" else 32)
-    return {"input_shape": (size, size, 3)}
+def describe_images(images: Source | data.Dataset) -> dict[str, Any]:
+    """What meta.json says of the images, so that an export needs none."""
+    return {
+        "image_shape": list(images.image_shape),
+        "classes": images.classes,
+        "mean": images.mean.tolist(),
+        "deviation": images.deviation.tolist(),
+    }
 
 
 def _load(config: TrainConfig) -> Source:
     if config.stem == "imagenet":
-        size = config.image_size or _IMAGENET
-        return data.stream(config.dataset, image_size=size, data_dir=config.data_dir, seed=config.seed)
+        return data.stream(
+            config.dataset, image_size=config.image_size or _IMAGENET, data_dir=config.data_dir, seed=config.seed
+        )
     dataset = data.load(
         config.dataset,
         train=config.train_images,

@@ -135,7 +135,7 @@ def test_a_cell_network_is_carried_over_to_large_images(tmp_path):
 @pytest.mark.parametrize("limit", ["5M", "20.5M", "300M"])
 def test_the_limit_of_macs_chooses_the_widest_network(limit):
     config = TrainConfig(space="micro", architecture=MICRO, layers=5, macs_limit=limit)
-    space, genome = choose(config, input_shape=(32, 32, 3))
+    space, genome = choose(config, (32, 32, 3), 10)
     wider = dataclasses.replace(space, channels=space.channels + 2)
     assert space.macs(genome[None])[0] <= float(limit[:-1]) * 1e6 < wider.macs(genome[None])[0]
 
