@@ -6,6 +6,7 @@ of one training with another says how far it can be trusted.
 """
 
 import functools
+import itertools
 import multiprocessing
 import signal
 import sys
@@ -25,7 +26,7 @@ from rich.console import Console
 from rwejax import spaces
 from rwejax.config import SIZES
 from rwejax.errors import InputError
-from rwejax.evaluate.correlation import interval, spearman
+from rwejax.evaluate.correlation import spearman
 from rwejax.evolve import sample_distinct
 
 
@@ -144,11 +145,13 @@ def report(config: Config, console: Console) -> None:
         f"{np.median(seconds):.0f} s a training on one core: {config.table}"
     )
     if config.trainings > 1 and len(whole) > 2:
-        halves = accuracies[:, ::2].mean(1), accuracies[:, 1::2].mean(1)
-        low, high = interval(*halves, config.seed)
+        pairs = [spearman(*pair) for pair in itertools.combinations(accuracies.T, 2)]
+        one = float(np.mean(pairs))
+        # Spearman, Brown, British Journal of Psychology 3, 1910.
+        mean = config.trainings * one / (1 + (config.trainings - 1) * one)
         console.print(
-            f"Spearman of every other training with the rest, {config.trainings} in all: {spearman(*halves):.2f} "
-            f"({low:.2f} to {high:.2f})"
+            f"Spearman of one training with another: {one:.2f} ({min(pairs):.2f} to {max(pairs):.2f}); of the mean of "
+            f"{config.trainings} with that of as many others, by the formula of Spearman and Brown: {mean:.2f}"
         )
 
 
