@@ -34,6 +34,15 @@ SIZES = {
 }
 """The sizes of a space's networks where no other is named: small, since a proxy only has to rank."""
 
+ESTIMATORS = {
+    "macro": "rwe",
+    "micro": "rwe",
+    "darts": "rwf",
+    "nasbench201": "nwot",
+    "nasbench_macro": "nwot",
+}
+"""The estimator that ranks the trained networks of a space best, see docs/estimator.md; for micro, the papers'."""
+
 SMALLEST_SAMPLE = 3
 """Networks below which no correlation is worth its name."""
 
@@ -91,7 +100,9 @@ class SearchConfig(RunConfig):
         generations: generations, the first population counted as one.
         seeds: weight draws that every score is averaged over.
         seed: draws the images, the weights and the genomes.
-        estimator: rwe, or another estimator of networks, or two with a comma between, as objectives beside macs.
+        estimator: rwe, the papers' random-weight evaluation, or another estimator of networks, or two with a comma
+            between, as objectives beside macs; None: what ranks the space's trained networks best, macro and micro rwe,
+            darts rwf, nasbench201 and nasbench_macro nwot.
         score: which score of rwe ranks: loo_error, validation_error, loo_squared_error or log_evidence.
         algorithm: nsga2, or random for the baseline.
         run_dir: folder for the results, missing or empty; None: runs/SPACE-DATASET-TIME.
@@ -120,7 +131,7 @@ class SearchConfig(RunConfig):
     generations: int = 20
     seeds: int = 1
     seed: int = 0
-    estimator: str = "rwe"
+    estimator: str | None = None
     score: str = "loo_error"
     algorithm: str = "nsga2"
     run_dir: Path | None = None
@@ -132,7 +143,8 @@ class SearchConfig(RunConfig):
     @property
     def estimators(self) -> tuple[str, ...]:
         """Names of the estimators, one objective each."""
-        return tuple(name.strip() for name in self.estimator.split(","))
+        chosen = self.estimator or ESTIMATORS.get(self.space, "rwe")
+        return tuple(name.strip() for name in chosen.split(","))
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -149,6 +161,10 @@ class SearchConfig(RunConfig):
     def sizes(self) -> dict[str, int]:
         """Sizes of the networks, as options of the space."""
         return sizes_of(self)
+
+    def anchored(self) -> Self:
+        """The same with absolute paths and a named estimator, so that it means the same anywhere and ever after."""
+        return dataclasses.replace(super().anchored(), estimator=",".join(self.estimators))
 
     @property
     def evaluations(self) -> int:

@@ -83,8 +83,8 @@ class Bar(progress.Progress):
     def __init__(self, console: Console) -> None:
         text = progress.TextColumn("{task.description}"), progress.TextColumn("{task.fields[left]}")
         columns = progress.SpinnerColumn(), text[0], progress.BarColumn(bar_width=None), text[1]
+        self.facts = ""  # which is asked for as soon as there is a bar
         super().__init__(*columns, console=console, transient=True)
-        self.facts = ""
         self._task = self.add_task("loading images", total=None, left="")
 
     def show(self, label: str, done: float, total: int | None, left: str, facts: str) -> None:

@@ -51,7 +51,8 @@ def from_yaml(text: str, base: Config, path: str | Path = "-") -> Config:
         raise InputError(f"config file {str(path)!r} is no YAML{where}: write one 'key: value' a line") from error
     if not isinstance(content, dict):
         raise InputError(f"config file {str(path)!r} holds no keys: write one 'key: value' a line")
-    types_of = typing.get_type_hints(type(base))
+    hints = typing.get_type_hints(type(base))
+    types_of = {field.name: hints[field.name] for field in dataclasses.fields(base)}  # type: ignore[arg-type]
     values = {}
     for key, value in content.items():
         if key not in types_of:

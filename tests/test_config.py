@@ -4,12 +4,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rwejax import evaluate
-from rwejax.config import SCORES, SearchConfig
+from rwejax import evaluate, spaces
+from rwejax.config import ESTIMATORS, SCORES, SearchConfig
 from rwejax.errors import InputError
 from rwejax.files import read_config, replacing, write_config
 
-CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+FOLDER = Path(__file__).parents[1] / "configs"
+CONFIGS = sorted(path for path in FOLDER.glob("*.yaml") if not path.stem.startswith("train_"))
 
 
 def write(path, text):
@@ -120,7 +121,15 @@ def test_paths_become_absolute(tmp_path, monkeypatch):
     anchored = SearchConfig(dataset="folder:pictures", data_dir=Path("~/sets")).anchored()
     assert anchored.dataset == f"folder:{tmp_path}/pictures"
     assert anchored.data_dir == Path("/home/somebody/sets")
-    assert SearchConfig().anchored() == SearchConfig()
+    assert SearchConfig().anchored() == SearchConfig(estimator="rwe")
+
+
+@pytest.mark.parametrize("space", spaces.names())
+def test_every_space_has_an_estimator_of_its_own(space):
+    config = SearchConfig(space=space)
+    assert config.estimators == (ESTIMATORS[space],)
+    assert config.anchored().estimator in evaluate.estimators.names()
+    assert SearchConfig(space=space, estimator="macs").estimators == ("macs",)
 
 
 def test_differences_leave_out_where_the_results_lie():
@@ -165,4 +174,4 @@ def test_the_configs_are_valid_and_say_their_command(path):
 def test_the_digits_config_is_the_default():
     config = read_config(next(path for path in CONFIGS if path.stem == "macro_digits"), SearchConfig())
     assert config.sizes == SearchConfig().sizes
-    assert dataclasses.replace(config, nodes=None, channels=None) == SearchConfig()
+    assert dataclasses.replace(config, nodes=None, channels=None) == SearchConfig().anchored()
