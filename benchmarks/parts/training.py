@@ -14,12 +14,12 @@ from rwejax import spaces
 from . import torch_networks, torch_peer
 
 if TYPE_CHECKING:
-    from ..own_truth import Config
+    from .trainings import TrainingSetting
 
 MOMENTUM, WEIGHT_DECAY = 0.9, 5e-4
 
 
-def train(config: "Config", training: tuple[str, int]) -> tuple[str, int, float, float]:
+def train(config: "TrainingSetting", training: tuple[str, int]) -> tuple[str, int, float, float]:
     """Train a network.
 
     Args:
@@ -56,7 +56,7 @@ def train(config: "Config", training: tuple[str, int]) -> tuple[str, int, float,
 
 
 @functools.cache
-def load(config: "Config") -> tuple[spaces.Space, Tensor, Tensor]:
+def load(config: "TrainingSetting") -> tuple[spaces.Space, Tensor, Tensor]:
     """The space, images and labels, once a process: those of training first."""
     dataset, space = config.load(config.space, config.sizes)
     return space, *torch_peer.as_tensors(dataset)

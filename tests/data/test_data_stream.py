@@ -298,7 +298,7 @@ def test_a_dropped_iterator_leaves_no_threads(noise):
     before = set(threading.enumerate())
     batches = data.stream(noise, image_size=SIZE).train_batches(0, 4)
     next(batches)
-    assert set(threading.enumerate()) > before
+    assert set(threading.enumerate()) - before
     batches.close()
     for thread in set(threading.enumerate()) - before:
         thread.join(5)

@@ -1,0 +1,158 @@
+"""What searches by one estimator or another have found, trained for real: the best networks within limits of macs.
+
+Searches of equal evaluations, several seeds each; of every front the best within each limit is trained. Beside them
+stand the random networks of a table that `own_truth.py` has made in the same setting. Searches and trainings stay in
+a folder, so that a sitting may end at any time; the same command goes on.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import tyro
+from parts.command import require
+from parts.report import count_cores, cpu_model
+from parts.tables import OWN, read, write
+from parts.trainings import TrainingSetting, accuracies, train_missing
+from rich.console import Console
+from rich.table import Table
+
+import rwejax
+from rwejax import SearchConfig, spaces
+from rwejax.errors import InputError
+
+QUANTILES = (0.25, 0.5, 1.0)
+"""Shares of random networks that are within the limits of macs."""
+
+
+@dataclass(frozen=True)
+class Config(TrainingSetting):
+    """Search by several estimators, and train what they find."""
+
+    estimators: str = "rwe,rwf,nwot"
+    """Names of estimators with commas between them."""
+    searches: int = 3
+    """Searches by each, of other seeds."""
+    population_size: int = 40
+    """Genomes of a generation."""
+    generations: int = 10
+    """Generations of a search."""
+    parts: Path = Path("runs/search_quality")
+    """Folder of the searches and the trainings."""
+
+    def search(self, estimator: str, seed: int) -> SearchConfig:
+        """A search, which looks at a search's usual number of images."""
+        given: dict[str, Any] = self.sizes
+        return SearchConfig(
+            space=self.space,
+            **given,
+            dataset=self.dataset,
+            data_dir=self.data_dir,
+            image_size=self.image_size,
+            population_size=self.population_size,
+            generations=self.generations,
+            estimator=estimator,
+            seed=seed,
+            run_dir=self.parts / f"{self.space}-{estimator}-{seed}",
+        )
+
+
+def main() -> int:
+    """Search, train, write, print. Returns the exit code: 2 where something cannot be used."""
+    config = tyro.cli(Config, description=__doc__)
+    console = Console()
+    try:
+        require("torch", "bench")
+        limits = find_limits(config)
+        config.parts.mkdir(parents=True, exist_ok=True)
+        picks = {
+            (name, seed, limit): text
+            for name in config.estimators.split(",")
+            for seed in range(config.searches)
+            for limit, text in find(config.search(name, seed), limits, console).items()
+        }
+        trained = config.parts / f"{config.space}.trainings.csv"
+        train_missing(config, trained, list(dict.fromkeys(picks.values())), console)
+        rows = collect(config, limits, picks, accuracies(config, trained))
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if config.output is not None:
+        write(config.output, rows)
+    show(console, rows)
+    console.print(f"{cpu_model()}, {count_cores()} cores, jax {jax.__version__}", highlight=False)
+    return 0
+
+
+def find_limits(config: Config) -> tuple[float, ...]:
+    """The limits, in millions of macs."""
+    _, space = config.load(config.space, config.sizes)
+    macs = space.macs(np.asarray(space.sample(jax.random.key(config.seed), 1000)))
+    return tuple(float(f"{quantile / 1e6:.3g}") for quantile in np.quantile(macs, QUANTILES))
+
+
+def find(config: SearchConfig, limits: tuple[float, ...], console: Console) -> dict[float, str]:
+    """The best of a search within each limit."""
+    folder = config.run_dir
+    assert folder is not None
+    result = rwejax.resume(folder) if (folder / "config.yaml").exists() else rwejax.search(config)
+    jax.clear_caches()
+    console.print(f"{folder.name}: a front of {len(result.front)}", highlight=False)
+    return {limit: result.evaluations[rwejax.pick(result, f"macs:{limit}M")].architecture for limit in limits}
+
+
+def collect(
+    config: Config,
+    limits: tuple[float, ...],
+    picks: dict[tuple[str, int, float], str],
+    accuracy: dict[str, np.ndarray],
+) -> list[dict[str, str]]:
+    """A row for each limit and each way to choose."""
+    dataset, space = config.load(config.space, config.sizes)
+    table = {row["architecture"]: float(row["accuracy"]) for row in read(OWN / f"{config.space}.csv")}
+    rows = []
+    for limit in limits:
+        chosen = {"random": [text for text in table if millions(space, text) <= limit]}
+        for name in config.estimators.split(","):
+            chosen[name] = [picks[name, seed, limit] for seed in range(config.searches)]
+        for name, texts in chosen.items():
+            if not texts:
+                continue
+            values = np.array([table[text] if name == "random" else accuracy[text].mean() for text in texts])
+            row: dict[str, Any] = {
+                "space": config.space,
+                "dataset": dataset.name,
+                "limit_macs_millions": limit,
+                "chosen_by": name,
+                "networks": len(texts),
+                "accuracy": f"{values.mean():.2f}",
+                "lowest": f"{values.min():.2f}",
+                "highest": f"{values.max():.2f}",
+                "macs_millions": f"{np.mean([millions(space, text) for text in texts]):.3f}",
+                "architectures": ";".join(texts) if name != "random" else "",
+            }
+            rows.append({key: str(value) for key, value in row.items()})
+    return rows
+
+
+def millions(space: spaces.Space, text: str) -> float:
+    """Macs of an architecture, in millions."""
+    return float(space.macs(space.from_string(text)[None])[0]) / 1e6
+
+
+def show(console: Console, rows: list[dict[str, str]]) -> None:
+    """Print a line for each limit and each way to choose."""
+    grid = Table(
+        "within\n(M macs)", "chosen by", "networks", "accuracy (%)\nmean (lowest - highest)", "M macs", box=None
+    )
+    for row in rows:
+        accuracy = f"{row['accuracy']} ({row['lowest']} - {row['highest']})"
+        grid.add_row(row["limit_macs_millions"], row["chosen_by"], row["networks"], accuracy, row["macs_millions"])
+    console.print(grid)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
