@@ -3,9 +3,9 @@
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Protocol, Self, TypeVar
 
 import jax
 from rich import progress
@@ -17,6 +17,8 @@ from rwejax.config import SearchConfig, label
 from rwejax.parallel import follows, keep_compilations
 from rwejax.search import Observer, Progress, SearchResult, resume, search
 from rwejax.signals import answering
+
+Result = TypeVar("Result")
 
 _WIDTH_OF_A_FILE = 140  # columns, where there is no terminal to ask
 
@@ -38,12 +40,39 @@ def run(config: SearchConfig, resumed: Path | None = None) -> int:
     console = make_console()
     if follows():
         return _follow(console, config, resumed)
-    with ConsoleObserver(console) as observer, answering(observer.say_goodbye):
+    observer = ConsoleObserver(console)
+    return attend(
+        observer,
+        lambda: search(config, observer) if resumed is None else resume(resumed, observer),
+        lambda result: print_result(console, result),
+    )
+
+
+class Shown(Protocol):
+    """An observer that has a screen."""
+
+    def __enter__(self) -> Any:
+        """Begin to show."""
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the screen to others."""
+
+    def say_goodbye(self, number: int) -> int:
+        """Say what an interruption by a signal leaves; returns the exit code."""
+
+
+def attend(observer: Shown, command: Callable[[], Result], show: Callable[[Result], None]) -> int:
+    """Run a command that an observer shows, and then show its result.
+
+    Returns:
+        The exit code: 0, or 128 plus the number of the signal that ended it.
+    """
+    with observer, answering(observer.say_goodbye):
         try:
-            result = search(config, observer) if resumed is None else resume(resumed, observer)
+            result = command()
         except KeyboardInterrupt as interrupt:
             return observer.say_goodbye(interrupt.args[0] if interrupt.args else signal.SIGINT)
-    print_result(console, result)
+    show(result)
     return 0
 
 

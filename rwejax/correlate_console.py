@@ -1,6 +1,5 @@
 """What correlations show on a screen: progress while one runs, and their tables."""
 
-import signal
 from typing import Self
 
 from rich import progress
@@ -8,11 +7,10 @@ from rich.console import Console
 from rich.table import Table
 
 from rwejax.config import CorrelateConfig
-from rwejax.console import make_console
+from rwejax.console import attend, make_console
 from rwejax.correlate import CorrelateResult, Measured, Observer, correlate, scores_path
 from rwejax.correlate_runs import CorrelateRunsResult, plot_path
 from rwejax.parallel import keep_compilations
-from rwejax.signals import answering
 
 _UNDEFINED = "-"
 
@@ -31,13 +29,8 @@ def run(config: CorrelateConfig) -> int:
     """
     keep_compilations()
     console = make_console()
-    with ConsoleObserver(console) as observer, answering(observer.say_goodbye):
-        try:
-            result = correlate(config, observer)
-        except KeyboardInterrupt as interrupt:
-            return observer.say_goodbye(interrupt.args[0] if interrupt.args else signal.SIGINT)
-    print_result(console, result)
-    return 0
+    observer = ConsoleObserver(console)
+    return attend(observer, lambda: correlate(config, observer), lambda result: print_result(console, result))
 
 
 class ConsoleObserver(Observer):

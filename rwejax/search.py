@@ -171,14 +171,7 @@ class _Task:
     def __init__(self, config: SearchConfig) -> None:
         self.config = config
         spaces.get(config.space, **config.sizes)  # a wrong name or option is answered before images are loaded
-        dataset = data.load(
-            config.dataset,
-            train=config.train_images,
-            validation=config.validation_images,
-            data_dir=config.data_dir,
-            image_size=config.image_size,
-            seed=config.seed,
-        )
+        dataset = data.load_named(config)
         shape, classes = dataset.image_shape, dataset.classes
         self.space = spaces.get(config.space, input_shape=shape, classes=classes, **config.sizes)
         # A host that has other images would spoil the scores of all, and nobody would see it.

@@ -38,14 +38,7 @@ class Setting:
         Raises:
             InputError: the dataset, the space or a size cannot be used.
         """
-        dataset = data.load(
-            self.dataset,
-            train=self.train_images,
-            validation=self.validation_images,
-            data_dir=self.data_dir,
-            image_size=self.image_size,
-            seed=self.seed,
-        )
+        dataset = data.load_named(self)
         return dataset, spaces.get(space, input_shape=dataset.image_shape, classes=dataset.classes, **sizes)
 
 

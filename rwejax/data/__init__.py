@@ -4,7 +4,7 @@
 `.npy` files, and drawn from there. `stream` decodes batch by batch what does not fit in memory, to train with.
 """
 
-from rwejax.data.dataset import Dataset, load
+from rwejax.data.dataset import Dataset, load, load_named
 from rwejax.data.stream import Stream, stream
 
-__all__ = ["Dataset", "Stream", "load", "stream"]
+__all__ = ["Dataset", "Stream", "load", "load_named", "stream"]

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int32, Integer, UInt8
@@ -144,6 +145,22 @@ def load(
         mean=mean,
         deviation=deviation,
         _read_test=read_test,
+    )
+
+
+def load_named(config: Any) -> Dataset:
+    """The images that a config names.
+
+    Args:
+        config: has the fields dataset, train_images, validation_images, data_dir, image_size and seed; see `load`.
+    """
+    return load(
+        config.dataset,
+        train=config.train_images,
+        validation=config.validation_images,
+        data_dir=config.data_dir,
+        image_size=config.image_size,
+        seed=config.seed,
     )
 
 

@@ -1,7 +1,6 @@
 """What a training shows on a screen: progress while it runs, and its accuracy."""
 
 import shlex
-import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -10,9 +9,8 @@ from typing import Any, Self
 
 from rich.console import Console
 
-from rwejax.console import Bar, duration, make_console
+from rwejax.console import Bar, attend, duration, make_console
 from rwejax.parallel import keep_compilations
-from rwejax.signals import answering
 from rwejax.training.config import TrainConfig
 from rwejax.training.loop import Observer, TrainResult, resume, train
 from rwejax.training.records import Epoch
@@ -34,13 +32,12 @@ def run(config: TrainConfig, resumed: Path | None = None, origin: Mapping[str, A
     """
     keep_compilations()
     console = make_console()
-    with ConsoleObserver(console) as observer, answering(observer.say_goodbye):
-        try:
-            result = train(config, observer, origin) if resumed is None else resume(resumed, observer)
-        except KeyboardInterrupt as interrupt:
-            return observer.say_goodbye(interrupt.args[0] if interrupt.args else signal.SIGINT)
-    print_result(console, result)
-    return 0
+    observer = ConsoleObserver(console)
+    return attend(
+        observer,
+        lambda: train(config, observer, origin) if resumed is None else resume(resumed, observer),
+        lambda result: print_result(console, result),
+    )
 
 
 class ConsoleObserver(Observer):

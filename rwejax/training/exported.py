@@ -76,14 +76,7 @@ def _of_training(run_dir: Path) -> _Found:
 def _of_search(run_dir: Path, rule: str) -> _Found:
     search = read_result(run_dir).config
     config, origin = from_search(run_dir, rule)
-    dataset = data.load(
-        search.dataset,
-        train=search.train_images,
-        validation=search.validation_images,
-        data_dir=search.data_dir,
-        image_size=search.image_size,
-        seed=search.seed,
-    )
+    dataset = data.load_named(search)
     meta = describe_images(dataset)
     found = _found(config, meta)
     state = first_state(jax.random.key(config.seed), found.network, found.image_shape, optimiser(config, 1))

@@ -246,15 +246,7 @@ def _load(config: TrainConfig) -> Source:
         return data.stream(
             config.dataset, image_size=config.image_size or _IMAGENET, data_dir=config.data_dir, seed=config.seed
         )
-    dataset = data.load(
-        config.dataset,
-        train=config.train_images,
-        validation=config.validation_images,
-        data_dir=config.data_dir,
-        image_size=config.image_size,
-        seed=config.seed,
-    )
-    return Loaded(dataset, config.seed)
+    return Loaded(data.load_named(config), config.seed)
 
 
 def _finish(run: Training, task: _Task, epochs: list[Epoch], observer: Observer) -> TrainResult:
