@@ -5,6 +5,7 @@ Nothing heavy is imported here, so that `--help` and a mistyped key are answered
 
 import dataclasses
 import re
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Self
 
@@ -54,16 +55,16 @@ def label(score: str) -> str:
     return SCORES.get(score, score)
 
 
-class RunConfig:
+class RunConfig(ABC):
     """What the configs of run folders have in common: dataclasses that have these fields, and others."""
 
     dataset: str
     data_dir: Path | None
     run_dir: Path | None
 
+    @abstractmethod
     def validate(self) -> None:
         """Refuse what cannot be done."""
-        raise NotImplementedError
 
     def anchored(self) -> Self:
         """The same with absolute paths, so that it can be resumed from any working directory."""
