@@ -14,9 +14,11 @@ from jaxtyping import Array, Float, Int
 from rwejax.networks.layers import average_pool, features, max_pool
 from rwejax.networks.program import ABSENT, Builder, Group, Kind, Network
 from rwejax.networks.slots import (
+    Halve,
     Images,
     Norm,
     Normalise,
+    Quarter,
     Sources,
     Stem,
     Sum,
@@ -48,29 +50,6 @@ class Project(nn.Module):
 
         x = convolved(self, sources.add_up(project))
         return Normalise()(x, norm)
-
-
-class Quarter(nn.Module):
-    """The stem of DARTS' mobile setting, up to a quarter of the image: two 3x3 convolutions of stride 2."""
-
-    channels: int
-
-    @nn.compact
-    def __call__(self, sources: Sources, norm: Norm) -> Images:
-        """Convolve the image."""
-        x = Normalise()(convolution(self.channels // 2, 3, 2)(sources[0]), norm)
-        return Normalise()(convolution(self.channels, 3, 2)(relu(self, x)), norm)
-
-
-class Halve(nn.Module):
-    """ReLU, 3x3 convolution of stride 2, normalisation: the rest of that stem."""
-
-    channels: int
-
-    @nn.compact
-    def __call__(self, sources: Sources, norm: Norm) -> Images:
-        """Convolve the source."""
-        return Normalise()(convolution(self.channels, 3, 2)(relu(self, sources[0])), norm)
 
 
 class Separable(nn.Module):

@@ -6,7 +6,7 @@ from jaxtyping import Array, Int
 
 from rwejax.networks.layers import features, max_pool
 from rwejax.networks.program import ABSENT, Builder, Group, Kind, Network
-from rwejax.networks.slots import Images, Mix, Norm, Normalise, Sources, convolution, relu
+from rwejax.networks.slots import Halve, Images, Mix, Norm, Normalise, Quarter, Sources, convolution, relu
 from rwejax.spaces import Macro
 
 
@@ -47,16 +47,22 @@ class Output(nn.Module):
 
 
 def network(space: Macro, pool: int) -> Network:
-    """Three groups a phase: its entry, its nodes and its output."""
+    """Three groups a phase: its entry, its nodes and its output; for large images a stem comes before them."""
     groups = []
     buffers: dict[str, tuple[int, ...]] = {"images": space.input_shape}
     source = "images"
+    if space.stem == "imagenet":
+        height, width, _ = space.input_shape
+        buffers |= {"stem": (height // 4, width // 4, space.channels)}
+        groups.append(Group("stem", (("stem", Kind(Quarter(space.channels))),), 1, 1, source, "stem", 0.0))
+        source = "stem"
     for p, (height, width, channels) in enumerate(space.maps):
         first, last = p == 0, p == len(space.maps) - 1
         phase, pooled = f"phase{p + 1}", "features" if last else f"pooled{p + 1}"
         buffers |= {phase: (height, width, channels)}
         buffers |= {pooled: (pool**2 * channels,) if last else (height // 2, width // 2, channels)}
-        entry, node, output = Entry(channels, 3 if first else 1), Node(channels), Output(pool if last else None)
+        entry = Halve(channels) if source == "stem" else Entry(channels, 3 if first else 1)
+        node, output = Node(channels), Output(pool if last else None)
         # Every genome enters the first phase through the same row, and its nodes are the ones that genomes share.
         groups += [
             Group(f"entry{p + 1}", (("entry", Kind(entry)),), 1, 1, source, phase, 0.0 if first else 1.0),
@@ -79,6 +85,8 @@ def add_rows(space: Macro, genomes: Int[np.ndarray, "n genes"], builder: Builder
     """Add the rows of genomes and return each genome's row of features."""
     wiring = space.wiring(genomes)
     x = np.zeros(len(genomes), int)
+    if space.stem == "imagenet":
+        x = builder.add("stem", "stem", 0, x)
     for p in range(len(space.maps)):
         rows = [builder.add(f"entry{p + 1}", "entry", 0, x)]
         for node in range(space.nodes):

@@ -191,3 +191,26 @@ class Stem(nn.Module):
     def __call__(self, sources: Sources, norm: Norm) -> Images:
         """Compute the first feature map."""
         return Normalise()(convolution(self.channels, 3)(sources[0]), norm)
+
+
+class Quarter(nn.Module):
+    """The stem of DARTS' mobile setting, up to a quarter of the image: two 3x3 convolutions of stride 2."""
+
+    channels: int
+
+    @nn.compact
+    def __call__(self, sources: Sources, norm: Norm) -> Images:
+        """Convolve the image."""
+        x = Normalise()(convolution(self.channels // 2, 3, 2)(sources[0]), norm)
+        return Normalise()(convolution(self.channels, 3, 2)(relu(self, x)), norm)
+
+
+class Halve(nn.Module):
+    """ReLU, 3x3 convolution of stride 2, normalisation: the rest of that stem."""
+
+    channels: int
+
+    @nn.compact
+    def __call__(self, sources: Sources, norm: Norm) -> Images:
+        """Convolve the source."""
+        return Normalise()(convolution(self.channels, 3, 2)(relu(self, sources[0])), norm)

@@ -35,6 +35,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int
 
 from rwejax.errors import InputError
+from rwejax.spaces import stems
 from rwejax.spaces.base import Genomes
 
 CELLS = ("normal", "reduction")
@@ -49,9 +50,6 @@ OPERATIONS = (
     "dil_conv_5x5",
 )
 """What both spaces can choose, in DARTS' order, which NSGA-Net continues."""
-
-STEMS = {"cifar": 1, "imagenet": 8}
-"""What comes before the cells, and by how much it divides height and width."""
 
 
 class Cells(NamedTuple):
@@ -141,25 +139,14 @@ class CellSpace(ABC):
     blocks: ClassVar[int]
 
     def __post_init__(self) -> None:
-        height, width, _ = self.input_shape
         if self.channels < 1:
             raise InputError(f"channels is {self.channels}: the {self.name} space needs at least 1 channel")
         if self.layers < 3:
             raise InputError(f"layers is {self.layers}: the {self.name} space needs 3 or more for its two reductions")
         if self.classes < 2:
             raise InputError(f"classes is {self.classes}: a classifier needs at least 2 classes")
-        if self.stem not in STEMS:
-            raise InputError(f"stem {self.stem!r} is unknown: choose one of {', '.join(STEMS)}")
-        if self.stem == "imagenet" and self.channels % 2:
-            raise InputError(
-                f"channels is {self.channels}: the stem imagenet begins with half of them; give an even one"
-            )
-        multiple = 4 * STEMS[self.stem]
-        if min(height, width) < multiple or height % multiple or width % multiple:
-            raise InputError(
-                f"images are {height} x {width} pixels: the {self.name} space halves its maps "
-                f"{multiple.bit_length() - 1} times; give --image-size a multiple of {multiple}"
-            )
+        stems.check(self.stem, self.channels)
+        stems.check_size(self.name, self.input_shape, 4 * stems.STEMS[self.stem])
 
     @property
     def lower(self) -> Int[np.ndarray, " genes"]:
@@ -179,7 +166,7 @@ class CellSpace(ABC):
     def maps(self) -> tuple[int, int]:
         """Height and width of the maps of the first cell."""
         height, width, _ = self.input_shape
-        return height // STEMS[self.stem], width // STEMS[self.stem]
+        return height // stems.STEMS[self.stem], width // stems.STEMS[self.stem]
 
     @property
     def layout(self) -> tuple[Cell, ...]:
@@ -211,17 +198,11 @@ class CellSpace(ABC):
         cost = costs[strided.astype(int), cells.ops].sum((-3, -2))
         outputs = cells.outputs.sum(-1)
 
-        # Of each 3x3 convolution of the stem: channels in and out, and the stride up to it.
-        image_channels, c = self.input_shape[-1], self.channels
-        stems = {
-            "cifar": [(image_channels, 3 * c, 1)],
-            "imagenet": [(image_channels, c // 2, 2), (c // 2, c, 4), (c, c, 8)],
-        }
-        pixels = self.input_shape[0] * self.input_shape[1]
-        kernels = [(9 * read * written, written, stride**2) for read, written, stride in stems[self.stem]]
-        macs = np.full(len(cells.ops), sum(pixels // area * kernel for kernel, _, area in kernels), np.int64)
-        params = np.full(len(cells.ops), sum(kernel + 2 * written for kernel, written, _ in kernels), np.int64)
-        older = last = np.full(len(cells.ops), kernels[-1][1], np.int64)
+        image_channels = self.input_shape[-1]
+        cifar = [stems.Kernel(image_channels, 3 * self.channels)]
+        kernels = cifar if self.stem == "cifar" else stems.imagenet(image_channels, self.channels)
+        macs, params = (np.full(len(cells.ops), cost, np.int64) for cost in stems.cost(kernels, self.input_shape))
+        older = last = np.full(len(cells.ops), kernels[-1].written, np.int64)
         for reduction, height, width, channels in self.layout:
             dense, dense_macs, depthwise, norms = cost[:, int(reduction)].T
             # The factorised reduction has the kernels and the output positions of the 1x1 convolution it stands for.

@@ -4,7 +4,8 @@ The encoding is NSGA-Net's [1], searched by random-weight evaluation in [2]. A p
 has one (does it read node 1?), node 3 two, ..., node K has K - 1; the last bit is a skip from the phase's entry to its
 output. A node with inputs and no reader feeds the output; a node with readers and no input reads the entry; a node with
 neither is dropped. The first phase enters through a 3x3 convolution without padding, the later ones through a 1x1;
-channels double and a 2x2 max pool halves the map from phase to phase.
+channels double and a 2x2 max pool halves the map from phase to phase. For images of ImageNet's size, which the papers
+do not carry this space to, the first phase enters through the stem of DARTS' mobile setting instead.
 
 [1] Lu et al., "NSGA-Net: neural architecture search using multi-objective genetic algorithm", GECCO 2019, section 3.1.
 [2] Hu et al., "Accelerating multi-objective neural architecture search by random-weight evaluation", Complex &
@@ -24,6 +25,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int
 
 from rwejax.errors import InputError
+from rwejax.spaces import stems
 from rwejax.spaces.base import Genomes
 
 PHASES = 3
@@ -50,6 +52,8 @@ class Macro:
         channels: C; the phases have C, 2C and 4C channels.
         input_shape: height, width, channels of an image; at least 6 x 6, so that three maps can be halved.
         classes: classes of the last linear layer.
+        stem: "cifar", or "imagenet", whose three convolutions of stride 2 the first phase enters through, so that it
+            works at an eighth of the height and width, which are then multiples of 32, and C is even.
 
     Raises:
         InputError: an option is out of its range.
@@ -66,6 +70,7 @@ class Macro:
     channels: int = 16
     input_shape: tuple[int, int, int] = (32, 32, 3)
     classes: int = 10
+    stem: str = "cifar"
 
     name: ClassVar[str] = "macro"
 
@@ -76,8 +81,11 @@ class Macro:
             raise InputError(f"channels is {self.channels}: the macro space needs at least 1 channel")
         if self.classes < 2:
             raise InputError(f"classes is {self.classes}: a classifier needs at least 2 classes")
-        if min(self.input_shape[:2]) < 6:
-            height, width, _ = self.input_shape
+        stems.check(self.stem, self.channels)
+        height, width, _ = self.input_shape
+        if self.stem == "imagenet":
+            stems.check_size(self.name, self.input_shape, 4 * stems.STEMS[self.stem])
+        elif min(height, width) < 6:
             raise InputError(
                 f"images are {height} x {width} pixels: the macro space halves its maps twice after a 3x3 convolution "
                 "and needs at least 6 x 6; give a larger image size"
@@ -101,7 +109,11 @@ class Macro:
     @property
     def maps(self) -> tuple[tuple[int, int, int], ...]:
         """Height, width and channels of the feature maps inside each phase."""
-        height, width = self.input_shape[0] - 2, self.input_shape[1] - 2
+        height, width, _ = self.input_shape
+        if self.stem == "imagenet":
+            height, width = (length // stems.STEMS[self.stem] for length in (height, width))
+        else:
+            height, width = height - 2, width - 2
         return tuple((height >> p, width >> p, self.channels << p) for p in range(PHASES))
 
     def sample(self, key: jax.Array, n: int) -> Int[Array, "n genes"]:
@@ -137,22 +149,27 @@ class Macro:
     def macs(self, genomes: Genomes) -> Int[np.ndarray, " n"]:
         """Multiply-adds of the convolutions and the linear layer for one image; norms and bias are free."""
         wiring = self.wiring(genomes)
-        entry_taps = (9 * self.input_shape[2], self.channels, 2 * self.channels)
         total = np.full(len(wiring.inputs), self.maps[-1][2] * self.classes, np.int64)
         for p, (height, width, channels) in enumerate(self.maps):
-            kernels = entry_taps[p] * channels + self._convolutions(wiring, p) * channels**2
-            total += height * width * kernels
+            total += self._entry(p)[0] + height * width * self._convolutions(wiring, p) * channels**2
         return total
 
     def params(self, genomes: Genomes) -> Int[np.ndarray, " n"]:
         """Every trainable number: convolutions, scale and bias of the norms, the linear layer with its bias."""
         wiring = self.wiring(genomes)
-        entry_taps = (9 * self.input_shape[2], self.channels, 2 * self.channels)
         total = np.full(len(wiring.inputs), (self.maps[-1][2] + 1) * self.classes, np.int64)
         for p, (_, _, channels) in enumerate(self.maps):
             norms = wiring.inputs[:, p].any(-1).sum(-1) + 1
-            total += entry_taps[p] * channels + self._convolutions(wiring, p) * channels**2 + 2 * norms * channels
+            total += self._entry(p)[1] + self._convolutions(wiring, p) * channels**2 + 2 * norms * channels
         return total
+
+    def _entry(self, phase: int) -> tuple[int, int]:
+        """Multiply-adds and trainable numbers of the convolutions that a phase enters through."""
+        if phase == 0 and self.stem == "imagenet":
+            return stems.cost(stems.imagenet(self.input_shape[2], self.channels), self.input_shape)
+        height, width, channels = self.maps[phase]
+        kernels = channels * (channels // 2 if phase else 9 * self.input_shape[2])
+        return height * width * kernels, kernels
 
     def _convolutions(self, wiring: Wiring, phase: int) -> Int[np.ndarray, " n"]:
         """Weights of the C -> C convolutions of a phase, in units of C squared: 9 a node, 1 a mixed source."""

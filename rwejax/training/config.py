@@ -25,7 +25,7 @@ class TrainConfig(RunConfig):
         cells: nasbench201: cells of a stage; None: 1.
         channels: channels of the first maps; None: as in a search, or as macs_limit says.
         stem: cifar, or imagenet for images of 224 x 224: three convolutions of stride 2 come before the cells of micro
-            and darts, and images are streamed from the disk, cropped and resized at random.
+            and darts or the phases of macro, and images are streamed from the disk, cropped and resized at random.
         macs_limit: the most multiply-adds, such as 600M, which choose the channels; None: no limit.
         dataset: digits (embedded), folder:PATH (one folder of images a class), or any image classification set of
             TensorFlow Datasets, such as cifar10.

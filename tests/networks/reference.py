@@ -70,8 +70,16 @@ def _mix(rows, sources, kernel):
 def features(space, genome, kernels, images, calibration):
     """Pooled features of one network; `calibration` says how many of the first images give the statistics."""
     x = np.asarray(images)
+    if space.stem == "imagenet":
+        first, second = (kernels["stem"]["stem"][f"Convolution_{k}"]["kernel"][0] for k in range(2))
+        x = relu(normalise(convolve(x, first, 2), calibration))
+        x = relu(normalise(convolve(x, second, 2), calibration))
     for p, (inputs, outputs) in enumerate(decode(genome, space.nodes), 1):
-        rows = {0: convolve(x, kernels[f"entry{p}"]["entry"]["Convolution_0"]["kernel"][0], padding="VALID")}
+        kernel = kernels[f"entry{p}"]["entry"]["Convolution_0"]["kernel"][0]
+        if p == 1 and space.stem == "imagenet":
+            rows = {0: normalise(convolve(x, kernel, 2), calibration)}
+        else:
+            rows = {0: convolve(x, kernel, padding="VALID")}
         for i, sources in enumerate(inputs):
             if sources:
                 y = _mix(rows, sources, np.asarray(kernels[f"nodes{p}"]["node"]["Mix_0"]["blocks"][i]))

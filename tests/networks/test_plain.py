@@ -55,10 +55,12 @@ def test_darts_v2_has_the_published_number_of_parameters_in_the_mobile_setting()
     assert space.macs(genome[None])[0] == 529911552
 
 
-@pytest.mark.parametrize("name", ["micro", "darts"])
-@pytest.mark.parametrize("layers", [3, 4, 5, 8])
-def test_parameters_are_as_many_with_the_stem_of_imagenet(name, layers):
-    space = spaces.get(name, channels=4, layers=layers, input_shape=(64, 64, 3), stem="imagenet")
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("macro", {}), *((name, {"layers": layers}) for name in ("micro", "darts") for layers in (3, 4, 5, 8))],
+)
+def test_parameters_are_as_many_with_the_stem_of_imagenet(name, options):
+    space = spaces.get(name, channels=4, **options, input_shape=(64, 64, 3), stem="imagenet")
     genome = np.asarray(space.sample(KEY, 1))
     assert count(networks.build(space, genome[0]), space.input_shape) == space.params(genome)[0]
 
@@ -109,11 +111,15 @@ def darts_v2(space):
     return space.from_string(" ".join(DARTS_V2.split()).replace("Genotype( ", "Genotype("))
 
 
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("name", [*OPTIONS, "macro with the stem of imagenet"])
 def test_features_are_those_of_the_network_written_down_plainly(name):
     """By the statistics of one batch, with the kernels of the executor's slots, scale 1 and bias 0."""
     images = data.load("digits", train=IMAGES, validation=10).train_images
-    space = spaces.get(name, channels=4, input_shape=images.shape[1:], **OPTIONS[name])
+    name, _, stem = name.partition(" with ")
+    options = OPTIONS[name]
+    if stem:
+        images, options = np.random.default_rng(0).normal(size=(IMAGES, 64, 64, 3)), options | {"stem": "imagenet"}
+    space = spaces.get(name, channels=4, input_shape=images.shape[1:], **options)
     sampled = np.asarray(space.canonical(space.sample(KEY, 1)))
     genome = space.from_string(WIRED) if name == "nasbench201" else sampled[0]
     network = networks.network(space)

@@ -45,6 +45,14 @@ def test_complexity_equals_nsganet(truth, measure):
         assert getattr(space, measure)(population).tolist() == [int(row[measure]) for row in group]
 
 
+def test_the_stem_of_imagenet_halves_the_image_three_times():
+    """Phases without connections leave the stem, two 1x1 entries and the linear layer."""
+    space = spaces.get("macro", channels=4, input_shape=(224, 224, 3), classes=1000, stem="imagenet")
+    stem = 112**2 * 9 * 3 * 2 + 56**2 * 9 * 2 * 4 + 28**2 * 9 * 4 * 4
+    assert space.maps == ((28, 28, 4), (14, 14, 8), (7, 7, 16))
+    assert space.macs(np.zeros((1, 48), int))[0] == stem + 14**2 * 4 * 8 + 7**2 * 8 * 16 + 16 * 1000
+
+
 @pytest.mark.parametrize("nodes", NODES)
 def test_wiring_is_the_textbook_decoding(nodes):
     space = spaces.get("macro", nodes=nodes)

@@ -146,7 +146,10 @@ def test_the_limit_of_macs_chooses_the_widest_network(limit):
         ({"architecture": ""}, "no architecture is named"),
         ({"architecture": "12"}, "architecture '12' is none of macro"),
         ({"space": "mikro"}, "space 'mikro' is unknown"),
-        ({"stem": "imagenet", "train_images": None, "validation_images": None}, "space 'macro' has no option 'stem'"),
+        (
+            {"stem": "imagenet", "train_images": None, "validation_images": None, "image_size": 48},
+            "images are 48 x 48 pixels: the macro space halves its maps 5 times; give --image-size a multiple of 32",
+        ),
         ({"stem": "mobile"}, "stem 'mobile' is unknown: choose one of cifar, imagenet"),
         ({"epochs": 0}, "epochs is 0: give 1 or more"),
         ({"cutout": -1}, "cutout is -1: give 0 or more"),
