@@ -26,8 +26,6 @@ def fetch(source: Source, split: str, image_size: int | None) -> Split:
     Raises:
         InputError: the source cannot be read.
     """
-    if source.fingerprint is None:
-        return source.read(split, image_size)
     prefix = _prefix(source, split, image_size)
     found = None if prefix is None else _read(prefix)
     if found is None:
@@ -44,7 +42,7 @@ def _prefix(source: Source, split: str, image_size: int | None) -> Path | None:
         return None
     key = hashlib.sha256(repr((FORMAT, source.location, split, image_size)).encode(errors="replace")).hexdigest()[:16]
     words = [*re.findall(r"\w+", source.name)[-3:], split, str(image_size or "native"), key]
-    return folder / "-".join(words)[-200:] / str(source.fingerprint)
+    return folder / "-".join(words)[-200:] / source.fingerprint
 
 
 def _read(prefix: Path) -> Split | None:

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -28,14 +29,14 @@ class Source:
     Attributes:
         name: the dataset's, as the user gave it.
         location: where the images lie; two sources are the same if it is.
-        fingerprint: changes whenever the files do; None if reading is so quick that the cache would only be in the way.
+        fingerprint: changes whenever the files do.
         test_split: what to test on; None if a part of the train split is to be held out.
         read: from a split and an image_size to the images. Raises `InputError`.
     """
 
     name: str
     location: str
-    fingerprint: str | None
+    fingerprint: str
     test_split: str | None
     read: Callable[[str, int | None], Split]
 
@@ -75,12 +76,13 @@ def digits() -> Source:
 
     Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998.
     """
-    return Source(DIGITS, location=DIGITS, fingerprint=None, test_split=None, read=_read_digits)
+    mark = f"scikit-learn-{version('scikit-learn')}"
+    return Source(DIGITS, location=DIGITS, fingerprint=mark, test_split=None, read=_read_digits)
 
 
 def _read_digits(split: str, image_size: int | None) -> Split:
     del split  # there is only one
-    from sklearn.datasets import load_digits  # costs a second that the other sources should not pay
+    from sklearn.datasets import load_digits  # costs a second that only the first run should pay
 
     bunch = load_digits()
     pixels = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]

@@ -301,12 +301,13 @@ class RandomWeightEvaluator:
         return result
 
     def _new_maps(self) -> tuple[networks.Maps, networks.Maps]:
-        def new(images: int) -> networks.Maps:
-            maps = networks.map_shapes(self._network, self._capacity, self._chunk, images, self._dtype)
-            where = NamedSharding(self._mesh, _MAPS)
-            return {name: jnp.zeros(each.shape, each.dtype, device=where) for name, each in maps.items()}
+        def shapes(images: int) -> networks.Maps:
+            return networks.map_shapes(self._network, self._capacity, self._chunk, images, self._dtype)
 
-        return new(self._images.calibration.shape[0]), new(self._images.batches.shape[1])
+        wanted = shapes(self._images.calibration.shape[0]), shapes(self._images.batches.shape[1])
+        # All in one program: to compile one for each takes a second.
+        make = jax.jit(lambda: jax.tree.map(jnp.zeros_like, wanted), out_shardings=NamedSharding(self._mesh, _MAPS))
+        return make()
 
     def _programs(
         self, genomes: Int[np.ndarray, "n genes"]

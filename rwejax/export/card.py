@@ -60,7 +60,7 @@ class Card:
 
     space: str
     architecture: str
-    sizes: Mapping[str, int]
+    sizes: Mapping[str, int | str]
     classes: int
     macs: int
     params: int
@@ -90,7 +90,7 @@ def to_markdown(card: Card, image_shape: tuple[int, int, int], platforms: Sequen
         "multiply-adds": f"{card.macs:,}",
     }
     sections = [
-        f"# A network of the {card.space} space, trained on {card.dataset}",
+        f"# A network of the {card.space} space for {card.dataset}",
         _table("network", facts),
         _table("reached", card.metrics),
         _table("minimised by the search", card.objectives),

@@ -15,11 +15,11 @@ from rwejax.version import __version__
 
 PLAIN: dict[type[nn.Module], type[nn.Module]] = {
     slots.Stem: operations.Stem,
+    slots.Quarter: operations.Quarter,
+    slots.Halve: operations.Halve,
     macro.Entry: operations.Entry,
     macro.Node: operations.Node,
     macro.Output: operations.Output,
-    cells.Quarter: operations.Quarter,
-    cells.Halve: operations.Halve,
     cells.Project: operations.Project,
     cells.Separable: operations.Separable,
     cells.Factorised: operations.Factorised,
