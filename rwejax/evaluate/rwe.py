@@ -301,7 +301,7 @@ class RandomWeightEvaluator:
         return result
 
     def _new_maps(self) -> tuple[networks.Maps, networks.Maps]:
-        def shapes(images: int) -> networks.Maps:
+        def shapes(images: int) -> dict[str, jax.ShapeDtypeStruct]:
             return networks.map_shapes(self._network, self._capacity, self._chunk, images, self._dtype)
 
         wanted = shapes(self._images.calibration.shape[0]), shapes(self._images.batches.shape[1])
