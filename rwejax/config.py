@@ -111,6 +111,8 @@ class SearchConfig(RunConfig):
         images_per_batch: images that a device takes at once, which bounds memory; None: as fits the device's cache.
         calibration_images: train images that give the normalisation statistics.
         precision: of rwe's feature maps and kernels: float32, or bfloat16 for accelerators.
+        race_images: rwe alone, on one host: so many of the images are seen by all genomes, and the others only by those
+            that may still enter the front; the objective of those that drop out is foretold. None: all see all.
 
     Example:
         >>> SearchConfig(population_size=1).validate()
@@ -140,6 +142,7 @@ class SearchConfig(RunConfig):
     images_per_batch: int | None = None
     calibration_images: int = 256
     precision: str = "float32"
+    race_images: int | None = None
 
     @property
     def estimators(self) -> tuple[str, ...]:
@@ -156,6 +159,7 @@ class SearchConfig(RunConfig):
     def recorded(self) -> tuple[str, ...]:
         """Names of all recorded scores."""
         names = [score for name in self.estimators for score in (SCORES if name == "rwe" else (name,))]
+        names += ["race_error"] if self.race_images else []
         return tuple(name for name in names if name not in COMPLEXITY)
 
     @property
@@ -183,6 +187,11 @@ class SearchConfig(RunConfig):
         _check_integers(self)
         if len(self.estimators) > 2:
             raise InputError(f"estimator {self.estimator!r} names {len(self.estimators)}: give one or two")
+        if self.race_images and self.estimators != ("rwe",):
+            raise InputError(
+                f"race_images is {self.race_images} with estimator {','.join(self.estimators)!r}: only rwe alone can "
+                "race; give --estimator rwe or leave race_images out"
+            )
         for name, known in (("score", tuple(SCORES)), ("algorithm", ALGORITHMS), ("precision", PRECISIONS)):
             if (value := getattr(self, name)) not in known:
                 raise InputError(f"{name} {value!r} is unknown: choose one of {', '.join(known)}")

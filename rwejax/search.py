@@ -18,6 +18,7 @@ from rwejax import data, exchange, parallel, spaces
 from rwejax.config import SearchConfig
 from rwejax.errors import InputError
 from rwejax.evaluate.objectives import Objectives, Scored
+from rwejax.evaluate.racing import Earlier, Race
 from rwejax.evolve import NSGA2, hypervolume
 from rwejax.evolve.random_search import RandomSearch
 from rwejax.files import from_yaml, to_yaml
@@ -177,16 +178,22 @@ class _Task:
         # A host that has other images would spoil the scores of all, and nobody would see it.
         if len(set(exchange.every_host(_checksum(dataset)).tolist())) > 1:
             raise InputError(f"dataset {config.dataset!r} holds other images on one host than on another: copy it anew")
-        self.objectives = Objectives(
-            self.space,
-            dataset,
-            config.estimators,
-            seeds=config.seeds,
-            score=config.score,
-            genomes_per_program=config.genomes_per_program,
-            images_per_batch=config.images_per_batch,
-            calibration_images=config.calibration_images,
-            precision=config.precision,
+        if config.race_images and jax.process_count() > 1:
+            raise InputError(
+                f"race_images is {config.race_images} on several hosts: leave it out, or search on one host"
+            )
+        given: dict[str, Any] = {
+            "seeds": config.seeds,
+            "score": config.score,
+            "genomes_per_program": config.genomes_per_program,
+            "images_per_batch": config.images_per_batch,
+            "calibration_images": config.calibration_images,
+            "precision": config.precision,
+        }
+        self.objectives: Objectives | Race = (
+            Race(self.space, dataset, config.race_images, **given)
+            if config.race_images
+            else Objectives(self.space, dataset, config.estimators, **given)
         )
         make = NSGA2 if config.algorithm == "nsga2" else RandomSearch
         self.algorithm: Any = make(config.population_size, self.space, config.evaluations)
@@ -207,9 +214,12 @@ class _Task:
             asked, _ = self.algorithm.ask(key, state, self.params)
         return np.asarray(self.space.canonical(np.asarray(asked)))
 
-    def evaluate(self, genomes: Int[np.ndarray, "n genes"]) -> Scored:
-        """Score the genomes of the first host, on all hosts."""
-        return self.objectives(self.key_evaluate, exchange.every_host(np.asarray(genomes, np.int32))[0])
+    def evaluate(self, genomes: Int[np.ndarray, "n genes"], evaluations: Sequence[Evaluation] = ()) -> Scored:
+        """Score the genomes of the first host, on all hosts. In a race, earlier evaluations say who drops out."""
+        genomes = exchange.every_host(np.asarray(genomes, np.int32))[0]
+        if isinstance(self.objectives, Race):
+            return self.objectives(self.key_evaluate, genomes, _earlier(evaluations, self.config.score))
+        return self.objectives(self.key_evaluate, genomes)
 
     def tell(self, generation: int, state: Any, genomes: Int[Any, "n genes"], objectives: Float[Any, "n m"]) -> Any:
         # Few macs are no merit of a network that has no score.
@@ -247,7 +257,7 @@ def _finish(run: Run, task: _Task, evaluations: list[Evaluation], observer: Obse
         while generation < config.generations:
             start = time.perf_counter()
             genomes = task.ask(generation, state)
-            scored = task.evaluate(genomes)
+            scored = task.evaluate(genomes, evaluations)
             share = (time.perf_counter() - start) / len(genomes)
             evaluations += _records(task, genomes, scored, len(evaluations), generation + 1, share)
             objectives = objectives_of(config, evaluations)
@@ -317,6 +327,12 @@ def _records(
         )
         for row in range(len(genomes))
     ]
+
+
+def _earlier(evaluations: Sequence[Evaluation], score: str) -> Earlier:
+    whole = [each.objectives[0] if np.isfinite(each.scores[score]) else np.inf for each in evaluations]
+    first = [each.scores["race_error"] for each in evaluations]
+    return Earlier(np.array(first, float), np.array(whole, float), np.array([each.macs for each in evaluations], float))
 
 
 def _progress(task: _Task, generation: int, objectives: Float[np.ndarray, "n m"], seconds: list[float]) -> Progress:

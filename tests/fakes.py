@@ -34,6 +34,8 @@ class FakeEvaluator:
         draws = [np.random.default_rng([*map(int, genome)]).random(3) for genome in genomes]
         # Wider networks are better, but not always, so that there is a front to find.
         error = np.array([60 - 20 * genome.mean() + 10 * draw[0] for genome, draw in zip(genomes, draws, strict=True)])
+        # Fewer images than `tiny` has are taken for more.
+        error += [5 * draw[2] * max(0, 1 - self.images / 40) for draw in draws]
         failed = np.arange(len(genomes)) < self.failing
         return Scores(
             loo_error=np.where(failed, 100.0, error),

@@ -102,6 +102,8 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
         ({"seed": 2**31}, "seed is 2147483648: give a seed from 0"),
         ({"score": "accuracy"}, "score 'accuracy' is unknown: choose one of loo_error, validation_error"),
         ({"algorithm": "nsga3"}, "algorithm 'nsga3' is unknown: choose one of nsga2, random"),
+        ({"race_images": 0}, "race_images is 0: give 1 or more"),
+        ({"race_images": 99, "estimator": "rwf"}, "race_images is 99 with estimator 'rwf': only rwe alone can race"),
     ],
 )
 def test_numbers_out_of_range_are_refused(changes, words):

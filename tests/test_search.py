@@ -149,6 +149,29 @@ def test_a_random_search_is_resumed_too(fake, tmp_path):
     np.testing.assert_array_equal(resumed.genomes, whole.genomes)
 
 
+def test_a_race_is_resumed_too(fake, tmp_path):
+    whole = search(fakes.tiny(run_dir=tmp_path / "whole", race_images=20))
+    fake.calls = 0
+    fake.before_call = staticmethod(lambda calls: signal.raise_signal(signal.SIGINT) if calls == 5 else None)
+    with pytest.raises(KeyboardInterrupt):
+        search(fakes.tiny(run_dir=tmp_path / "cut", race_images=20))
+    resumed = resume(tmp_path / "cut")
+    np.testing.assert_array_equal(resumed.genomes, whole.genomes)
+    np.testing.assert_array_equal(resumed.objectives, whole.objectives)
+    assert [each.scores for each in resumed.evaluations] == [each.scores for each in whole.evaluations]
+
+
+def test_whoever_drops_out_of_a_race_is_not_in_the_front(fake, tmp_path):
+    result = search(fakes.tiny(run_dir=tmp_path / "run", race_images=20, generations=8))
+    seen = np.isfinite([each.scores["loo_error"] for each in result.evaluations])
+    assert seen[:6].all()
+    assert 0 < (~seen).sum() < len(seen)
+    assert seen[result.front].all()
+    for row in np.flatnonzero(~seen):
+        earlier = seen & (np.arange(len(seen)) < row)
+        assert (result.objectives[earlier] <= result.objectives[row]).all(axis=1).any()
+
+
 def test_an_interruption_keeps_the_finished_generations(fake, tmp_path):
     watcher = Watcher()
     fake.before_call = staticmethod(lambda calls: signal.raise_signal(signal.SIGINT) if calls == 3 else None)
