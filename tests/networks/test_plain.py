@@ -57,7 +57,7 @@ def test_darts_v2_has_the_published_number_of_parameters_in_the_mobile_setting()
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("macro", {}), *((name, {"layers": layers}) for name in ("micro", "darts") for layers in (3, 4, 5, 8))],
+    [("macro", {}), *((name, {"layers": layers}) for name in ("micro", "darts") for layers in (3, 5))],
 )
 def test_parameters_are_as_many_with_the_stem_of_imagenet(name, options):
     space = spaces.get(name, channels=4, **options, input_shape=(64, 64, 3), stem="imagenet")
