@@ -173,7 +173,8 @@ def average_pool(
         return np.lib.stride_tricks.sliding_window_view(inside, size)[::stride].sum(-1)
 
     rows, columns = map(pixels, x.shape[1:3])
-    return _pool(x, size, stride, padding, 0.0, jnp.add) / (rows[:, None, None] * columns[:, None])
+    counts = (rows[:, None, None] * columns[:, None]).astype(x.dtype)  # whole numbers, exact in 16 bits too
+    return _pool(x, size, stride, padding, 0.0, jnp.add) / counts
 
 
 def features(x: Images, pool: int) -> Float[Array, "images features"]:

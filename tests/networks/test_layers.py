@@ -3,6 +3,7 @@
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -88,6 +89,14 @@ def test_pools_agree_with_pytorch(torch, size, stride, padding):
         for ours, theirs in ((max_pool, largest), (average_pool, mean)):
             expected = theirs.numpy().transpose(0, 2, 3, 1)
             np.testing.assert_allclose(ours(x, size, stride, padding), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("pool", [max_pool, average_pool])
+def test_pools_of_16_bits_have_16_bits(pool):
+    x = draw(2, 6, 8, CHANNELS)
+    found = pool(jnp.asarray(x, jnp.bfloat16), 3, 1, 1)
+    assert found.dtype == jnp.bfloat16
+    np.testing.assert_allclose(found.astype(np.float32), pool(x, 3, 1, 1), rtol=0, atol=0.05)
 
 
 @pytest.mark.parametrize("pool", [1, 2, 3])
