@@ -1,4 +1,4 @@
-"""Evaluations per second of the random-weight evaluator against PyTorch, one network after another, on a CPU.
+"""Evaluations per second of the random-weight evaluator against PyTorch, one network after another.
 
 Both sides score the same genomes on the same images with the same kernels, normalisation constants and head, in turns
 and in one process. See the README beside this file for what either side is given and what it pays for.
@@ -6,7 +6,7 @@ and in one process. See the README beside this file for what either side is give
 
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import tyro
 from parts.command import require, run
@@ -18,7 +18,7 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Config(NetworkSetting):
-    """Time the random-weight evaluator against PyTorch on this machine's CPU."""
+    """Time the random-weight evaluator against PyTorch, on this machine's GPU where JAX has one, else on its CPU."""
 
     train_images: int = 2000
     """Images that the head is fitted on."""
@@ -28,6 +28,8 @@ class Config(NetworkSetting):
     """Times that each side is timed, in turns."""
     genomes: int = 40
     """Genomes, drawn at random, no network twice."""
+    precision: Literal["float32", "tensorfloat32"] = "float32"
+    """Of convolutions on a GPU, on both sides."""
     train_mode: bool = False
     """Time PyTorch with batch statistics as well, a third side in each turn."""
 

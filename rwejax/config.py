@@ -21,7 +21,7 @@ SCORES = {
 
 ALGORITHMS = ("nsga2", "random")
 
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
 
 COMPLEXITY = ("macs", "params")
 """The estimators that look at no image and draw no weights; every record has their numbers anyway."""
@@ -110,7 +110,8 @@ class SearchConfig(RunConfig):
         genomes_per_program: genomes evaluated together, which bounds memory; None: as many as fit, at most 64.
         images_per_batch: images that a device takes at once, which bounds memory; None: as fits the device's cache.
         calibration_images: train images that give the normalisation statistics.
-        precision: of rwe's feature maps and kernels: float32, or bfloat16 for accelerators.
+        precision: of rwe's networks: float32; or for accelerators tensorfloat32, rounded factors, or bfloat16, rounded
+            feature maps as well.
         race_images: rwe alone, on one host: so many of the images are seen by all genomes, and the others only by those
             that may still enter the front; the objective of those that drop out is foretold. None: all see all.
 

@@ -23,7 +23,7 @@ from .work import count_work
 if TYPE_CHECKING:
     from ..evaluations_per_second import Config
 
-FEATURES_TOLERANCE = 1e-3  # absolute; features are of order 1
+FEATURES_TOLERANCE = {"float32": 1e-3, "tensorfloat32": 0.1}  # absolute; features are of order 1
 
 
 def measure(config: "Config") -> dict[str, Any]:
@@ -40,7 +40,8 @@ def measure(config: "Config") -> dict[str, Any]:
     genomes = np.asarray(sample_distinct(key_genomes, space, config.genomes))
     if len(np.unique(space.canonical(genomes), axis=0)) < config.genomes:
         raise InputError(f"genomes is {config.genomes}: so many different networks were not found, ask for fewer")
-    evaluator = RandomWeightEvaluator(space, dataset, calibration_images=CALIBRATION_IMAGES)
+    evaluator = RandomWeightEvaluator(space, dataset, calibration_images=CALIBRATION_IMAGES, precision=config.precision)
+    torch.backends.cudnn.allow_tf32 = config.precision == "tensorfloat32"
     peer = Peer(space, dataset, key, genomes)
     members = peer.build(genomes)
     sides = {
@@ -57,7 +58,7 @@ def measure(config: "Config") -> dict[str, Any]:
     gemm: list[float] = []
     first_turn: dict[str, Any] = {}
     for _ in range(config.repetitions):
-        gemm.append(gemm_rate())
+        gemm.append(gemm_rate(peer.device))
         results = {name: side.time() for name, side in sides.items()}
         first_turn = first_turn or results
     compiled = len(compilations)  # before what follows adds its own
@@ -87,18 +88,22 @@ def measure(config: "Config") -> dict[str, Any]:
             "compile_seconds": first_call - statistics.median(ours),
             "compilations_after_first_call": compiled,
         },
-        "head_seconds_per_network": head_seconds(features[0], peer.head, dataset),
+        "head_seconds_per_network": head_seconds(features[0], peer.head, dataset, peer.device),
         "work": count_work(evaluator, genomes),
-        "agreement": compare(features, first_turn["rwejax"], *first_turn["torch"], dataset),
+        "agreement": compare(
+            features, first_turn["rwejax"], *first_turn["torch"], dataset, FEATURES_TOLERANCE[config.precision]
+        ),
         "peak_memory_gib": peak_memory_gib(),
     }
 
 
-def head_seconds(features: np.ndarray, torch_head: Callable[..., Any], dataset: data.Dataset) -> dict[str, float]:
+def head_seconds(
+    features: np.ndarray, torch_head: Callable[..., Any], dataset: data.Dataset, device: str
+) -> dict[str, float]:
     """The head alone, on the features of one network; `rwejax` runs one on every device at a time."""
     labels = np.concatenate([dataset.train_labels, dataset.validation_labels])
     ours = jax.jit(functools.partial(ridge_scores, classes=dataset.classes, train=len(dataset.train_labels)))
-    x = torch.from_numpy(features)
+    x = torch.from_numpy(features).to(device)
     runs = {
         "rwejax": Side(lambda: jax.block_until_ready(ours(features, labels))),
         "torch": Side(lambda: torch_head(x)),
@@ -115,6 +120,7 @@ def compare(
     peer_features: np.ndarray,
     peer_scores: dict[str, np.ndarray],
     dataset: data.Dataset,
+    tolerance: float,
 ) -> dict[str, Any]:
     """Hold the two sides' features and scores against each other."""
     ours = {name: np.asarray(getattr(scores, name)) for name in SCORES}
@@ -124,5 +130,5 @@ def compare(
         "features_largest": float(np.abs(features).max()),
         "features_difference": difference,
         **result,
-        "holds": result["holds"] and difference < FEATURES_TOLERANCE,
+        "holds": result["holds"] and difference < tolerance,
     }

@@ -69,7 +69,7 @@ def header(setting: dict[str, Any], *peers: str, gemm: Sequence[float] = ()) -> 
     machine = {
         "cpu": cpu_model(),
         "cores": count_cores(),
-        "jax_devices": [str(device) for device in jax.devices()],
+        "jax_devices": [f"{device}, {device.device_kind}" for device in jax.devices()],
         "load_before": LOAD_BEFORE,
     }
     if gemm:
@@ -87,6 +87,8 @@ def describe_machine(result: dict[str, Any]) -> str:
     """What a result was measured on, and whether that was quiet, a sentence a line."""
     machine = result["machine"]
     hardware = f"{machine['cpu']}, {machine['cores']} cores, load {machine['load_before']:.1f} before the start"
+    if accelerators := [device for device in machine["jax_devices"] if "cpu" not in device.lower()]:
+        hardware = f"{'; '.join(accelerators)}; {hardware}"
     if "gemm_gflops_peak" in machine:
         worst = min(machine["gemm_gflops_before_each_turn"])
         hardware += f", matrix product {machine['gemm_gflops_peak']:.0f} GFLOP/s ({worst:.0f} before the worst turn)"

@@ -16,7 +16,7 @@ from . import torch_networks, torch_peer
 from .report import spread
 
 FORMS = "plain", "fused"
-BATCHES = 32, 64, 128, 256
+BATCHES = {"cpu": (32, 64, 128, 256), "cuda": (256, 512, 1024)}
 SEARCH_NETWORKS, SEARCH_IMAGES, SEARCH_ROUNDS = 4, 1024, 3
 CALIBRATION_IMAGES = 256
 SCORES_TOLERANCE = 1e-3  # relative, for the squared error and the evidence
@@ -41,12 +41,14 @@ class Peer:
         )
         self.space, self.kernels = space, initialise(jax.random.split(key, 1)[0])
         train = len(dataset.train_labels)
-        self.images, labels = torch_peer.as_tensors(dataset)
+        self.device = "cuda" if jax.default_backend() == "gpu" else "cpu"
+        self.images, labels = (x.to(self.device) for x in torch_peer.as_tensors(dataset))
         self.calibration = min(CALIBRATION_IMAGES, train)
         self.head = functools.partial(torch_peer.ridge_scores, labels=labels, classes=dataset.classes, train=train)
         few = {form: self.build(genomes[:SEARCH_NETWORKS], form) for form in FORMS}
-        streams = sorted({1, torch.get_num_threads()})
-        self.way, self.search = torch_peer.fastest(few, self.images[:SEARCH_IMAGES], BATCHES, streams, SEARCH_ROUNDS)
+        streams = sorted({1, torch.get_num_threads()}) if self.device == "cpu" else [1]
+        some = self.images[:SEARCH_IMAGES]
+        self.way, self.search = torch_peer.fastest(few, some, BATCHES[self.device], streams, SEARCH_ROUNDS)
 
     @property
     def description(self) -> dict[str, Any]:
@@ -55,7 +57,7 @@ class Peer:
 
     def build(self, genomes: np.ndarray, form: str | None = None) -> list[torch_networks.Network]:
         """The networks of genomes, with their normalisation constants, by default in the fastest form."""
-        members = [torch_networks.build(self.space, genome, self.kernels) for genome in genomes]
+        members = [torch_networks.build(self.space, genome, self.kernels).to(self.device) for genome in genomes]
         for network in members:
             network.calibrate(self.images[: self.calibration])
         return members if (form or self.way.form) == "plain" else [network.fused() for network in members]
@@ -64,16 +66,17 @@ class Peer:
         """Features and scores of networks, one after another."""
         found = [torch_peer.features(network, self.images, self.way.batch, self.way.streams) for network in members]
         scores = [self.head(x) for x in found]
-        return torch.stack(found).numpy(), {name: np.array([score[name] for score in scores]) for name in SCORES}
+        return torch.stack(found).cpu().numpy(), {name: np.array([score[name] for score in scores]) for name in SCORES}
 
 
-def gemm_rate(size: int = 2048, repetitions: int = 8) -> float:
-    """GFLOP/s of the fastest of some matrix products: the machine's peak, unless another program disturbs it."""
-    x = torch.rand(size, size)
+def gemm_rate(device: str = "cpu", repetitions: int = 8) -> float:
+    """GFLOP/s of the fastest of some matrix products: the device's peak, unless another program disturbs it."""
+    size = 2048 if device == "cpu" else 8192
+    x = torch.rand(size, size, device=device)
     seconds = []
     for _ in range(repetitions):
         start = time.perf_counter()
-        x @ x
+        (x @ x)[0, 0].item()  # which waits for an accelerator
         seconds.append(time.perf_counter() - start)
     return 2e-9 * size**3 / min(seconds)
 

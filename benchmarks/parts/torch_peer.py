@@ -101,7 +101,7 @@ def fastest(
         for way in [way for way, least in seconds.items() if least <= hopeless]:
             start = time.perf_counter()
             for network in variants[way.form]:
-                features(network, images, way.batch, way.streams)
+                features(network, images, way.batch, way.streams).sum().item()  # which waits for an accelerator
             seconds[way] = min(seconds[way], time.perf_counter() - start)
     return min(seconds, key=lambda way: seconds[way]), {str(way): taken for way, taken in seconds.items()}
 
@@ -145,7 +145,7 @@ class _Fit:
         self.values = values.clamp(min=0)
         self.rotated = z @ self.vectors
         self.projected = self.rotated.T @ self.centred
-        self.strengths = torch.from_numpy(STRENGTHS * len(z))
+        self.strengths = torch.from_numpy(STRENGTHS * len(z)).to(z.device)
 
     def leave_one_out(self) -> Tensor:
         """Residuals, (strengths, images, classes)."""

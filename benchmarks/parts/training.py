@@ -1,8 +1,9 @@
-"""Trains one network in PyTorch, on one core."""
+"""Trains networks in PyTorch: one on a core, or many at once on a GPU."""
 
 import functools
 import time
 import zlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,49 +18,110 @@ if TYPE_CHECKING:
     from .trainings import TrainingSetting
 
 MOMENTUM, WEIGHT_DECAY = 0.9, 5e-4
+EAGER_STEPS = 3  # PyTorch allocates and chooses its algorithms in the first steps, which a CUDA graph must not hold
+
+Result = tuple[str, int, float, float]
+"""The architecture, the number of the training, the accuracy on the validation images in %, and its seconds."""
 
 
-def train(config: "TrainingSetting", training: tuple[str, int]) -> tuple[str, int, float, float]:
-    """Train a network.
+def train(config: "TrainingSetting", trainings: Sequence[tuple[str, int]]) -> list[Result]:
+    """Train networks at once.
 
     Args:
         config: the setting.
-        training: the architecture, and the number of the training, which draws the weights and the order of the images.
+        trainings: of each the architecture, and the number of the training, which draws the weights, the order of the
+            images and how they are changed.
 
     Returns:
-        Both again, the accuracy on the test images in %, and the seconds that it took.
+        What came of each; the seconds are its share of those that all took.
     """
-    text, number = training
     torch.set_num_threads(1)
-    torch.manual_seed(zlib.crc32(f"{config.seed} {number} {text}".encode()))
-    space, images, labels = load(config)
+    torch.backends.cudnn.benchmark = True
     start = time.perf_counter()
-    count = config.train_images
-    network = build(space, text, images[:2])
-    optimiser = torch.optim.SGD(
-        network.parameters(), config.learning_rate, MOMENTUM, nesterov=True, weight_decay=WEIGHT_DECAY
-    )
-    steps = config.epochs * (count // config.batch)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    network.train()
-    for _ in range(config.epochs):
-        for rows in torch.randperm(count).split(config.batch):
-            if len(rows) == config.batch:
-                optimiser.zero_grad()
-                functional.cross_entropy(network(augment(images[rows])), labels[rows]).backward()
-                optimiser.step()
-                schedule.step()
-    network.eval()
-    with torch.no_grad():
-        found = torch.cat([network(part).argmax(1) for part in images[count:].split(250)])
-    return text, number, 100 * (found == labels[count:]).float().mean().item(), time.perf_counter() - start
+    started = [Training(config, *each) for each in trainings]
+    for _ in range(started[0].steps):
+        for training in started:
+            training.advance()
+    accuracies = [training.accuracy() for training in started]
+    seconds = (time.perf_counter() - start) / len(started)
+    return [(*each, accuracy, seconds) for each, accuracy in zip(trainings, accuracies, strict=True)]
+
+
+class Training:
+    """A network on its way; all that is random is drawn beforehand, so that a step is the same work every time."""
+
+    def __init__(self, config: "TrainingSetting", text: str, number: int) -> None:
+        torch.manual_seed(zlib.crc32(f"{config.seed} {number} {text}".encode()))
+        space, self.images, self.labels = load(config)
+        device, self.count = self.images.device, config.train_images
+        each = self.count // config.batch
+        self.steps = config.epochs * each
+        orders = [torch.randperm(self.count)[: each * config.batch] for _ in range(config.epochs)]
+        self.order = torch.cat(orders).view(self.steps, config.batch).to(device)
+        reach = self.images.shape[2] // 8
+        self.shifts = torch.randint(0, 2 * reach + 1, (self.steps, 2, config.batch)).to(device)
+        self.mirrored = (torch.rand(self.steps, config.batch) < 0.5).to(device)
+        cosine = 1 + torch.cos(torch.pi * torch.arange(self.steps) / self.steps)
+        self.rates = (config.learning_rate / 2 * cosine).to(device)
+        self.position = torch.zeros(1, dtype=torch.long, device=device)
+        layout = torch.contiguous_format if device.type == "cuda" else torch.channels_last
+        self.network = build(space, text, self.images[:2].cpu()).to(device, memory_format=layout).train()
+        self.rate = torch.tensor(config.learning_rate, device=device)
+        self.optimiser = torch.optim.SGD(
+            self.network.parameters(), self.rate, MOMENTUM, nesterov=True, weight_decay=WEIGHT_DECAY, fused=True
+        )
+        self.done = 0
+        self.stream = torch.cuda.Stream() if device.type == "cuda" else None
+        if self.stream is not None:
+            self.stream.wait_stream(torch.cuda.current_stream())  # on which all of the above is made
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+    def advance(self) -> None:
+        """Make a step; on a GPU, begin it."""
+        if self.stream is None:
+            self._step()
+            return
+        if self.done == EAGER_STEPS:
+            torch.cuda.synchronize()
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph, stream=self.stream):
+                self._step()
+        with torch.cuda.stream(self.stream):
+            if self.graph is None:
+                self._step()
+            else:
+                self.graph.replay()
+        self.done += 1
+
+    def accuracy(self) -> float:
+        """On the validation images, in %."""
+        if self.stream is not None:
+            self.stream.synchronize()
+        self.network.eval()
+        with torch.no_grad():
+            found = torch.cat([self.network(part).argmax(1) for part in self.images[self.count :].split(250)])
+        return 100 * (found == self.labels[self.count :]).float().mean().item()
+
+    def _step(self) -> None:
+        rows, shifts, mirrored = (
+            table.index_select(0, self.position)[0] for table in (self.order, self.shifts, self.mirrored)
+        )
+        self.rate.copy_(self.rates.index_select(0, self.position)[0])
+        self.position += 1
+        logits = self.network(augment(self.images[rows], mirrored, shifts))
+        self.optimiser.zero_grad()
+        functional.cross_entropy(logits, self.labels[rows]).backward()
+        self.optimiser.step()
 
 
 @functools.cache
 def load(config: "TrainingSetting") -> tuple[spaces.Space, Tensor, Tensor]:
     """The space, images and labels, once a process: those of training first."""
     dataset, space = config.load(config.space, config.sizes)
-    return space, *torch_peer.as_tensors(dataset)
+    images, labels = torch_peer.as_tensors(dataset)
+    if config.device == "cuda":
+        images = images.contiguous()
+    return space, images.to(config.device), labels.to(config.device)
 
 
 def build(space: spaces.Space, text: str, images: Tensor) -> nn.Module:
@@ -77,13 +139,20 @@ def build(space: spaces.Space, text: str, images: Tensor) -> nn.Module:
     return nn.Sequential(features, nn.Linear(width, space.classes))
 
 
-def augment(images: Tensor) -> Tensor:
-    """Each image mirrored or not, and shifted by up to an eighth of its size along both axes."""
+def augment(images: Tensor, mirrored: Tensor, shifts: Tensor) -> Tensor:
+    """Images mirrored or not, and shifted along both axes by up to an eighth of their size.
+
+    Args:
+        images: a batch.
+        mirrored: whether each is.
+        shifts: (2, images), from 0 to twice the furthest; half of that leaves an image where it is.
+    """
     count, channels, size, _ = images.shape
-    reach = size // 8
-    flipped = torch.where(torch.rand(count, 1, 1, 1) < 0.5, images.flip(3), images)
-    padded = functional.pad(flipped, (reach,) * 4)
-    row, column = torch.randint(0, 2 * reach + 1, (2, count, 1)) + torch.arange(size)
-    image, channel = torch.arange(count)[:, None, None, None], torch.arange(channels)[:, None, None]
+    flipped = torch.where(mirrored[:, None, None, None], images.flip(3), images)
+    padded = functional.pad(flipped, (size // 8,) * 4)
+    row, column = shifts[:, :, None] + torch.arange(size, device=images.device)
+    image = torch.arange(count, device=images.device)[:, None, None, None]
+    channel = torch.arange(channels, device=images.device)[:, None, None]
     shifted = padded[image, channel, row[:, None, :, None], column[:, None, None]]
-    return shifted.contiguous(memory_format=torch.channels_last)
+    layout = torch.contiguous_format if images.is_cuda else torch.channels_last
+    return shifted.contiguous(memory_format=layout)

@@ -1,6 +1,7 @@
-"""Trainings of networks for real, one on each core at a time, each on disk when it ends."""
+"""Trainings of networks for real, one on each core or some on a GPU at a time, each on disk when it ends."""
 
 import functools
+import itertools
 import multiprocessing
 import signal
 from collections.abc import Sequence
@@ -48,6 +49,13 @@ class TrainingSetting(Setting):
     """Height and width to resize to, in pixels."""
     seed: int = 0
     """Draws the networks, the images, the weights and the order."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where they are trained: one on each core, or on a GPU, where the small networks of this study leave most of it
+    idle, `together` at once in each of `workers` processes."""
+    together: int = 10
+    """cuda: networks that a process trains at once."""
+    workers: int = 3
+    """cuda: processes."""
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -72,11 +80,11 @@ def train_missing(config: TrainingSetting, path: Path, texts: Sequence[str], con
     wanted = [(text, number) for number in range(config.trainings) for text in texts]
     missing = [each for each in wanted if each not in finished]
     console.print(f"{len(wanted) - len(missing)} of {len(wanted)} trainings are there")
+    workers, together = (config.workers, config.together) if config.device == "cuda" else (count_cores(), 1)
+    groups = [missing[start : start + together] for start in range(0, len(missing), together)]
     # The command itself answers Ctrl-C, and ends the others.
-    with multiprocessing.get_context("spawn").Pool(
-        count_cores(), signal.signal, (signal.SIGINT, signal.SIG_IGN)
-    ) as pool:
-        trainings = pool.imap_unordered(functools.partial(train, config), missing)
+    with multiprocessing.get_context("spawn").Pool(workers, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+        trainings = itertools.chain.from_iterable(pool.imap_unordered(functools.partial(train, config), groups))
         for done, (text, number, accuracy, seconds) in enumerate(trainings, 1):
             row = {"architecture": text, "training": number, "accuracy": accuracy, "seconds": seconds}
             rows.append({name: str(value) for name, value in row.items()})

@@ -101,8 +101,10 @@ class RandomWeightEvaluator:
         images_per_batch: images that a device takes through the networks at once. By default a CPU's largest feature
             map of a batch has about 2 MiB, and an accelerator takes 512.
         calibration_images: the first so many train images give the normalisation statistics.
-        precision: of kernels and feature maps, "float32" or "bfloat16", which halves the memory and is made for
-            accelerators: a CPU only imitates its rounding. Sums, statistics, features and head are float32.
+        precision: of the networks on accelerators. "float32" computes products in full; "tensorfloat32" lets the
+            hardware keep fewer bits of their factors, which a CPU never does; "bfloat16" keeps kernels and feature
+            maps in 16 bits, which halves the memory, and which a CPU only imitates. Sums, statistics, features and
+            head are float32 in full.
         devices: the devices over which the images are split; by default all of JAX's, as far as they divide the
             calibration images. Where they are those of several hosts, each host makes the same calls and gets all of
             the scores, and gives as many devices as the others.
@@ -145,7 +147,9 @@ class RandomWeightEvaluator:
                 raise InputError(f"{name} is {value}: give 1 or more")
         self.space, self.dataset, self.seeds, self.score = space, dataset, seeds, score
         self.reference = float(_minimised(score, constant_scores(_labels(dataset), dataset.classes)[score]))
-        self._network, self._dtype = networks.network(space), jnp.dtype(precision)
+        self._network = networks.network(space)
+        self._dtype = jnp.dtype("bfloat16" if precision == "bfloat16" else "float32")
+        self._products = "tensorfloat32" if precision == "tensorfloat32" else "float32"
         self._genomes = genomes_per_program
         calibration = min(calibration_images, len(dataset.train_images))
         self._mesh, self._hosts = _mesh(jax.devices() if devices is None else devices, calibration)
@@ -256,7 +260,8 @@ class RandomWeightEvaluator:
         share = self._capacity // devices
 
         def features(program: Program, images: _Images, kernels: Any, maps: Any) -> tuple[Array, Any]:
-            return run(program, images.calibration, images.batches, kernels, maps)
+            with jax.default_matmul_precision(self._products):
+                return run(program, images.calibration, images.batches, kernels, maps)
 
         def evaluate(program: Program, images: _Images, kernels: Any, maps: Any) -> tuple[RidgeScores, Any]:
             x, maps = features(program, images, kernels, maps)
@@ -264,7 +269,8 @@ class RandomWeightEvaluator:
             x = lax.all_to_all(x, IMAGES_AXIS, 0, 1, tiled=True)[:, order]
 
             def score(row: Array, scores: RidgeScores) -> RidgeScores:
-                new = ridge_scores(x[row], images.labels, self.dataset.classes, train)
+                with jax.default_matmul_precision("float32"):
+                    new = ridge_scores(x[row], images.labels, self.dataset.classes, train)
                 return jax.tree.map(lambda all_rows, value: all_rows.at[row].set(value), scores, new)
 
             scores = jnp.zeros(share)

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.preprocessing import KernelCenterer
 
 EDGES = [(1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)]
 
@@ -107,6 +109,7 @@ def scores(genome, params, images, labels):
         "jacob_cov": -float((np.log(values) + 1 / values).sum()),
         "synflow": synflow(genome, params, images),
         "rwf": rwf(relus, labels),
+        "fit_path": fit_path(relus, labels),
     }
 
 
@@ -121,21 +124,40 @@ def synflow(genome, params, images):
 
 def rwf(relus, labels):
     """Both terms, with every unit of every ReLU and the last map pooled to 2x2."""
-    n = len(labels)
-    targets = np.eye(10)[labels] - np.eye(10)[labels].mean(0)
-
-    def fit(kernel):
-        return (np.linalg.solve(kernel + np.eye(n), targets) ** 2).sum() / n
-
     last = np.maximum(np.asarray(relus[-1]), 0)
     half = last.shape[1] // 2
-    pooled = last.reshape(n, 2, half, 2, half, -1).mean((2, 4)).reshape(n, -1)
-    z = (pooled - pooled.mean(0)) / np.where(pooled.std(0) > 0, pooled.std(0), 1)
+    pooled = last.reshape(len(last), 2, half, 2, half, -1).mean((2, 4)).reshape(len(last), -1)
+    return -(fit_error(gram(pooled), labels, 1) + fit_error(centred(agreement(relus)), labels, 1))
+
+
+def fit_path(relus, labels):
+    """Both terms, with every unit of every ReLU and the last map pooled to one pixel."""
+    kernels = [centred(gram(np.maximum(np.asarray(relus[-1]), 0).mean((1, 2)))), centred(agreement(relus))]
+    scaled = [kernel / np.diag(kernel).mean() for kernel in kernels]
+    strengths = 0.01, 0.1**1.5, 0.1, 0.1**0.5, 1
+    return -sum(np.mean([fit_error(kernel, labels, strength) for strength in strengths]) for kernel in scaled)
+
+
+def fit_error(kernel, labels, strength):
+    """scikit-learn's kernel ridge, on what it was fitted on."""
+    targets = np.eye(10)[labels] - np.eye(10)[labels].mean(0)
+    fitted = KernelRidge(alpha=strength, kernel="precomputed").fit(kernel, targets).predict(kernel)
+    return ((targets - fitted) ** 2).sum(1).mean()
+
+
+def gram(x):
+    z = (x - x.mean(0)) / np.where(x.std(0) > 0, x.std(0), 1)
+    return z @ z.T / (z.std(0) > 0).sum()
+
+
+def agreement(relus):
     by_size = {}
     for x in relus:
-        on = np.asarray(x > 0).reshape(n, -1).astype(float)
-        agreement = (on @ on.T + (1 - on) @ (1 - on).T) / on.shape[1]
-        by_size.setdefault(x.shape[1], []).append(agreement)
-    codes = np.mean([np.mean(each, 0) for each in by_size.values()], 0)
-    centre = np.eye(n) - 1 / n
-    return -(fit(z @ z.T / (z.std(0) > 0).sum()) + fit(centre @ codes @ centre))
+        on = np.asarray(x > 0).reshape(len(x), -1).astype(float)
+        alike = (on @ on.T + (1 - on) @ (1 - on).T) / on.shape[1]
+        by_size.setdefault(x.shape[1], []).append(alike)
+    return np.mean([np.mean(each, 0) for each in by_size.values()], 0)
+
+
+def centred(kernel):
+    return KernelCenterer().fit_transform(kernel)

@@ -9,6 +9,7 @@ from rwejax.errors import InputError
 from rwejax.evaluate.estimators import (
     complexity,
     fisher,
+    fit_path,
     grad_norm,
     grasp,
     jacob_cov,
@@ -36,6 +37,7 @@ _ESTIMATORS: dict[str, Callable[..., Estimate]] = {
     "rwe": rwe.ridge,
     "rwe_softmax": rwe.softmax,
     "rwf": _single(rwf.score, 400, pool=2),
+    "fit_path": _single(fit_path.score, 400),
     "nwot": _single(nwot.score),
     "synflow": _single(synflow.score, norm=Norm.NONE, double=True),
     "snip": _single(snip.score),

@@ -166,6 +166,7 @@ class SingleNetworkEstimator:
     def _compile(self) -> Any:
         network = SingleNetwork(self._network, self._norm)
 
+        @jax.default_matmul_precision("float32")  # accelerators round the factors otherwise
         def run(key: jax.Array, programs: Program, images: Array, labels: Array) -> Float[Array, " n"]:
             key_kernels, key_head, key_score = jax.random.split(key, 3)
             kernels = networks.initialise(self._network, key_kernels)
