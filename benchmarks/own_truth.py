@@ -1,8 +1,8 @@
 """Trains random networks of a space for real, in PyTorch, and keeps their accuracies as a table.
 
 For the spaces of which nobody has published one. Every training is on disk when it ends, so that a sitting may end at
-any time; the same command goes on. The table has the networks whose trainings are all there, and Spearman's correlation
-of one training with another says how far it can be trusted.
+any time; the same command goes on. The table has the mean of each network's trainings, and Spearman's correlation of
+one training with another, over the networks that have all, says how far it can be trusted.
 """
 
 import itertools
@@ -69,30 +69,32 @@ def main() -> int:
 
 
 def report(config: Config, console: Console) -> None:
-    """Write the table of networks whose trainings are all there, and print how well trainings agree."""
-    whole = accuracies(config, config.trained)
-    if not whole:
-        console.print("no network has all of its trainings yet, so that there is no table")
+    """Write the table, and print how well trainings agree."""
+    found = {text: row[: config.trainings] for text, row in accuracies(config.trained).items()}
+    if not found:
+        console.print("no training has ended yet, so that there is no table")
         return
-    found = np.array(list(whole.values()))
-    rows = []
-    for text, row in whole.items():
-        columns = {"accuracy": row.mean(), **{f"accuracy_{k}": each for k, each in enumerate(row)}}
-        rows.append({"architecture": text, **{name: f"{value:.4f}" for name, value in columns.items()}})
+    rows = [
+        {"architecture": text, "accuracy": f"{row.mean():.4f}", "trainings": str(len(row))}
+        for text, row in found.items()
+    ]
     write(config.table, rows)
+    means = [row.mean() for row in found.values()]
     seconds = np.median([float(row["seconds"]) for row in read(config.trained)])
     console.print(
-        f"{len(whole)} networks, accuracy {found.min():.1f} to {found.max():.1f} %, "
-        f"{seconds:.0f} s a training on one core: {config.table}"
+        f"{len(found)} networks, accuracy {min(means):.1f} to {max(means):.1f} %, deviation {np.std(means):.2f}, "
+        f"{seconds:.1f} s a training: {config.table}"
     )
+    whole = np.array([row for row in found.values() if len(row) == config.trainings])
     if config.trainings > 1 and len(whole) > 2:
-        pairs = [spearman(*pair) for pair in itertools.combinations(found.T, 2)]
+        pairs = [spearman(*pair) for pair in itertools.combinations(whole.T, 2)]
         one = float(np.mean(pairs))
         # Spearman, Brown, British Journal of Psychology 3, 1910.
         mean = config.trainings * one / (1 + (config.trainings - 1) * one)
         console.print(
-            f"Spearman of one training with another: {one:.2f} ({min(pairs):.2f} to {max(pairs):.2f}); of the mean of "
-            f"{config.trainings} with that of as many others, by the formula of Spearman and Brown: {mean:.2f}"
+            f"Spearman of one training with another, {len(whole)} networks: {one:.2f} ({min(pairs):.2f} to "
+            f"{max(pairs):.2f}); of the mean of {config.trainings} with that of as many others, by the formula of "
+            f"Spearman and Brown: {mean:.2f}"
         )
 
 

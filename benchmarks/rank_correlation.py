@@ -6,19 +6,23 @@ every pair. The seconds are the processor's, which other programs hardly disturb
 makes them those of one core.
 """
 
+import contextlib
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
+import numpy as np
 import tyro
 from parts.report import count_cores
 from parts.tables import TABLES, path, read, split, write
 from rich.console import Console
 from rich.table import Table
 
+from rwejax import data
 from rwejax.config import CorrelateConfig
 from rwejax.correlate import Observer, correlate
 from rwejax.errors import InputError
@@ -34,6 +38,9 @@ PUBLISHED = {
     "jacob_cov": "jacov",
 }
 """Estimators whose scores NAS-Bench-Suite-Zero published, and their columns in nasbench201.csv."""
+
+CHOICE = {"nasbench201": 160, "nasbench_macro": 120, "darts_trained": 120, "nasbench301_surrogate": 120}
+"""Networks of each table on which `fit_path` was chosen; it was confirmed on others, and on the tables of our own."""
 
 PUBLISHED_SAMPLE = 100
 PUBLISHED_IMAGES = 32
@@ -56,6 +63,10 @@ class Config:
     """Where the sets lie; by default TFDS_DATA_DIR."""
     image_size: int = 16
     """Height and width to resize to, in pixels; `published` takes the 32 of its setting."""
+    part: Literal["all", "choice", "confirmation"] = "all"
+    """The networks on which `fit_path` was chosen, or others: those that are left, of the tables of our own all."""
+    permuted: bool = False
+    """Give the images each other's labels, as a control: what is left of a correlation owes nothing to the labels."""
     seeds: int = 1
     """Weight draws that every score is averaged over."""
     seed: int = 0
@@ -75,7 +86,7 @@ class Config:
             sizes: dict[str, Any] = {"cells": 5}
         else:
             truth = TABLES[table]
-            file, image_size, images, sizes = path(table, self.truth), self.image_size, None, truth.proxy
+            file, image_size, images, sizes = self.rows_of(table), self.image_size, None, truth.proxy
         return CorrelateConfig(
             space=truth.space,
             truth=file,
@@ -91,6 +102,20 @@ class Config:
             **sizes,
             output=self.parts / f"{table}-{estimator}-{self.dataset}-{image_size}-{self.seeds}-{self.seed}.csv",
         )
+
+    def rows_of(self, table: str) -> Path:
+        """The file of a table's networks, made anew where only a part of them is wanted."""
+        whole = path(table, self.truth)
+        if self.part == "all":
+            return whole
+        rows = [row for row in read(whole) if row[TABLES[table].column]]
+        order, chosen = np.random.default_rng(1).permutation(len(rows)), CHOICE.get(table, 0)
+        rows = [rows[k] for k in (order[:chosen] if self.part == "choice" else order[chosen:])]
+        if not rows:
+            raise InputError(f"table {table!r} has no network for part {self.part!r}: leave it out of --tables")
+        part = self.parts / self.part / f"{table}.csv"
+        write(part, rows)
+        return part
 
 
 class ProcessorTime(Observer):
@@ -120,7 +145,8 @@ def main() -> int:
                 pair = config.pair(table, name)
                 if pair is None or pair.output is None or pair.output.exists():
                     continue
-                row = measure(table, pair)
+                with permuted_labels() if config.permuted else contextlib.nullcontext():
+                    row = measure(table, pair)
                 console.print(
                     f"{table} {name}: {float(row['spearman'] or 'nan'):.2f}, {float(row['cpu_seconds']):.2g} s"
                 )
@@ -142,6 +168,22 @@ def measure(table: str, pair: CorrelateConfig) -> dict[str, str]:
     row = {"table": table, **row, "truth": pair.truth.name, **measured}
     write(output, [row])
     return row
+
+
+@contextlib.contextmanager
+def permuted_labels() -> Iterator[None]:
+    """Datasets whose images have each other's labels."""
+
+    def load(name: str, **options: Any) -> data.Dataset:
+        dataset = original(name, **options)
+        order = np.random.default_rng(0).permutation(len(dataset.train_labels))
+        return replace(dataset, train_labels=dataset.train_labels[order])
+
+    original, data.load = data.load, load
+    try:
+        yield
+    finally:
+        data.load = original
 
 
 def collect(config: Config) -> list[dict[str, str]]:

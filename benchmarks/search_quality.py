@@ -76,7 +76,7 @@ def main() -> int:
         }
         trained = config.parts / f"{config.space}.trainings.csv"
         train_missing(config, trained, list(dict.fromkeys(picks.values())), console)
-        rows = collect(config, limits, picks, accuracies(config, trained))
+        rows = collect(config, limits, picks, accuracies(trained))
     except InputError as error:
         print(error, file=sys.stderr)
         return 2

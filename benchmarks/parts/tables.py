@@ -37,7 +37,10 @@ TABLES = {
     "nasbench_macro": Truth("nasbench_macro", "cifar10_accuracy", 150, {"channels": 32}),
     "darts_trained": Truth("darts", "cifar10_accuracy_50_epochs", 100, {"layers": 8, "channels": 16}),
     "nasbench301_surrogate": Truth("darts", "nb301_accuracy", 150, {"layers": 8, "channels": 16}),
-    "macro": Truth("macro", "accuracy", 60, {"nodes": 6, "channels": 8}, own=True),
+    "macro": Truth("macro", "accuracy", 60, {"nodes": 4, "channels": 16}, own=True),
+    "micro": Truth("micro", "accuracy", 60, {"layers": 5, "channels": 8}, own=True),
+    "macro_6": Truth("macro", "accuracy", 60, {"nodes": 6, "channels": 16}, own=True),
+    "macro_6_brief": Truth("macro", "accuracy", 60, {"nodes": 6, "channels": 8}, own=True),
 }
 
 

@@ -92,10 +92,9 @@ def train_missing(config: TrainingSetting, path: Path, texts: Sequence[str], con
             console.print(f"{done} of {len(missing)}: {accuracy:.1f} % in {seconds:.0f} s", highlight=False)
 
 
-def accuracies(config: TrainingSetting, path: Path) -> dict[str, np.ndarray]:
-    """The accuracies in % of each network whose trainings are all on disk."""
+def accuracies(path: Path) -> dict[str, np.ndarray]:
+    """The accuracies in % of each network, training by training, as far as they are on disk."""
     found: dict[str, dict[int, float]] = {}
     for row in read(path):
         found.setdefault(row["architecture"], {})[int(row["training"])] = float(row["accuracy"])
-    numbers = range(config.trainings)
-    return {text: np.array([by[k] for k in numbers]) for text, by in found.items() if by.keys() >= set(numbers)}
+    return {text: np.array([by[number] for number in sorted(by)]) for text, by in found.items()}

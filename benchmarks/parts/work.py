@@ -23,8 +23,10 @@ def count_work(evaluator: RandomWeightEvaluator, genomes: np.ndarray) -> dict[st
     space, network = evaluator.space, networks.network(evaluator.space)
     evaluator._prepare(len(genomes))
     start = time.perf_counter()
-    shared = [program for _, program, _ in evaluator._programs(np.asarray(space.canonical(genomes)))]
+    canonical = np.asarray(space.canonical(genomes))
+    together = [members for members, _, _ in evaluator._programs(canonical)]
     lowering = time.perf_counter() - start
+    shared = [networks.lower(space, network, canonical[members], evaluator._capacity, 1)[0] for members in together]
     alone = [networks.lower(space, network, genome[None], 1, 1)[0] for genome in genomes]
     return {
         "programs": len(shared),

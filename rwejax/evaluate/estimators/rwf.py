@@ -24,7 +24,7 @@ def score(net: Classifier) -> Float[Array, ""]:
     """Minus the sum of the two errors; higher is better."""
     features, codes = maps_and_codes(net)
     targets = centred_targets(net)
-    return -(fit(features, targets, _STRENGTH) + fit(centred(codes), targets, _STRENGTH))
+    return -(_fit(features, targets) + _fit(centred(codes), targets))
 
 
 def maps_and_codes(net: Classifier) -> tuple[Float[Array, "n n"], Float[Array, "n n"]]:
@@ -68,7 +68,7 @@ def centred(kernel: Float[Array, "n n"]) -> Float[Array, "n n"]:
     return kernel - kernel.mean(0) - kernel.mean(1)[:, None] + kernel.mean()
 
 
-def fit(kernel: Float[Array, "n n"], targets: Float[Array, "n classes"], strength: float) -> Float[Array, ""]:
+def _fit(kernel: Float[Array, "n n"], targets: Float[Array, "n classes"]) -> Float[Array, ""]:
     """Mean over images of the squared error, on these images, of ridge regression with the kernel."""
-    dual = jnp.linalg.solve(kernel + strength * jnp.eye(len(kernel)), targets)
-    return jnp.square(strength * dual).sum() / len(targets)
+    dual = jnp.linalg.solve(kernel + _STRENGTH * jnp.eye(len(kernel)), targets)
+    return jnp.square(_STRENGTH * dual).sum() / len(targets)

@@ -1,0 +1,130 @@
+"""What an estimator's choice is worth, by a table of trained networks: the accuracy of the best of a draw.
+
+A search of so many evaluations, each of a network of the table, which alone has a true accuracy: the networks are drawn
+at random, and of those within a limit of macs the one with the best score is looked up. The scores are those of one
+`rwejax.correlate` over the whole table, and its networks differ from draw to draw.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+from parts.tables import TABLES, path, read, split, write
+from rich.console import Console
+from rich.table import Table
+
+from rwejax.config import CorrelateConfig
+from rwejax.correlate import correlate, scores_path
+from rwejax.errors import InputError
+
+QUANTILES = (0.25, 0.5, 1.0)
+"""Shares of the table's networks that are within the limits of macs."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Look up what estimators choose from draws of a table."""
+
+    truth: Path
+    """Folder of the published tables."""
+    table: str = "nasbench201"
+    """Name of a table."""
+    estimators: str = "fit_path,rwf,rwe,nwot"
+    """Names of estimators with commas between them."""
+    evaluations: int = 400
+    """Networks of a draw."""
+    draws: int = 3
+    """Draws."""
+    dataset: str = "cifar10"
+    """A set of TensorFlow Datasets."""
+    data_dir: Path | None = None
+    """Where the sets lie; by default TFDS_DATA_DIR."""
+    image_size: int = 16
+    """Height and width to resize to, in pixels."""
+    scores: Path = Path("runs/table_search")
+    """Folder of the scores, which are not computed again."""
+    output: Path | None = None
+    """CSV file for the results."""
+
+
+def main() -> int:
+    """Score, choose, look up, print. Returns the exit code: 2 where something cannot be used."""
+    config = tyro.cli(Config, description=__doc__)
+    try:
+        [name] = split(config.table)
+        rows = choose(config, score(config, name))
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if config.output is not None:
+        write(config.output, rows)
+    show(rows)
+    return 0
+
+
+def score(config: Config, name: str) -> dict[str, np.ndarray]:
+    """Accuracy, macs and the estimators' scores of all networks of the table."""
+    truth = TABLES[name]
+    output = config.scores / f"{name}.csv"
+    if not output.exists():
+        config.scores.mkdir(parents=True, exist_ok=True)
+        pair = CorrelateConfig(
+            space=truth.space,
+            truth=path(name, config.truth),
+            column=truth.column,
+            estimators=f"{config.estimators},macs",
+            sample=1_000_000,
+            dataset=config.dataset,
+            data_dir=config.data_dir,
+            image_size=config.image_size,
+            **truth.proxy,
+            output=output,
+        )
+        correlate(pair)
+    rows = read(scores_path(output))
+    names = ["accuracy", "macs", *config.estimators.split(",")]
+    if missing := [each for each in names if each not in rows[0]]:
+        raise InputError(f"{scores_path(output)} has no scores of {missing[0]!r}: name another folder for --scores")
+    return {each: np.array([float(row[each] or "-inf") for row in rows]) for each in names}
+
+
+def choose(config: Config, scores: dict[str, np.ndarray]) -> list[dict[str, str]]:
+    """A row for each limit and each way to choose: the accuracy, mean and spread over the draws."""
+    accuracy, macs = scores["accuracy"], scores["macs"]
+    generator = np.random.default_rng(0)
+    draws = [generator.permutation(len(macs))[: config.evaluations] for _ in range(config.draws)]
+    rows = []
+    for limit in np.quantile(macs, QUANTILES):
+        within = [draw[macs[draw] <= limit] for draw in draws]
+        found = {"random": [accuracy[draw].mean() for draw in within]}
+        for name in config.estimators.split(","):
+            found[name] = [accuracy[draw[scores[name][draw].argmax()]] for draw in within]
+        found["best"] = [accuracy[draw].max() for draw in within]
+        for name, values in found.items():
+            row: dict[str, Any] = {
+                "table": config.table,
+                "limit_macs_millions": f"{limit / 1e6:.4g}",
+                "chosen_by": name,
+                "accuracy": f"{np.mean(values):.2f}",
+                "lowest": f"{np.min(values):.2f}",
+                "highest": f"{np.max(values):.2f}",
+            }
+            rows.append(row)
+    return rows
+
+
+def show(rows: list[dict[str, str]]) -> None:
+    """Print a line for each limit and each way to choose."""
+    grid = Table("within\n(M macs)", "chosen by", "accuracy (%)\nmean (lowest - highest)", box=None)
+    for row in rows:
+        grid.add_row(
+            row["limit_macs_millions"], row["chosen_by"], f"{row['accuracy']} ({row['lowest']} - {row['highest']})"
+        )
+    Console().print(grid)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
