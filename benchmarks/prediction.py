@@ -3,7 +3,7 @@
 The pass is counted as it would run there: rows in chunks of `--chunk`, `--images-per-batch` images at once. Three
 limits follow from the GPU's published peaks, and the slowest is the prediction:
 
-- operations: two for each multiply-add of the distinct rows, at the peak of tensor cores;
+- operations: two for each multiply-add of the distinct rows, at the peak of the precision;
 - bytes: every row reads its sources, writes its map, and what its convolution writes is read once more, at the peak of
   the memory;
 - launches: `--kernels` for each chunk of rows and each batch, `--launch-microseconds` each, one after another.
@@ -11,7 +11,7 @@ limits follow from the GPU's published peaks, and the slowest is the prediction:
 
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -25,14 +25,19 @@ from rich.table import Table
 from rwejax import networks, spaces
 from rwejax.evolve import sample_distinct
 
-H100 = {"float32": 494.5e12, "bfloat16": 989.4e12, "bytes": 3.35e12}
-"""NVIDIA H100 SXM5 (its data sheet, without sparsity): operations a second of tensor cores on TF32, which float32
-convolutions take on a GPU by JAX's default, and on bfloat16; bytes a second of its memory."""
+OPERATIONS = {"float32": 67e12, "tensorfloat32": 494.5e12, "bfloat16": 989.4e12}
+"""A second, of NVIDIA's H100 SXM5 and H200 alike (data sheets, without sparsity); float32 has no tensor cores."""
+
+BYTES = {"h100": 3.35e12, "h200": 4.8e12}
+"""A second, of their memories."""
 
 
 @dataclass(frozen=True)
 class Config(NetworkSetting):
-    """Predict evaluations per second on an NVIDIA H100."""
+    """Predict evaluations per second on an NVIDIA H100 or H200."""
+
+    gpu: Literal["h100", "h200"] = "h100"
+    """Which."""
 
     train_images: int = 2000
     """Images that the head is fitted on."""
@@ -67,9 +72,9 @@ def measure(config: Config) -> dict[str, Any]:
         "prediction": True,
         "setting": config.recorded,
         "image_shape": dataset.image_shape,
-        "peaks": H100,
+        "peaks": {**OPERATIONS, "bytes": BYTES[config.gpu]},
         "counted": counted,
-        **{precision: predict(config, counted, precision) for precision in ("float32", "bfloat16")},
+        **{precision: predict(config, counted, precision) for precision in OPERATIONS},
     }
 
 
@@ -95,10 +100,10 @@ def predict(config: Config, counted: dict[str, Any], precision: str) -> dict[str
     """Seconds of the population by each limit, and evaluations per second by the slowest."""
     images = config.train_images + config.validation_images
     batches = 1 + -(-(images - config.calibration_images) // config.images_per_batch)
-    width = {"float32": 4, "bfloat16": 2}[precision]
+    width = 2 if precision == "bfloat16" else 4
     seconds = {
-        "operations": 2 * counted["multiply_adds_per_image"] * images / H100[precision],
-        "bytes": width * counted["numbers_moved_per_image"] * images / H100["bytes"],
+        "operations": 2 * counted["multiply_adds_per_image"] * images / OPERATIONS[precision],
+        "bytes": width * counted["numbers_moved_per_image"] * images / BYTES[config.gpu],
         "launches": 1e-6 * config.launch_microseconds * config.kernels * counted["chunks"] * batches,
     }
     bound = max(seconds, key=lambda name: seconds[name])
@@ -109,11 +114,13 @@ def show(result: dict[str, Any]) -> None:
     """Print the prediction."""
     counted, setting = result["counted"], result["setting"]
     networks_and_images = title(setting, result["image_shape"])
-    table = Table(title=f"PREDICTED for an H100: {setting['genomes']} genomes, {networks_and_images}")
+    table = Table(
+        title=f"PREDICTED for an {setting['gpu'].upper()}: {setting['genomes']} genomes, {networks_and_images}"
+    )
     table.add_column("precision")
     for column in "operations", "bytes", "launches", "evaluations per second":
         table.add_column(column, justify="right")
-    for precision in ("float32", "bfloat16"):
+    for precision in OPERATIONS:
         found = result[precision]
         limits = (f"{1e3 * seconds:.0f} ms" for seconds in found["seconds"].values())
         table.add_row(precision, *limits, f"{found['evaluations_per_second']:.0f}, bound by {found['bound']}")

@@ -19,7 +19,19 @@ TEXTS = (
     "|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|skip_connect~0|avg_pool_3x3~1|nor_conv_3x3~2|",
     "|avg_pool_3x3~0|+|none~0|nor_conv_1x1~1|+|nor_conv_3x3~0|none~1|skip_connect~2|",
 )
-SINGLE = ("nwot", "synflow", "snip", "grasp", "fisher", "grad_norm", "jacob_cov", "rwf", "fit_path", "short_training")
+SINGLE = (
+    "nwot",
+    "synflow",
+    "snip",
+    "grasp",
+    "fisher",
+    "grad_norm",
+    "jacob_cov",
+    "rwf",
+    "fit_path",
+    "fit_loo",
+    "short_training",
+)
 
 
 @pytest.fixture(scope="module")
