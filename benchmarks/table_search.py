@@ -1,8 +1,8 @@
-"""What an estimator's choice is worth, by a table of trained networks: the accuracy of the best of a draw.
+"""What an estimator's choice is worth, by tables of trained networks: the accuracy of the best of a draw.
 
-A search of so many evaluations, each of a network of the table, which alone has a true accuracy: the networks are drawn
-at random, and of those within a limit of macs the one with the best score is looked up. The scores are those of one
-`rwejax.correlate` over the whole table, and its networks differ from draw to draw.
+A search whose every evaluation is of a network of the table, which alone has a true accuracy: networks are drawn at
+random, and of those within a limit of macs the one with the best score is looked up. Beside it stand the mean and the
+best of the draw. Scores are those of one `rwejax.correlate` over the whole table.
 """
 
 import sys
@@ -30,13 +30,13 @@ class Config:
 
     truth: Path
     """Folder of the published tables."""
-    table: str = "nasbench201"
-    """Name of a table."""
-    estimators: str = "fit_path,rwf,rwe,nwot"
+    tables: str = "nasbench201,nasbench_macro,darts_trained,nasbench301_surrogate,macro,micro"
+    """Names of tables with commas between them."""
+    estimators: str = "fit_path,fit_loo,rwf,rwe,nwot"
     """Names of estimators with commas between them."""
-    evaluations: int = 400
-    """Networks of a draw."""
-    draws: int = 3
+    share: float = 0.4
+    """Networks of a draw, as a share of the table's: a search's evaluations."""
+    draws: int = 100
     """Draws."""
     dataset: str = "cifar10"
     """A set of TensorFlow Datasets."""
@@ -54,8 +54,7 @@ def main() -> int:
     """Score, choose, look up, print. Returns the exit code: 2 where something cannot be used."""
     config = tyro.cli(Config, description=__doc__)
     try:
-        [name] = split(config.table)
-        rows = choose(config, score(config, name))
+        rows = [row for name in split(config.tables) for row in choose(config, name, score(config, name))]
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
@@ -85,17 +84,18 @@ def score(config: Config, name: str) -> dict[str, np.ndarray]:
         )
         correlate(pair)
     rows = read(scores_path(output))
-    names = ["accuracy", "macs", *config.estimators.split(",")]
+    names = [truth.column, "macs", *config.estimators.split(",")]
     if missing := [each for each in names if each not in rows[0]]:
         raise InputError(f"{scores_path(output)} has no scores of {missing[0]!r}: name another folder for --scores")
     return {each: np.array([float(row[each] or "-inf") for row in rows]) for each in names}
 
 
-def choose(config: Config, scores: dict[str, np.ndarray]) -> list[dict[str, str]]:
+def choose(config: Config, table: str, scores: dict[str, np.ndarray]) -> list[dict[str, str]]:
     """A row for each limit and each way to choose: the accuracy, mean and spread over the draws."""
-    accuracy, macs = scores["accuracy"], scores["macs"]
+    accuracy, macs = scores[TABLES[table].column], scores["macs"]
     generator = np.random.default_rng(0)
-    draws = [generator.permutation(len(macs))[: config.evaluations] for _ in range(config.draws)]
+    size = round(config.share * len(macs))
+    draws = [generator.permutation(len(macs))[:size] for _ in range(config.draws)]
     rows = []
     for limit in np.quantile(macs, QUANTILES):
         within = [draw[macs[draw] <= limit] for draw in draws]
@@ -105,7 +105,8 @@ def choose(config: Config, scores: dict[str, np.ndarray]) -> list[dict[str, str]
         found["best"] = [accuracy[draw].max() for draw in within]
         for name, values in found.items():
             row: dict[str, Any] = {
-                "table": config.table,
+                "table": table,
+                "networks": size,
                 "limit_macs_millions": f"{limit / 1e6:.4g}",
                 "chosen_by": name,
                 "accuracy": f"{np.mean(values):.2f}",
@@ -118,10 +119,13 @@ def choose(config: Config, scores: dict[str, np.ndarray]) -> list[dict[str, str]
 
 def show(rows: list[dict[str, str]]) -> None:
     """Print a line for each limit and each way to choose."""
-    grid = Table("within\n(M macs)", "chosen by", "accuracy (%)\nmean (lowest - highest)", box=None)
+    grid = Table("table", "within\n(M macs)", "chosen by", "accuracy (%)\nmean (lowest - highest)", box=None)
     for row in rows:
         grid.add_row(
-            row["limit_macs_millions"], row["chosen_by"], f"{row['accuracy']} ({row['lowest']} - {row['highest']})"
+            row["table"],
+            row["limit_macs_millions"],
+            row["chosen_by"],
+            f"{row['accuracy']} ({row['lowest']} - {row['highest']})",
         )
     Console().print(grid)
 

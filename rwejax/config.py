@@ -35,14 +35,8 @@ SIZES = {
 }
 """The sizes of a space's networks where no other is named: small, since a proxy only has to rank."""
 
-ESTIMATORS = {
-    "macro": "rwe",
-    "micro": "rwe",
-    "darts": "rwf",
-    "nasbench201": "nwot",
-    "nasbench_macro": "nwot",
-}
-"""The estimator that ranks the trained networks of a space best, see docs/estimator.md; for micro, the papers'."""
+ESTIMATOR = "fit_path"
+"""The estimator whose searches find the best networks once these are trained, see docs/estimator.md."""
 
 SMALLEST_SAMPLE = 3
 """Networks below which no correlation is worth its name."""
@@ -102,8 +96,7 @@ class SearchConfig(RunConfig):
         seeds: weight draws that every score is averaged over.
         seed: draws the images, the weights and the genomes.
         estimator: rwe, the papers' random-weight evaluation, or another estimator of networks, or two with a comma
-            between, as objectives beside macs; None: what ranks the space's trained networks best, macro and micro rwe,
-            darts rwf, nasbench201 and nasbench_macro nwot.
+            between, as objectives beside macs; None: fit_path, or rwe where another score or a race of it is chosen.
         score: which score of rwe ranks: loo_error, validation_error, loo_squared_error or log_evidence.
         algorithm: nsga2, or random for the baseline.
         run_dir: folder for the results, missing or empty; None: runs/SPACE-DATASET-TIME.
@@ -148,7 +141,7 @@ class SearchConfig(RunConfig):
     @property
     def estimators(self) -> tuple[str, ...]:
         """Names of the estimators, one objective each."""
-        chosen = self.estimator or ESTIMATORS.get(self.space, "rwe")
+        chosen = self.estimator or ("rwe" if self.race_images or self.score != "loo_error" else ESTIMATOR)
         return tuple(name.strip() for name in chosen.split(","))
 
     @property
@@ -192,6 +185,11 @@ class SearchConfig(RunConfig):
             raise InputError(
                 f"race_images is {self.race_images} with estimator {','.join(self.estimators)!r}: only rwe alone can "
                 "race; give --estimator rwe or leave race_images out"
+            )
+        if self.score != "loo_error" and "rwe" not in self.estimators:
+            raise InputError(
+                f"score is {self.score!r} with estimator {','.join(self.estimators)!r}: only rwe has scores; "
+                "give --estimator rwe or leave score out"
             )
         for name, known in (("score", tuple(SCORES)), ("algorithm", ALGORITHMS), ("precision", PRECISIONS)):
             if (value := getattr(self, name)) not in known:

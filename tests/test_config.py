@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from rwejax import evaluate, spaces
-from rwejax.config import ESTIMATORS, SCORES, SearchConfig
+from rwejax.config import SCORES, SearchConfig
 from rwejax.errors import InputError
 from rwejax.files import read_config, replacing, write_config
 
@@ -103,6 +103,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
         ({"score": "accuracy"}, "score 'accuracy' is unknown: choose one of loo_error, validation_error"),
         ({"algorithm": "nsga3"}, "algorithm 'nsga3' is unknown: choose one of nsga2, random"),
         ({"race_images": 0}, "race_images is 0: give 1 or more"),
+        ({"score": "log_evidence", "estimator": "nwot"}, "score is 'log_evidence' with estimator 'nwot': only rwe has"),
         ({"race_images": 99, "estimator": "rwf"}, "race_images is 99 with estimator 'rwf': only rwe alone can race"),
     ],
 )
@@ -123,15 +124,15 @@ def test_paths_become_absolute(tmp_path, monkeypatch):
     anchored = SearchConfig(dataset="folder:pictures", data_dir=Path("~/sets")).anchored()
     assert anchored.dataset == f"folder:{tmp_path}/pictures"
     assert anchored.data_dir == Path("/home/somebody/sets")
-    assert SearchConfig().anchored() == SearchConfig(estimator="rwe")
+    assert SearchConfig().anchored() == SearchConfig(estimator="fit_path")
 
 
-@pytest.mark.parametrize("space", spaces.names())
-def test_every_space_has_an_estimator_of_its_own(space):
-    config = SearchConfig(space=space)
-    assert config.estimators == (ESTIMATORS[space],)
-    assert config.anchored().estimator in evaluate.estimators.names()
-    assert SearchConfig(space=space, estimator="macs").estimators == ("macs",)
+def test_fit_path_ranks_where_no_choice_asks_for_rwe():
+    for space in spaces.names():
+        assert SearchConfig(space=space).estimators == ("fit_path",)
+    assert SearchConfig(score="log_evidence").estimators == SearchConfig(race_images=200).estimators == ("rwe",)
+    assert SearchConfig(score="log_evidence").anchored().estimator == "rwe"
+    assert SearchConfig(score="log_evidence", estimator="rwe, nwot").estimators == ("rwe", "nwot")
 
 
 def test_differences_leave_out_where_the_results_lie():

@@ -27,7 +27,8 @@ from rwejax.spaces import Space
 
 
 def _single(score: Callable[[Classifier], Any], default_images: int = 128, **fixed: Any) -> Callable[..., Estimate]:
-    def make(space: Space, dataset: Dataset, *, seeds: int = 1, images: int = default_images) -> Estimate:
+    def make(space: Space, dataset: Dataset, *, seeds: int = 1, images: int | None = None) -> Estimate:
+        images = min(default_images, len(dataset.train_images)) if images is None else images
         return SingleNetworkEstimator(space, dataset, score, seeds=seeds, images=images, **fixed)
 
     return make
