@@ -1,5 +1,6 @@
 """Two devices, as on the smallest machine that people search on, and the data that tests may use where it is."""
 
+import gc
 import os
 import signal
 import tempfile
@@ -14,8 +15,14 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 # XLA's older way to compile loops takes half as long. JAX reads this when it starts.
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false"
 
+# Each core has a worker of its own, and BLAS's threads would wait for each other. NumPy reads this when it is imported.
+os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
+
 import jax
 import pytest
+
+# What tests trace and import is much and stays: to look through it for garbage took a sixth of their time.
+gc.set_threshold(100_000)
 
 # A shell that runs the tests in the background has Ctrl-C ignored, and Python leaves that so.
 signal.signal(signal.SIGINT, signal.default_int_handler)

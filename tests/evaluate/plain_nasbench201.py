@@ -89,15 +89,14 @@ def scores(genome, params, images, labels):
     def differentiate(params):
         logits = network(params, images)
         relus, outputs = network.relus, network.outputs
-        shifts = jax.grad(lambda shifts: loss(params, shifts=shifts))([jnp.zeros_like(y) for y in outputs])
+        zeros = [jnp.zeros_like(y) for y in outputs]
+        gradients, shifts = jax.grad(loss, (0, 2))(params, images, zeros)
         in_logits = jax.grad(lambda y: optax.softmax_cross_entropy_with_integer_labels(y, labels).mean())(logits)
 
-        def flow(params):
-            return sum((g * lax.stop_gradient(g)).sum() for g in jax.tree.leaves(jax.grad(loss)(params)))
-
+        _, curved = jax.jvp(jax.grad(loss), (params,), (gradients,))  # the Hessian times the gradient
         in_images = jax.grad(lambda images: network(params, images).sum())(images)
         saliency = [(y * g).sum((1, 2)) for y, g in zip(outputs, shifts, strict=True)] + [logits * in_logits]
-        return jax.grad(loss)(params), jax.grad(flow)(params), relus, saliency, in_images
+        return gradients, curved, relus, saliency, in_images
 
     gradients, curved, relus, saliency, in_images = differentiate(params)
     codes = np.concatenate([np.asarray(x > 0).reshape(len(images), -1) for x in relus], 1).astype(float)

@@ -13,7 +13,7 @@ from rwejax.evolve import NSGA2
 def problem():
     dataset = data.load("digits", train=64, validation=32, image_size=8)
     space = spaces.get("macro", nodes=3, channels=4, input_shape=dataset.image_shape)
-    return RandomWeightProblem(RandomWeightEvaluator(space, dataset))
+    return RandomWeightProblem(RandomWeightEvaluator(space, dataset, calibration_images=32))
 
 
 def test_a_search_in_evosaxs_shape_never_loses_its_best(problem):

@@ -28,7 +28,7 @@ def space(dataset):
 
 @pytest.fixture(scope="module")
 def genomes(space):
-    return np.asarray(space.sample(jax.random.key(0), 5))
+    return np.asarray(space.sample(jax.random.key(0), 6))
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_bfloat16_rounds_the_maps_and_little_else(evaluate, space, dataset, geno
 
 
 def test_no_compilation_after_the_first_call(evaluate, space):
-    first, others = (np.asarray(space.sample(jax.random.key(seed), n)) for seed, n in ((1, 5), (2, 17)))
+    first, others = (np.asarray(space.sample(jax.random.key(seed), n)) for seed, n in ((1, 6), (2, 17)))
     evaluate(jax.random.key(0), first)
     compilations = []
 
@@ -102,7 +102,7 @@ def test_no_compilation_after_the_first_call(evaluate, space):
 
 
 def test_seeds_are_averaged(space, dataset, genomes):
-    evaluate = RandomWeightEvaluator(space, dataset, seeds=2)
+    evaluate = RandomWeightEvaluator(space, dataset, seeds=2, calibration_images=32)
     averaged = evaluate(jax.random.key(3), genomes)
     [(members, program, rows)] = evaluate._programs(np.asarray(space.canonical(genomes)))
     draws = [

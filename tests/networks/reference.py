@@ -4,9 +4,7 @@ The modules beside this one do the same for the other spaces. They compute in fl
 executor's own rounding.
 """
 
-import jax
 import numpy as np
-from jax import lax
 
 
 def decode(genome, nodes):
@@ -34,19 +32,16 @@ def normalise(x, calibration):
 
 def convolve(x, kernel, stride=1, dilation=1, padding=None):
     """Zeros keep the size at stride 1 unless `padding` is given; a kernel that reads one channel is depthwise."""
-    strides = tuple(np.broadcast_to(stride, 2).tolist())
-    around = [(dilation * (size // 2), dilation * (size // 2)) for size in kernel.shape[:2]]
-    with jax.enable_x64(True):
-        convolved = lax.conv_general_dilated(
-            np.asarray(x, np.float64),
-            np.asarray(kernel, np.float64),
-            strides,
-            around if padding is None else padding,
-            rhs_dilation=(dilation, dilation),
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            feature_group_count=x.shape[-1] // kernel.shape[2],
-        )
-    return np.asarray(convolved)
+    x, kernel = np.asarray(x, np.float64), np.asarray(kernel, np.float64)
+    down, right = np.broadcast_to(stride, 2)
+    around = [(dilation * (size // 2),) * 2 if padding is None else padding for size in kernel.shape[:2]]
+    reach = [dilation * (size - 1) + 1 for size in kernel.shape[:2]]
+    padded = np.pad(x, [(0, 0), *around, (0, 0)])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, reach, (1, 2))
+    windows = windows[:, ::down, ::right, :, ::dilation, ::dilation]
+    if kernel.shape[2] == x.shape[-1]:
+        return np.tensordot(windows, kernel, ((4, 5, 3), (0, 1, 2)))
+    return np.einsum("nhwcij,ijc->nhwc", windows, kernel[:, :, 0])
 
 
 def relu(x):
@@ -79,7 +74,7 @@ def features(space, genome, kernels, images, calibration):
         if p == 1 and space.stem == "imagenet":
             rows = {0: normalise(convolve(x, kernel, 2), calibration)}
         else:
-            rows = {0: convolve(x, kernel, padding="VALID")}
+            rows = {0: convolve(x, kernel, padding=(0, 0))}
         for i, sources in enumerate(inputs):
             if sources:
                 y = _mix(rows, sources, np.asarray(kernels[f"nodes{p}"]["node"]["Mix_0"]["blocks"][i]))
