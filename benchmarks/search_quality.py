@@ -1,8 +1,8 @@
 """What searches by one estimator or another have found, trained for real: the best networks within limits of macs.
 
 Searches of equal evaluations, several seeds each; of every front the best within each limit is trained. Beside them
-stand the random networks of a table that `own_truth.py` has made in the same setting. Searches and trainings stay in
-a folder, so that a sitting may end at any time; the same command goes on.
+stand the random networks of a table that `own_truth.py` has made in the same setting. Searches stay in a folder and
+trainings beside the output, so that a sitting may end at any time; the same command goes on.
 """
 
 import sys
@@ -41,7 +41,7 @@ class Config(TrainingSetting):
     generations: int = 10
     """Generations of a search."""
     parts: Path = Path("runs/search_quality")
-    """Folder of the searches and the trainings."""
+    """Folder of the searches, and of the trainings where there is no output."""
 
     def search(self, estimator: str, seed: int) -> SearchConfig:
         """A search, which looks at a search's usual number of images."""
@@ -74,7 +74,7 @@ def main() -> int:
             for seed in range(config.searches)
             for limit, text in find(config.search(name, seed), limits, console).items()
         }
-        trained = config.parts / f"{config.space}.trainings.csv"
+        trained = (config.output or config.parts / f"{config.space}.csv").with_suffix(".trainings.csv")
         train_missing(config, trained, list(dict.fromkeys(picks.values())), console)
         rows = collect(config, limits, picks, accuracies(trained))
     except InputError as error:

@@ -13,7 +13,8 @@ from rwejax.evolve import random_search
 
 def tiny(**changes) -> SearchConfig:
     sizes = {"nodes": 3, "channels": 4, "train_images": 40, "validation_images": 20, "calibration_images": 20}
-    return SearchConfig(**{**sizes, "population_size": 6, "generations": 4, **changes})
+    given = {**sizes, "population_size": 6, "generations": 4, "estimator": "rwe", **changes}
+    return SearchConfig(**given)
 
 
 class FakeEvaluator:

@@ -37,7 +37,7 @@ def write_run(folder, generations, seed, nodes=3):
         )
         for row, (genome, error) in enumerate(zip(genomes, errors.tolist(), strict=True))
     ]
-    with Run.create(SearchConfig(nodes=nodes, population_size=SIZE, run_dir=folder)) as run:
+    with Run.create(SearchConfig(nodes=nodes, population_size=SIZE, estimator="rwe", run_dir=folder)) as run:
         run.append([evaluation.to_json() for evaluation in evaluations])
     return genomes, errors
 

@@ -18,7 +18,7 @@ def make_result(objectives, **config):
         Evaluation(row, row // 4 + 1, "01", tuple(point), dict.fromkeys(SCORES, 1.0), 1, 1, 0, 1.0)
         for row, point in enumerate(objectives.tolist())
     ]
-    config = SearchConfig(population_size=4, generations=10, **config)
+    config = SearchConfig(**{"population_size": 4, "generations": 10, "estimator": "rwe"} | config)
     genomes = np.zeros((len(objectives), 1), np.int32)
     return SearchResult(genomes, objectives, find_front(objectives), tuple(evaluations), Path("run"), config)
 

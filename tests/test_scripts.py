@@ -23,7 +23,7 @@ from tests import commands, fakes
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "scripts" / "search.py"
 TINY = shlex.split(
-    "--nodes 3 --channels 4 --train-images 40 --validation-images 20 --calibration-images 20 "
+    "--estimator rwe --nodes 3 --channels 4 --train-images 40 --validation-images 20 --calibration-images 20 "
     "--population-size 6 --generations 3"
 )
 
@@ -114,7 +114,7 @@ def test_bad_input_is_answered_in_one_sentence(main, tmp_path, flags, words):
     }.items():
         (tmp_path / name).write_text(text)
     (tmp_path / "unreadable" / "config.yaml").write_bytes(b"\xff\x00")
-    write_config(tmp_path / "stored" / "config.yaml", SearchConfig())
+    write_config(tmp_path / "stored" / "config.yaml", SearchConfig(estimator="rwe"))
     corrupt_images(tmp_path / "corrupt")
     before = sorted(tmp_path.rglob("*"))
 

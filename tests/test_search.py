@@ -52,6 +52,7 @@ def real(tmp_path_factory):
         population_size=6,
         generations=4,
         seeds=2,
+        estimator="rwe",
         calibration_images=32,
         genomes_per_program=4,
         run_dir=tmp_path_factory.mktemp("real"),

@@ -25,7 +25,9 @@ def main(monkeypatch, tmp_path, capfd):
 def test_a_picked_network_is_trained_taken_up_again_and_exported(main, monkeypatch, tmp_path, capfd):
     with monkeypatch.context() as patched:
         fakes.use(patched)
-        config = SearchConfig(nodes=2, channels=4, population_size=4, generations=2, run_dir=Path("found"))
+        config = SearchConfig(
+            nodes=2, channels=4, population_size=4, generations=2, estimator="rwe", run_dir=Path("found")
+        )
         found = rwejax.search(config)
 
     tiny = "--train-images 128 --validation-images 20 --epochs 2"
