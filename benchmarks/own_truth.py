@@ -30,6 +30,8 @@ class Config(TrainingSetting):
 
     networks: int = 60
     """Networks, drawn at random, none twice."""
+    against: Path | None = None
+    """Another table of the same networks, to say how far the two agree."""
     output: Path | None = None
     """CSV file for the table, and beside it NAME.trainings.csv; by default benchmarks/truth/SPACE.csv."""
 
@@ -85,15 +87,20 @@ def report(config: Config, console: Console) -> None:
         f"{len(found)} networks, accuracy {min(means):.1f} to {max(means):.1f} %, deviation {np.std(means):.2f}, "
         f"{seconds:.1f} s a training: {config.table}"
     )
+    if config.against is not None:
+        other = {row["architecture"]: float(row["accuracy"]) for row in read(config.against)}
+        pairs = np.array([(row.mean(), other[text]) for text, row in found.items() if text in other])
+        if len(pairs) > 2:
+            console.print(f"Spearman with {config.against}, {len(pairs)} networks: {spearman(*pairs.T):.2f}")
     whole = np.array([row for row in found.values() if len(row) == config.trainings])
     if config.trainings > 1 and len(whole) > 2:
-        pairs = [spearman(*pair) for pair in itertools.combinations(whole.T, 2)]
-        one = float(np.mean(pairs))
+        agreements = [spearman(*pair) for pair in itertools.combinations(whole.T, 2)]
+        one = float(np.mean(agreements))
         # Spearman, Brown, British Journal of Psychology 3, 1910.
         mean = config.trainings * one / (1 + (config.trainings - 1) * one)
         console.print(
-            f"Spearman of one training with another, {len(whole)} networks: {one:.2f} ({min(pairs):.2f} to "
-            f"{max(pairs):.2f}); of the mean of {config.trainings} with that of as many others, by the formula of "
+            f"Spearman of one training with another, {len(whole)} networks: {one:.2f} ({min(agreements):.2f} to "
+            f"{max(agreements):.2f}); of the mean of {config.trainings} with that of as many others, by the formula of "
             f"Spearman and Brown: {mean:.2f}"
         )
 

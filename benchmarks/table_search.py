@@ -32,7 +32,7 @@ class Config:
     """Folder of the published tables."""
     tables: str = "nasbench201,nasbench_macro,darts_trained,nasbench301_surrogate,macro,micro"
     """Names of tables with commas between them."""
-    estimators: str = "fit_path,fit_loo,rwf,rwe,nwot"
+    estimators: str = "fit_path,rwf,rwe,nwot"
     """Names of estimators with commas between them."""
     share: float = 0.4
     """Networks of a draw, as a share of the table's: a search's evaluations."""

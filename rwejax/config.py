@@ -35,8 +35,14 @@ SIZES = {
 }
 """The sizes of a space's networks where no other is named: small, since a proxy only has to rank."""
 
-ESTIMATOR = "fit_path"
-"""The estimator whose searches find the best networks once these are trained, see docs/estimator.md."""
+ESTIMATORS = {
+    "macro": "fit_path",
+    "micro": "fit_path",
+    "darts": "rwf",
+    "nasbench201": "fit_path",
+    "nasbench_macro": "fit_path",
+}
+"""The estimator whose choice in a space is the best network once it is trained, see docs/estimator.md."""
 
 SMALLEST_SAMPLE = 3
 """Networks below which no correlation is worth its name."""
@@ -96,7 +102,8 @@ class SearchConfig(RunConfig):
         seeds: weight draws that every score is averaged over.
         seed: draws the images, the weights and the genomes.
         estimator: rwe, the papers' random-weight evaluation, or another estimator of networks, or two with a comma
-            between, as objectives beside macs; None: fit_path, or rwe where another score or a race of it is chosen.
+            between, as objectives beside macs; None: what chooses best in the space, rwf in darts and fit_path
+            elsewhere, or rwe where another score or a race of it is asked for.
         score: which score of rwe ranks: loo_error, validation_error, loo_squared_error or log_evidence.
         algorithm: nsga2, or random for the baseline.
         run_dir: folder for the results, missing or empty; None: runs/SPACE-DATASET-TIME.
@@ -141,7 +148,8 @@ class SearchConfig(RunConfig):
     @property
     def estimators(self) -> tuple[str, ...]:
         """Names of the estimators, one objective each."""
-        chosen = self.estimator or ("rwe" if self.race_images or self.score != "loo_error" else ESTIMATOR)
+        asks_for_rwe = self.race_images or self.score != "loo_error"
+        chosen = self.estimator or ("rwe" if asks_for_rwe else ESTIMATORS.get(self.space, "fit_path"))
         return tuple(name.strip() for name in chosen.split(","))
 
     @property

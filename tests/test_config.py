@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from rwejax import evaluate, spaces
-from rwejax.config import SCORES, SearchConfig
+from rwejax.config import ESTIMATORS, SCORES, SearchConfig
 from rwejax.errors import InputError
 from rwejax.files import read_config, replacing, write_config
 
@@ -127,12 +127,15 @@ def test_paths_become_absolute(tmp_path, monkeypatch):
     assert SearchConfig().anchored() == SearchConfig(estimator="fit_path")
 
 
-def test_fit_path_ranks_where_no_choice_asks_for_rwe():
-    for space in spaces.names():
-        assert SearchConfig(space=space).estimators == ("fit_path",)
-    assert SearchConfig(score="log_evidence").estimators == SearchConfig(race_images=200).estimators == ("rwe",)
-    assert SearchConfig(score="log_evidence").anchored().estimator == "rwe"
-    assert SearchConfig(score="log_evidence", estimator="rwe, nwot").estimators == ("rwe", "nwot")
+@pytest.mark.parametrize("space", spaces.names())
+def test_every_space_has_an_estimator_of_its_own_unless_rwe_is_asked_for(space):
+    config = SearchConfig(space=space)
+    assert config.estimators == (ESTIMATORS[space],)
+    assert config.anchored().estimator in evaluate.estimators.names()
+    for asking in SearchConfig(space=space, score="log_evidence"), SearchConfig(space=space, race_images=200):
+        assert asking.estimators == ("rwe",)
+        assert asking.anchored().estimator == "rwe"
+    assert SearchConfig(space=space, score="log_evidence", estimator="rwe, nwot").estimators == ("rwe", "nwot")
 
 
 def test_differences_leave_out_where_the_results_lie():

@@ -9,8 +9,6 @@ import numpy as np
 import optax
 from jax import lax
 from sklearn.kernel_ridge import KernelRidge
-from sklearn.linear_model import Ridge
-from sklearn.model_selection import LeaveOneOut, cross_val_score
 from sklearn.preprocessing import KernelCenterer
 
 EDGES = [(1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)]
@@ -101,9 +99,6 @@ def scores(genome, params, images, labels):
     gradients, curved, relus, saliency, in_images = differentiate(params)
     codes = np.concatenate([np.asarray(x > 0).reshape(len(images), -1) for x in relus], 1).astype(float)
     values = np.linalg.eigvalsh(np.corrcoef(np.asarray(in_images).reshape(len(images), -1))) + 1e-5
-    # The last map pooled to one pixel, and every unit of every ReLU.
-    pooled = np.maximum(np.asarray(relus[-1]), 0).mean((1, 2))
-    features, codes_alike = (path_errors(kernel, labels) for kernel in (gram(pooled), agreement(relus)))
     return {
         "nwot": np.linalg.slogdet(codes @ codes.T + (1 - codes) @ (1 - codes).T)[1],
         "snip": sum(float(jnp.abs(params[k] * gradients[k]).sum()) for k in params),
@@ -113,8 +108,7 @@ def scores(genome, params, images, labels):
         "jacob_cov": -float((np.log(values) + 1 / values).sum()),
         "synflow": synflow(genome, params, images),
         "rwf": rwf(relus, labels),
-        "fit_path": -(features[0] + codes_alike[0]),
-        "fit_loo": -np.log(features[0] * codes_alike[1]),
+        "fit_path": fit_path(relus, labels),
     }
 
 
@@ -135,18 +129,12 @@ def rwf(relus, labels):
     return -(fit_error(gram(pooled), labels, 1) + fit_error(centred(agreement(relus)), labels, 1))
 
 
-def path_errors(kernel, labels):
-    """Along the path, errors on the images that were fitted and on each image left out."""
-    kernel = centred(kernel) / np.diag(centred(kernel)).mean()
+def fit_path(relus, labels):
+    """Both terms, with every unit of every ReLU and the last map pooled to one pixel."""
+    kernels = [centred(gram(np.maximum(np.asarray(relus[-1]), 0).mean((1, 2)))), centred(agreement(relus))]
+    scaled = [kernel / np.diag(kernel).mean() for kernel in kernels]
     strengths = 0.01, 0.1**1.5, 0.1, 0.1**0.5, 1
-    # scikit-learn's leave-one-out of a kernel with an intercept.
-    values, vectors = np.linalg.eigh(kernel)
-    features, targets = vectors * np.sqrt(np.maximum(values, 0)), np.eye(10)[labels]
-    left_out = [
-        -cross_val_score(Ridge(strength), features, targets, cv=LeaveOneOut(), scoring="neg_mean_squared_error").mean()
-        for strength in strengths
-    ]
-    return np.mean([fit_error(kernel, labels, strength) for strength in strengths]), 10 * np.mean(left_out)
+    return -sum(np.mean([fit_error(kernel, labels, strength) for strength in strengths]) for kernel in scaled)
 
 
 def fit_error(kernel, labels, strength):

@@ -29,7 +29,6 @@ SINGLE = (
     "jacob_cov",
     "rwf",
     "fit_path",
-    "fit_loo",
     "short_training",
 )
 
