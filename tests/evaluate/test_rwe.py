@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -182,6 +183,16 @@ def test_lowers_for_every_platform(evaluate):
     assert len(scores) == 5
     lent = jax.tree.unflatten(exported.in_tree, exported.in_avals)[0][-1]
     assert jax.tree.map(np.shape, maps) == jax.tree.map(np.shape, lent)
+
+
+@pytest.mark.parametrize(("precision", "rounded"), [("float32", 0), ("tensorfloat32", 1)])
+def test_accelerators_round_no_factor_unless_they_may(space, dataset, precision, rounded):
+    """Of products and convolutions, which they compute from fewer bits where no precision is asked for."""
+    exported = RandomWeightEvaluator(space, dataset, precision=precision).export(4, ("cuda",))
+    products = re.findall(r"stablehlo\.(?:dot_general|convolution).*", exported.mlir_module())
+    full = [line for line in products if line.count("HIGHEST") == 2]
+    assert len(full) > 5
+    assert (len(full) < len(products)) == rounded
 
 
 @pytest.mark.parametrize(

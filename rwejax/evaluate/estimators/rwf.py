@@ -3,8 +3,8 @@
 It is not random-weight evaluation, which asks how well the fit generalises. Both terms are the squared error, on the
 images that were fitted, of kernel ridge regression at strength 1: once with the last feature map as features, once with
 the share of ReLUs that two images agree on as the kernel. Nothing in it is tuned to a table; in two studies on small
-proxies it ranked every one of five tables of trained networks at a Spearman correlation of .51 to .76. `fit_path` is
-its successor.
+proxies it ranked every one of five tables of trained networks at a Spearman correlation of .51 to .76. `fit_path` does
+the same for kernels of one scale.
 """
 
 import jax
