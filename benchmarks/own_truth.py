@@ -58,15 +58,16 @@ def main() -> int:
         space = spaces.get(config.space, **config.sizes)
         genomes = np.asarray(sample_distinct(jax.random.key(config.seed), space, config.networks))
         texts = [space.to_string(genome) for genome in space.canonical(genomes)]
-        train_missing(config, config.trained, texts, console)
+        try:
+            train_missing(config, config.trained, texts, console)
+        finally:
+            report(config, console)  # what is there is worth a table
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        report(config, console)
         console.print("interrupted; the same command goes on")
         return 130
-    report(config, console)
     return 0
 
 

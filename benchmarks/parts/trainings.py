@@ -13,6 +13,7 @@ import numpy as np
 from rich.console import Console
 
 from rwejax.config import SIZES
+from rwejax.errors import InputError
 
 from .report import count_cores
 from .setting import Setting
@@ -72,14 +73,24 @@ def train_missing(config: TrainingSetting, path: Path, texts: Sequence[str], con
         path: CSV file of all trainings.
         texts: the architectures.
         console: where to say how it goes.
+
+    Raises:
+        InputError: they are to be trained on a GPU, and there is none.
     """
-    from .training import train  # only here, because it needs PyTorch
+    import torch  # only here, because not everyone has it
+
+    from .training import train
 
     rows = read(path)
     finished = {(row["architecture"], int(row["training"])) for row in rows}
     wanted = [(text, number) for number in range(config.trainings) for text in texts]
     missing = [each for each in wanted if each not in finished]
     console.print(f"{len(wanted) - len(missing)} of {len(wanted)} trainings are there")
+    if missing and config.device == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            f"{len(missing)} trainings are missing and PyTorch finds no GPU: leave out --device cuda, or ask for fewer "
+            "--trainings"
+        )
     workers, together = (config.workers, config.together) if config.device == "cuda" else (count_cores(), 1)
     groups = [missing[start : start + together] for start in range(0, len(missing), together)]
     # The command itself answers Ctrl-C, and ends the others.
