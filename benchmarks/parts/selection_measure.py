@@ -24,6 +24,7 @@ from rwejax.evolve import (
     tournament,
     two_point_crossover,
 )
+from rwejax.evolve.distinct import encode
 
 from .command import require
 from .report import count_compilations, count_cores, header, peak_memory_gib, spread
@@ -179,10 +180,10 @@ def compare(ours: Rwejax, with_pymoo: bool) -> dict[str, Any]:
     """Check the children, and hold ranks and survivors against pymoo's on the same objectives."""
     children, fitness = ours.children(0)
     state, space = ours.state, ours.algorithm.space
-    known = np.concatenate([space.canonical(np.asarray(state.population)), state.archive[: state.archive_count]])
-    forms = {form.tobytes() for form in space.canonical(children)}
+    known = np.concatenate([state.codes, state.archive[: state.archive_count]])
+    codes = {code.tobytes() for code in np.asarray(encode(space, children))}
     result: dict[str, Any] = {
-        "children_are_new": len(forms) == len(children) and not forms & {form.tobytes() for form in known}
+        "children_are_new": len(codes) == len(children) and not codes & {code.tobytes() for code in known}
     }
     if with_pymoo:
         from pymoo.core.population import Population

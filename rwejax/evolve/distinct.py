@@ -40,15 +40,14 @@ class Space(Protocol):
 def fill_distinct(
     key: PRNGKeyArray,
     propose: Callable[[PRNGKeyArray], Int[Array, "first genes"]],
-    canonical: Callable[[Int[Array, "n genes"]], Int[Array, "n genes"]],
-    taken: Int[Array, "rows genes"],
+    encode: Callable[[Int[Array, "n genes"]], Integer[Array, "n words"]],
+    taken: Integer[Array, "rows words"],
     taken_count: int | Int[Array, ""],
     n: int | None = None,
-    also_taken: Int[Array, "others genes"] | None = None,
+    also_taken: Integer[Array, "others words"] | None = None,
     propose_more: Callable[[PRNGKeyArray], Int[Array, "few genes"]] | None = None,
-    bits: int = 32,
 ) -> Int[Array, "n genes"]:
-    """Draws proposals until there are n that differ, in canonical form, from each other and from the taken rows.
+    """Draws proposals until there are n whose codes differ from each other and from the taken ones.
 
     Stops as soon as all n are found, and after `TRIES` proposals at the latest: the places still open are then filled
     with the last proposals whatever they are, so that a space that is used up never hangs.
@@ -56,14 +55,13 @@ def fill_distinct(
     Args:
         key: a random key.
         propose: makes n genomes or more from a key.
-        canonical: maps (n, genes) genomes to their canonical forms.
-        taken: (rows, genes) canonical forms that must not come again.
+        encode: maps (n, genes) genomes to codes, see `encode` in this module.
+        taken: (rows, words) codes that must not come again.
         taken_count: only the first so many of them count.
         n: how many genomes; by default as many as `propose` makes.
-        also_taken: (others, genes) more canonical forms that must not come again; all of them count.
+        also_taken: (others, words) more codes that must not come again; all of them count.
         propose_more: makes genomes for the places that the first proposal leaves open, usually fewer than n at a time;
             `propose` by default.
-        bits: with less than 32, a promise that all canonical forms hold integers from 0 to 2**bits - 1.
 
     Returns:
         (n, genes) genomes as they were proposed, not in canonical form.
@@ -71,15 +69,14 @@ def fill_distinct(
     shape = jax.eval_shape(propose, key)
     genes = shape.shape[1]
     n = n or shape.shape[0]
-    # Rows are compared, moved and remembered as a few words.
-    find_taken = _finder(pack(taken, bits), jnp.arange(taken.shape[0]) < taken_count)
-    others = pack(jnp.zeros((0, genes), dtype=shape.dtype) if also_taken is None else also_taken, bits)
+    find_taken = _finder(taken, jnp.arange(taken.shape[0]) < taken_count)
+    others = taken[:0] if also_taken is None else also_taken
 
     def attempt(propose: Callable[[PRNGKeyArray], Int[Array, "few genes"]], carry: tuple) -> tuple:
         key, tries, genomes, codes, accepted = carry
         key, key_propose = jax.random.split(key)
         candidates = propose(key_propose)
-        candidate_codes = pack(canonical(candidates), bits)
+        candidate_codes = encode(candidates)
         seen = jnp.concatenate([others, codes, candidate_codes])
         free = find_taken(candidate_codes) < 0
         counts = jnp.concatenate([jnp.ones((others.shape[0],), dtype=bool), accepted, free])
@@ -116,24 +113,21 @@ def make_distinct(
     space: Space,
     propose: Callable[..., Int[Array, "n genes"]],
     n: int,
-    taken: Int[Array, "rows genes"],
+    taken: Integer[Array, "rows words"],
     taken_count: int | Int[Array, ""],
-    also_taken: Int[Array, "others genes"] | None = None,
+    also_taken: Integer[Array, "others words"] | None = None,
 ) -> Int[Array, "n genes"]:
     """Calls `fill_distinct` with what suits a space and n; `propose` takes a key and a size by name, n."""
     # Once populations are large, a first proposal of an eighth more costs less than a second one.
     first, more = (n, None) if n <= SMALL else (n + n // 8, partial(propose, n=max(SMALL, n // 4)))
     return fill_distinct(
-        key,
-        partial(propose, n=first),
-        space.canonical,
-        taken,
-        taken_count,
-        n,
-        also_taken,
-        more,
-        gene_bits(space),
+        key, partial(propose, n=first), partial(encode, space), taken, taken_count, n, also_taken, more
     )
+
+
+def encode(space: Space, genomes: Int[Array, "n genes"]) -> Integer[Array, "n words"]:
+    """The canonical forms of genomes in a few words each, as which they are compared, moved and remembered."""
+    return pack(space.canonical(genomes), gene_bits(space))
 
 
 def gene_bits(space: Space) -> int:
@@ -182,7 +176,7 @@ def sample_distinct(
     """
     taken = jnp.zeros((0, len(space.lower)), dtype=jnp.int32) if archive is None else jnp.asarray(archive)
     count = taken.shape[0] if archive_count is None else archive_count
-    return make_distinct(key, space, space.sample, n, taken, count)
+    return make_distinct(key, space, space.sample, n, pack(taken, gene_bits(space)), count)
 
 
 def find_first(

@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from evosax import types
 from flax import struct
-from jaxtyping import Array, Float, Int, PRNGKeyArray, Real
+from jaxtyping import Array, Float, Int, Integer, PRNGKeyArray, Real
 
 from rwejax.errors import InputError
-from rwejax.evolve.distinct import Space, find_first, gene_bits, make_distinct, pack
+from rwejax.evolve.distinct import Space, encode, find_first, make_distinct
 from rwejax.evolve.ranking import rank_and_select
 from rwejax.evolve.sorting import first_of
 from rwejax.evolve.variation import mutate, tournament, two_point_crossover
@@ -42,7 +42,8 @@ class State(types.State):
         best_solution: (genes,) int32, of the first front the row with the lowest first objective, then second, ...
         best_fitness: its first objective; infinite while every evaluation has given NaN.
         generation_counter: int32, how many times `tell` was called.
-        archive: (archive_size, genes) int32 canonical forms of the genomes evaluated last.
+        codes: (n, words) the canonical forms of the population, packed by `rwejax.evolve.distinct.encode`.
+        archive: (archive_size, words) those of the genomes evaluated last.
         archive_count: int32, how many genomes were ever written to the archive.
     """
 
@@ -53,7 +54,8 @@ class State(types.State):
     best_solution: Int[Array, " genes"]
     best_fitness: Float[Array, ""]
     generation_counter: Int[Array, ""]
-    archive: Int[Array, "archive genes"]
+    codes: Integer[Array, "n words"]
+    archive: Integer[Array, "archive words"]
     archive_count: Int[Array, ""]
 
 
@@ -162,7 +164,7 @@ class NSGA2:
     @partial(jax.jit, static_argnames=("self",))
     def initial_population(self, key: PRNGKeyArray) -> Int[Array, "n genes"]:
         """Samples population_size genomes that differ in canonical form, to be evaluated and given to `init`."""
-        nothing = jnp.zeros((0, self.num_dims), dtype=jnp.int32)
+        nothing = encode(self.space, jnp.zeros((0, self.num_dims), dtype=jnp.int32))
         return make_distinct(key, self.space, self.space.sample, self.population_size, nothing, 0)
 
     @partial(jax.jit, static_argnames=("self",))
@@ -195,14 +197,14 @@ class NSGA2:
             raise InputError(
                 f"init was given {population.shape[0]} genomes; give {self.population_size}, one a survivor."
             )
-        forms = self.space.canonical(population)
+        codes = encode(self.space, population)
         state = State(
-            archive=jnp.zeros((self.archive_size, self.num_dims), dtype=jnp.int32),
+            archive=jnp.zeros((self.archive_size, codes.shape[1]), codes.dtype),
             archive_count=jnp.int32(0),
             generation_counter=jnp.int32(0),
-            **self._survive(population, forms, fitness),
+            **self._survive(population, codes, fitness),
         )
-        return self._remember(state, forms)
+        return self._remember(state, codes)
 
     def ask(self, key: PRNGKeyArray, state: State, params: Params) -> tuple[Int[Array, "n genes"], State]:
         """Makes the children of the population.
@@ -250,14 +252,14 @@ class NSGA2:
             raise InputError(
                 f"tell was given {fitness.shape[1]} objectives; init was given {state.fitness.shape[1]}, give as many."
             )
-        forms = self.space.canonical(population)
+        codes = encode(self.space, population)
         survivors = self._survive(
             jnp.concatenate([state.population, population]),
-            jnp.concatenate([self.space.canonical(state.population), forms]),
+            jnp.concatenate([state.codes, codes]),
             jnp.concatenate([state.fitness, fitness]),
         )
         state = state.replace(generation_counter=state.generation_counter + 1, **survivors)
-        state = self._remember(state, forms)
+        state = self._remember(state, codes)
         return state, self.metrics_fn(key, population, fitness, state, params)
 
     def get_best_solution(self, state: State) -> Int[Array, " genes"]:
@@ -278,8 +280,9 @@ class NSGA2:
             children = two_point_crossover(key_crossover, first, second, params.crossover_rate)
             return mutate(key_mutation, children, self.space.lower, self.space.upper, params.mutation_rate)
 
-        forms = self.space.canonical(state.population)
-        return make_distinct(key, self.space, propose, self.population_size, state.archive, state.archive_count, forms)
+        return make_distinct(
+            key, self.space, propose, self.population_size, state.archive, state.archive_count, state.codes
+        )
 
     def _check(
         self, population: Int[Array | np.ndarray, "n genes"], fitness: Float[Array, "..."]
@@ -297,10 +300,10 @@ class NSGA2:
         return jnp.asarray(population, jnp.int32)
 
     def _survive(
-        self, population: Int[Array, "n genes"], forms: Int[Array, "n genes"], fitness: Float[Array, "n m"]
+        self, population: Int[Array, "n genes"], codes: Integer[Array, "n words"], fitness: Float[Array, "n m"]
     ) -> dict[str, Array]:
         """Chooses population_size rows: the fields of the state that follow from them."""
-        codes, place = pack(forms, gene_bits(self.space)), jnp.arange(len(forms))
+        place = jnp.arange(len(codes))
         repeats = find_first(codes, codes, place >= 0) != place
         # A repeat, which a used-up space makes unavoidable, ranks like a failure: it must not displace another genome.
         objectives = jnp.where(repeats[:, None], jnp.nan, fitness)
@@ -314,15 +317,16 @@ class NSGA2:
             "fitness": fitness,
             "rank": rank,
             "crowding": crowding[keep],
+            "codes": codes[keep],
             "best_solution": population[best],
             "best_fitness": best_fitness,
         }
 
-    def _remember(self, state: State, forms: Int[Array, "n genes"]) -> State:
-        """Writes canonical forms to the archive, a ring: the oldest are overwritten once it is full."""
+    def _remember(self, state: State, codes: Integer[Array, "n words"]) -> State:
+        """Writes codes to the archive, a ring: the oldest are overwritten once it is full."""
         if self.archive_size == 0:
             return state
-        latest = forms[-self.archive_size :]
+        latest = codes[-self.archive_size :]
         place = (state.archive_count + jnp.arange(latest.shape[0])) % self.archive_size
         count = state.archive_count + latest.shape[0]
         return state.replace(archive=state.archive.at[place].set(latest), archive_count=count)

@@ -1,5 +1,6 @@
 import itertools
 from copy import copy
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -126,13 +127,12 @@ def test_larger_proposals_and_further_ones_fill_what_was_asked_for():
     genomes = fill_distinct(
         jax.random.key(0),
         lambda key: propose(key, 70),
-        lambda genomes: genomes,
-        jnp.asarray(list(itertools.product(range(8), range(16), range(16)))),
+        partial(pack, bits=4),
+        pack(jnp.asarray(list(itertools.product(range(8), range(16), range(16)))), 4),
         1024,
         n=60,
-        also_taken=jnp.asarray(list(itertools.product(range(8, 12), range(16), range(16)))),
+        also_taken=pack(jnp.asarray(list(itertools.product(range(8, 12), range(16), range(16)))), 4),
         propose_more=lambda key: propose(key, 20),
-        bits=4,
     )
     assert set(sizes) == {70, 20}
     assert len(as_set(genomes)) == 60
