@@ -5,9 +5,10 @@ What XLA's CPU backend does well decides the forms:
 - A 3x3 convolution of stride 1 is Winograd's minimal filtering [1] along the height alone: four rows of the result come
   from six sums of rows, or five from seven, each convolved along the width, with half the multiply-adds of the plain
   form. The second direction would save more of them and lose it again in moving data.
-- Below about 24 output channels its convolution runs far from the machine's peak. There, two neighbouring output pixels
-  are computed as one pixel of twice the channels: a kernel of four columns and stride 2 whose fourth column is zero for
-  either. That is a third more multiply-adds, at nearly twice the rate.
+- Below about 24 output channels, or for images of 3, its convolution runs at a tenth to a half of the machine's peak.
+  There, two, four or eight neighbouring output pixels are computed as one pixel of so many times the channels: for two,
+  a 3x3 kernel becomes one of four columns and stride 2 whose fourth column is zero for either. The neighbours lie along
+  the longer side of the kernel, to which they add the fewest zeros: 1x7 grows by 3/7 for four.
 - Its depthwise convolution is a hundred times slower than a sum of shifted products, its window reductions several
   times slower than shifted maxima along one axis after the other, and the gradients of its convolutions up to thirty
   times slower than those of a product with the patches.
@@ -15,6 +16,7 @@ What XLA's CPU backend does well decides the forms:
 [1] Lavin, Gray, "Fast algorithms for convolutional neural networks", CVPR 2016, section 4.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
@@ -25,7 +27,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-_NARROW = 24
+_NARROW, _FEW = 24, 4  # output and input channels below which a convolution is slow
 _TILES = (4, 5)  # rows of the result that are computed together; more are inexact
 _POINTS = (0, 1, -1, 2, -2, 1 / 2)  # where Winograd's polynomials are evaluated, beside infinity
 
@@ -74,11 +76,23 @@ def convolve(
         patches = jnp.concatenate([tap for columns in taps(x) for tap in columns], -1)
         return patches @ kernel.reshape(-1, kernel.shape[-1])
 
-    def paired(x: Array, kernel: Array) -> Array:
-        left = jnp.pad(kernel, ((0, 0), (0, 1), (0, 0), (0, 0)))
-        right = jnp.pad(kernel, ((0, 0), (1, 0), (0, 0), (0, 0)))
-        pairs = lax.conv_general_dilated(x, jnp.concatenate([left, right], -1), (1, 2), ((1, 1), (1, 1)), **options)
-        return pairs.reshape(*x.shape[:3], kernel.shape[-1])
+    def grouped(x: Array, kernel: Array) -> Array:
+        axis, count = neighbours
+        stride = strides[axis]
+        wide = [np.zeros((4, 2), int) for _ in range(count)]
+        for k, each in enumerate(wide):
+            each[axis] = k * stride, (count - 1 - k) * stride
+        kernel = jnp.concatenate([jnp.pad(kernel, each) for each in wide], -1)
+        if 1 < x.shape[-1] < _FEW:
+            more = _FEW - x.shape[-1]
+            x = lax.pad(x, np.zeros((), x.dtype), [(0, 0, 0)] * 3 + [(0, more, 0)])
+            kernel = jnp.pad(kernel, ((0, 0), (0, 0), (0, more), (0, 0)))
+        steps = [each * (count if k == axis else 1) for k, each in enumerate(strides)]
+        y = lax.conv_general_dilated(x, kernel, steps, padding, **options)
+        y = y.reshape(*y.shape[:3], count, -1)
+        if axis == 0:
+            y = y.swapaxes(2, 3)
+        return y.reshape(y.shape[0], *lengths, -1)
 
     def tiled(x: Array, kernel: Array) -> Array:
         height = x.shape[1]
@@ -101,12 +115,15 @@ def convolve(
         on_cpu = product
     elif feature_group_count == 1:
         form = plain
+        spans = [each + sum(ends) for each, ends in zip(x.shape[1:3], padding, strict=True)]
+        lengths = [(span - rows) // stride + 1 for span, rows, stride in zip(spans, size, strides, strict=True)]
+        axis = int(size[1] >= size[0])  # 0 are rows, 1 columns
+        neighbours = axis, _neighbours(lengths[axis], *kernel.shape[2:])
         keeps_size = [tuple(each) for each in padding] == [(1, 1)] * 2
-        if keeps_size and (size, tuple(strides), dilation) == ((3, 3), (1, 1), (1, 1)):
-            if kernel.shape[-1] < _NARROW and x.shape[2] % 2 == 0:
-                form = paired
-            elif x.shape[1] >= min(_TILES):
-                form = tiled
+        if dilation == (1, 1) and neighbours[1] > 1:
+            form = grouped
+        elif keeps_size and (size, tuple(strides), dilation) == ((3, 3), (1, 1), (1, 1)) and x.shape[1] >= min(_TILES):
+            form = tiled
         on_cpu = _differentiated_as(product, form)
     if x.dtype == jnp.bfloat16:
         on_cpu = _rounded(on_cpu)
@@ -130,6 +147,14 @@ def _differentiated_as(
         return function(x, kernel), bilinear(in_x, kernel) + bilinear(x, in_kernel)
 
     return function
+
+
+def _neighbours(length: int, inputs: int, outputs: int) -> int:
+    """How many neighbouring output pixels, of so many along an axis, are computed as one."""
+    count = 2 if inputs < _FEW else 1
+    while count * outputs < _NARROW:
+        count *= 2
+    return math.gcd(count, length)
 
 
 def _minimal_filtering(rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ import pytest
 from rwejax.networks.layers import average_pool, convolve, features, max_pool
 
 # Even and odd, and smaller than the kernels, as the last maps of small images are.
-SIZES = ((6, 8), (7, 5), (2, 2), (1, 3))
+SIZES = ((6, 8), (8, 4), (7, 5), (2, 2), (1, 3))
 CHANNELS = 6
 OPTIONS = {"dimension_numbers": ("NHWC", "HWIO", "NHWC")}
 
@@ -32,7 +32,7 @@ def channels_first(torch, x):
     ("kernel", "stride", "dilation", "depthwise", "outputs"),
     [
         *[((1, 1), (s, s), 1, False, 4) for s in (1, 2)],
-        # Below 24 outputs a CPU computes two pixels at once.
+        # Below 24 outputs a CPU computes several pixels at once.
         *[((3, 3), (s, s), 1, False, outputs) for s in (1, 2) for outputs in (4, 24)],
         *[((1, 7), (1, s), 1, False, 4) for s in (1, 2)],
         *[((7, 1), (s, 1), 1, False, 4) for s in (1, 2)],
@@ -68,11 +68,12 @@ def test_convolutions_agree_with_pytorch(torch, kernel, stride, dilation, depthw
 
 
 @pytest.mark.parametrize(
-    "shape", [(2, 5, 6, 4), (3, 7, 7, 4), (2, 6, 8, 30), (2, 5, 3, 30), (1, 15, 4, 24), (2, 16, 2, 24)]
+    "shape", [(2, 5, 6, 4), (3, 7, 7, 4), (2, 6, 8, 30), (2, 5, 3, 30), (1, 15, 4, 24), (2, 16, 2, 24), (2, 6, 10, 3)]
 )
-def test_convolution_equals_laxs_own(shape):
-    x, kernel = draw(*shape), draw(3, 3, shape[-1], shape[-1], seed=1)
-    around = [(1, 1), (1, 1)]
+@pytest.mark.parametrize("padding", [0, 1])
+def test_convolution_equals_laxs_own(shape, padding):
+    x, kernel = draw(*shape), draw(3, 3, shape[-1], max(shape[-1], 4), seed=1)
+    around = [(padding, padding)] * 2
     expected = jax.lax.conv_general_dilated(x, kernel, (1, 1), around, **OPTIONS)
     np.testing.assert_allclose(convolve(x, kernel, (1, 1), around, **OPTIONS), expected, rtol=0, atol=1e-4)
 
