@@ -197,7 +197,7 @@ def network(space: CellSpace, pool: int) -> Network:
             kinds = _operations(space, channels, 2, branches)
             groups.append(Group(stage.entry, kinds, branches, 1, stage.entry, stage.name))
         kinds = _operations(space, channels, 1, cells * branches)
-        kinds += (("sum", Kind(Sum())), ("project", Kind(Project(channels), 2 * cells)))
+        kinds += (("sum", Kind(Sum(always_two=True))), ("project", Kind(Project(channels), 2 * cells)))
         rows = cells * (branches + space.blocks + 2)
         groups.append(Group(stage.name, kinds, rows, space.blocks, stage.name, stage.name))
     buffers |= {"features": (space.blocks * pool**2 * channels,)}

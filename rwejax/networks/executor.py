@@ -151,16 +151,23 @@ def _run_group(
                 def read(k: Any) -> Array:
                     return _row(origin, sources[k])
 
-                # Behind the barrier, no loop over pixels looks up anew which kernel is the row's.
-                variables = lax.optimization_barrier(
-                    {
-                        "params": jax.tree.map(lambda kernel: _row(kernel, slot), kernels[name]),
-                        "batch_stats": unravel(stored[:width]),
-                    }
-                )
-                y, changed = kind.module.apply(variables, Sources(read, blocks, fan_in), norm, mutable=["batch_stats"])
-                flat, _ = ravel_pytree(changed.get("batch_stats", {}))
-                return y, jnp.pad(flat, (0, len(stored) - width))
+                variables = {
+                    "params": jax.tree.map(lambda kernel: _row(kernel, slot), kernels[name]),
+                    "batch_stats": unravel(stored[:width]),
+                }
+
+                def apply(variables: Tree) -> tuple[Array, Array]:
+                    inputs = Sources(read, blocks, fan_in)
+                    y, changed = kind.module.apply(variables, inputs, norm, mutable=["batch_stats"])
+                    flat, _ = ravel_pytree(changed.get("batch_stats", {}))
+                    return y, jnp.pad(flat, (0, len(stored) - width))
+
+                if chunk > 1:
+                    return apply(variables)
+                # XLA's CPU backend would slice the row's kernel out of all kernels anew for every pixel; what enters a
+                # conditional it slices once, and every row has a source.
+                nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(apply, variables))
+                return lax.cond(fan_in > 0, apply, lambda _: nothing, variables)
 
             def chunk_of_rows() -> tuple[Array, Array]:
                 window = [
