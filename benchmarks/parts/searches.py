@@ -158,6 +158,7 @@ def run_search(config: "Config", compilations: Sequence[str]) -> tuple[Watch, Se
         population_size=config.population_size,
         generations=config.generations,
         seed=config.seed,
+        estimator="rwe",
         calibration_images=CALIBRATION_IMAGES,
     )
     jax.clear_caches()

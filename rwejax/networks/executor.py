@@ -162,10 +162,10 @@ def _run_group(
                     flat, _ = ravel_pytree(changed.get("batch_stats", {}))
                     return y, jnp.pad(flat, (0, len(stored) - width))
 
+                # No loop over pixels may slice the kernel out of all kernels anew. XLA's CPU backend looks through
+                # a barrier, but not into a conditional; every row has a source.
                 if chunk > 1:
-                    return apply(variables)
-                # XLA's CPU backend would slice the row's kernel out of all kernels anew for every pixel; what enters a
-                # conditional it slices once, and every row has a source.
+                    return apply(lax.optimization_barrier(variables))
                 nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(apply, variables))
                 return lax.cond(fan_in > 0, apply, lambda _: nothing, variables)
 
