@@ -35,6 +35,9 @@ SIZES = {
 }
 """The sizes of a space's networks where no other is named: small, since a proxy only has to rank."""
 
+DIGITS_SIZES = {"macro": {"channels": 8}}
+"""What is smaller on the digits, which wider networks tell apart so well that the smallest of them win."""
+
 ESTIMATORS = {
     "macro": "fit_path",
     "micro": "fit_path",
@@ -90,7 +93,8 @@ class SearchConfig(RunConfig):
         nodes: macro: nodes of a phase, 2 to 6; None: 4.
         layers: micro, darts: cells of the network; None: 5.
         cells: nasbench201: cells of a stage; None: 1.
-        channels: channels of the first maps; None: macro, nasbench201 and nasbench_macro 16, micro and darts 8.
+        channels: channels of the first maps; None: macro, nasbench201 and nasbench_macro 16, micro and darts 8, and
+            macro on the digits 8.
         dataset: digits (embedded), folder:PATH (one folder of images a class), or any image classification set of
             TensorFlow Datasets, such as cifar10.
         data_dir: folder of the prepared TensorFlow Datasets; None: TFDS_DATA_DIR, or else TFDS's own default.
@@ -131,7 +135,7 @@ class SearchConfig(RunConfig):
     image_size: int | None = None
     train_images: int = 500
     validation_images: int = 250
-    population_size: int = 40
+    population_size: int = 64
     generations: int = 20
     seeds: int = 1
     seed: int = 0
@@ -170,8 +174,9 @@ class SearchConfig(RunConfig):
         return sizes_of(self)
 
     def anchored(self) -> Self:
-        """The same with absolute paths and a named estimator, so that it means the same anywhere and ever after."""
-        return dataclasses.replace(super().anchored(), estimator=",".join(self.estimators))
+        """The same with absolute paths, sizes and estimator named: what means the same anywhere, ever after."""
+        named: dict[str, Any] = {"estimator": ",".join(self.estimators), **self.sizes}
+        return dataclasses.replace(super().anchored(), **named)
 
     @property
     def evaluations(self) -> int:
@@ -306,10 +311,11 @@ class CorrelateRunsConfig:
 
 
 def sizes_of(config: Any) -> dict[str, int]:
-    """The sizes that a config gives its space, the others as `SIZES` has them."""
+    """The sizes that a config gives its space, the others as `SIZES` and `DIGITS_SIZES` have them."""
     names = ("nodes", "layers", "cells", "channels")
     given = {name: value for name in names if (value := getattr(config, name)) is not None}
-    return SIZES.get(config.space, {}) | given
+    digits = DIGITS_SIZES if config.dataset == "digits" else {}
+    return SIZES.get(config.space, {}) | digits.get(config.space, {}) | given
 
 
 def _check_integers(config: SearchConfig | CorrelateConfig) -> None:

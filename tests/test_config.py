@@ -124,7 +124,14 @@ def test_paths_become_absolute(tmp_path, monkeypatch):
     anchored = SearchConfig(dataset="folder:pictures", data_dir=Path("~/sets")).anchored()
     assert anchored.dataset == f"folder:{tmp_path}/pictures"
     assert anchored.data_dir == Path("/home/somebody/sets")
-    assert SearchConfig().anchored() == SearchConfig(estimator="fit_path")
+    assert SearchConfig().anchored() == SearchConfig(estimator="fit_path", nodes=4, channels=8)
+
+
+def test_only_the_digits_have_narrower_macro_networks():
+    assert SearchConfig().sizes == {"nodes": 4, "channels": 8}
+    assert SearchConfig(dataset="cifar10").sizes == {"nodes": 4, "channels": 16}
+    assert SearchConfig(channels=12).sizes == {"nodes": 4, "channels": 12}
+    assert SearchConfig(space="nasbench201").sizes == SearchConfig(space="nasbench201", dataset="cifar10").sizes
 
 
 @pytest.mark.parametrize("space", spaces.names())
@@ -179,5 +186,4 @@ def test_the_configs_are_valid_and_say_their_command(path):
 
 def test_the_digits_config_is_the_default():
     config = read_config(next(path for path in CONFIGS if path.stem == "macro_digits"), SearchConfig())
-    assert config.sizes == SearchConfig().sizes
-    assert dataclasses.replace(config, nodes=None, channels=None) == SearchConfig().anchored()
+    assert config == SearchConfig().anchored()
