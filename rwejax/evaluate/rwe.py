@@ -27,6 +27,7 @@ from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.evaluate.ridge import FAILED, RidgeScores, constant_scores, ridge_scores
 from rwejax.networks import ABSENT, IMAGES_AXIS, Program
+from rwejax.parallel import compiler_options
 from rwejax.spaces import Space
 
 SCORES = ("loo_error", "validation_error", "loo_squared_error", "log_evidence")
@@ -298,7 +299,7 @@ class RandomWeightEvaluator:
         split = jax.shard_map(
             function, mesh=self._mesh, in_specs=in_specs, out_specs=(out_specs, _MAPS), check_vma=False
         )
-        return jax.jit(split, donate_argnames="maps")
+        return jax.jit(split, donate_argnames="maps", compiler_options=compiler_options(self._mesh))
 
     def _run(self, function: Any, program: Program, kernels: Any) -> Any:
         """Call a compiled pass with the maps of the last call, or with new ones where that was interrupted."""

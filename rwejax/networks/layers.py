@@ -1,6 +1,6 @@
 """Convolutions and pools in the form that is fastest on the backend.
 
-What XLA's CPU backend does well decides the forms:
+What XLA's CPU backend does well decides the forms there:
 
 - A 3x3 convolution of stride 1 is Winograd's minimal filtering [1] along the height alone: four rows of the result come
   from six sums of rows, or five from seven, each convolved along the width, with half the multiply-adds of the plain
@@ -12,6 +12,12 @@ What XLA's CPU backend does well decides the forms:
 - Its depthwise convolution is a hundred times slower than a sum of shifted products, its window reductions several
   times slower than shifted maxima along one axis after the other, and the gradients of its convolutions up to thirty
   times slower than those of a product with the patches.
+- LLVM unrolls a short loop over channels if there are few taps, and then makes no vectors of it: three more taps, of
+  zeros, make a 3x3 depthwise convolution of 8 channels twice as fast.
+
+On a GPU (measured on an NVIDIA H200) a product is two to three times faster than cuDNN's 1x1 convolution, neighbours as
+one 1.3 to 2 times faster than its narrow convolutions, and a sum of shifted products 2.5 times faster than its dilated
+depthwise convolution, but half as fast as its plain one of 5x5.
 
 [1] Lavin, Gray, "Fast algorithms for convolutional neural networks", CVPR 2016, section 4.
 """
@@ -28,6 +34,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 _NARROW, _FEW = 24, 4  # output and input channels below which a convolution is slow
+_SHORT, _UNROLLED = 16, 12  # channels and taps below which LLVM unrolls a loop instead of making vectors of it
 _TILES = (4, 5)  # rows of the result that are computed together; more are inexact
 _POINTS = (0, 1, -1, 2, -2, 1 / 2)  # where Winograd's polynomials are evaluated, beside infinity
 
@@ -60,16 +67,20 @@ def convolve(
             **options,
         )
 
-    def taps(x: Array) -> list[list[Array]]:
-        """What each tap of the kernel reads."""
-        x = _pad(x, *padding)
+    def taps(x: Array, more: int = 0) -> list[list[Array]]:
+        """What each tap of the kernel reads, and of so many more columns to its right."""
+        rows, (left, right) = padding
+        x = _pad(x, rows, (left, right + more * dilation[1]))
         return [
-            _taps(rows, 2, size[1], strides[1], dilation[1]) for rows in _taps(x, 1, size[0], strides[0], dilation[0])
+            _taps(rows, 2, size[1] + more, strides[1], dilation[1])
+            for rows in _taps(x, 1, size[0], strides[0], dilation[0])
         ]
 
     def shifted(x: Array, kernel: Array) -> Array:
-        weights = iter(jnp.split(kernel.reshape(-1, kernel.shape[-1]), size[0] * size[1]))
-        rows = [reduce(jnp.add, [tap * next(weights) for tap in columns]) for columns in taps(x)]
+        more = max(0, -(-_UNROLLED // size[0]) - size[1]) if x.shape[-1] < _SHORT else 0
+        kernel = jnp.pad(kernel, ((0, 0), (0, more), (0, 0), (0, 0)))
+        weights = iter(jnp.split(kernel.reshape(-1, kernel.shape[-1]), len(kernel) * kernel.shape[1]))
+        rows = [reduce(jnp.add, [tap * next(weights) for tap in columns]) for columns in taps(x, more)]
         return reduce(jnp.add, rows)
 
     def product(x: Array, kernel: Array) -> Array:
@@ -109,10 +120,12 @@ def convolve(
         return y.reshape(x.shape[0], -1, *y.shape[3:])[:, :height]
 
     on_cpu: Callable[[Array, Array], Array] = plain
+    elsewhere: Callable[[Array, Array], Array] = plain
     if depthwise:
-        on_cpu = shifted
+        on_cpu = _rounded(shifted)
+        elsewhere = plain if max(size) > 3 and dilation == (1, 1) else on_cpu
     elif size == (1, 1):
-        on_cpu = product
+        on_cpu, elsewhere = _rounded(product), product
     elif feature_group_count == 1:
         form = plain
         spans = [each + sum(ends) for each, ends in zip(x.shape[1:3], padding, strict=True)]
@@ -122,17 +135,21 @@ def convolve(
         keeps_size = [tuple(each) for each in padding] == [(1, 1)] * 2
         if dilation == (1, 1) and neighbours[1] > 1:
             form = grouped
+            elsewhere = _differentiated_as(plain, grouped)
         elif keeps_size and (size, tuple(strides), dilation) == ((3, 3), (1, 1), (1, 1)) and x.shape[1] >= min(_TILES):
             form = tiled
-        on_cpu = _differentiated_as(product, form)
-    if x.dtype == jnp.bfloat16:
-        on_cpu = _rounded(on_cpu)
-    return lax.platform_dependent(x, kernel, cpu=on_cpu, default=plain)
+        on_cpu = _rounded(_differentiated_as(product, form))
+    return lax.platform_dependent(x, kernel, cpu=on_cpu, default=elsewhere)
 
 
 def _rounded(form: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:
-    """What an accelerator makes of numbers of 16 bits: sums of 32 bits, and a result of 16."""
-    return lambda x, kernel: form(x.astype(jnp.float32), kernel.astype(jnp.float32)).astype(x.dtype)
+    """What an accelerator's convolution makes of numbers of 16 bits: sums of 32 bits, and a result of 16."""
+
+    def rounded(x: Array, kernel: Array) -> Array:
+        wide = jnp.promote_types(x.dtype, jnp.float32)
+        return form(x.astype(wide), kernel.astype(wide)).astype(x.dtype)
+
+    return rounded
 
 
 def _differentiated_as(

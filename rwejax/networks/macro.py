@@ -19,7 +19,7 @@ class Entry(nn.Module):
     @nn.compact
     def __call__(self, sources: Sources, norm: Norm) -> Images:
         """Convolve the source."""
-        return convolution(self.channels, self.size, padding="VALID", conv_general_dilated=None)(sources[0])
+        return convolution(self.channels, self.size, padding=[(0, 0), (0, 0)])(sources[0])
 
 
 class Node(nn.Module):

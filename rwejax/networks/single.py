@@ -108,10 +108,10 @@ class SingleNetwork:
         def step(r: Array, carry: tuple[Buffers, Tree]) -> tuple[Buffers, Tree]:
             buffers, seen = carry
 
-            def branch(kind: Kind) -> Callable[[], tuple[Array, Tree]]:
-                def row() -> tuple[Array, Tree]:
+            def branch(kind: Kind) -> Callable[[Array], tuple[Array, Tree]]:
+                def row(table: Array) -> tuple[Array, Tree]:
                     values = _read(buffers[group.source], rows, r, group.arity)
-                    y, relus = self._apply(group, kind, rows, r, weights[r], values, {}, "relus")
+                    y, relus = self._apply(group, kind, rows, r, table, values, {}, "relus")
                     result = seen
                     for x, counts in jax.tree.leaves(relus, is_leaf=_is_pair):
                         result = observer.add(result, x, counts)
@@ -119,7 +119,7 @@ class SingleNetwork:
 
                 return row
 
-            y, seen = _switch(rows.kind[r], [branch(kind) for _, kind in group.kinds])
+            y, seen = _switch(rows.kind[r], [branch(kind) for _, kind in group.kinds], weights[r])
             target = lax.dynamic_update_index_in_dim(buffers[group.target], y, rows.first + r, 0)
             return {**buffers, group.target: target}, seen
 
@@ -162,18 +162,16 @@ class SingleNetwork:
             r = rows.chunks - 1 - n
             gradient = maps[group.target][rows.first + r]
 
-            def branch(kind: Kind) -> Callable[[], tuple[Array, Array, Tree]]:
-                def row() -> tuple[Array, Array, Tree]:
+            def branch(kind: Kind) -> Callable[[Array], tuple[Array, Array, Tree]]:
+                def row(table: Array) -> tuple[Array, Array, Tree]:
                     values = _read(buffers[group.source], rows, r, group.arity)
-                    _, outputs = jax.eval_shape(
-                        lambda: self._apply(group, kind, rows, r, weights[r], values, {}, "outputs")
-                    )
+                    _, outputs = jax.eval_shape(lambda: self._apply(group, kind, rows, r, table, values, {}, "outputs"))
                     shifts = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), outputs)
 
                     def apply(table: Array, values: list[Array], shifts: Tree) -> tuple[Array, Tree]:
                         return self._apply(group, kind, rows, r, table, values, shifts, "outputs")
 
-                    _, transpose, outputs = jax.vjp(apply, weights[r], values, shifts, has_aux=True)
+                    _, transpose, outputs = jax.vjp(apply, table, values, shifts, has_aux=True)
                     in_table, in_values, in_outputs = transpose(gradient)
                     result = seen
                     for output, in_output in zip(*map(jax.tree.leaves, (outputs, in_outputs)), strict=True):
@@ -182,7 +180,8 @@ class SingleNetwork:
 
                 return row
 
-            in_values, in_table, seen = _switch(rows.kind[r], [branch(kind) for _, kind in group.kinds])
+            branches = [branch(kind) for _, kind in group.kinds]
+            in_values, in_table, seen = _switch(rows.kind[r], branches, weights[r])
             tables = {**tables, group.name: lax.dynamic_update_index_in_dim(tables[group.name], in_table, r, 0)}
 
             def send(k: Array, target: Array) -> Array:

@@ -16,6 +16,7 @@ from rwejax import exchange, networks
 from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.networks import IMAGES_AXIS, NOTHING, Norm, Observer, Program, SingleNetwork
+from rwejax.parallel import compiler_options
 from rwejax.spaces import Space
 
 Params = dict[str, Array]
@@ -195,5 +196,6 @@ class SingleNetworkEstimator:
                 in_specs=(everywhere, genomes, everywhere, everywhere),
                 out_specs=genomes,
                 check_vma=False,
-            )
+            ),
+            compiler_options=compiler_options(self._mesh),
         )
