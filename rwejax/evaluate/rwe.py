@@ -97,10 +97,10 @@ class RandomWeightEvaluator:
         seeds: weight draws to average over.
         score: which of `SCORES` ranks.
         genomes_per_program: genomes that are evaluated together, by default the size of the first population, at most
-            64 and as many as a quarter of the memory holds. Memory grows with it; so does the share of work that
-            genomes have in common.
+            64 and as many as a third of a CPU's memory holds, or half of an accelerator's. Memory grows with it; so does
+            the share of work that genomes have in common.
         images_per_batch: images that a device takes through the networks at once. By default a CPU's largest feature
-            map of a batch has about 2 MiB, and an accelerator takes 512.
+            map of a batch has about 2 MiB, and an accelerator takes 1,024.
         calibration_images: the first so many train images give the normalisation statistics.
         precision: of the networks on accelerators. "float32" computes products in full; "tensorfloat32" lets the
             hardware keep fewer bits of their factors, which a CPU never does; "bfloat16" keeps kernels and feature
@@ -155,10 +155,10 @@ class RandomWeightEvaluator:
         calibration = min(calibration_images, len(dataset.train_images))
         self._mesh, self._hosts = _mesh(jax.devices() if devices is None else devices, calibration)
         cpu = self._mesh.devices.flat[0].platform == "cpu"
-        self._chunk = 1 if cpu else 8
+        self._chunk = 1 if cpu else 4
         if images_per_batch is None:
             largest = max(self._dtype.itemsize * int(np.prod(shape)) for shape in self._network.buffers.values())
-            images_per_batch = max(8, 2**21 // largest) if cpu else 512
+            images_per_batch = max(8, 2**21 // largest) if cpu else 1024
         self._images, self._order = self._split_images(calibration, images_per_batch)
         # LLVM takes ten seconds to optimise these many small random draws, which run once a search.
         self._initialise = jax.jit(
@@ -283,15 +283,15 @@ class RandomWeightEvaluator:
         self._features = self._compile(features, PartitionSpec(None, IMAGES_AXIS))
 
     def _genomes_in_memory(self) -> int:
-        """Genomes whose feature maps of the calibration images fill a quarter of the memory."""
+        """Genomes whose feature maps fill a third of a CPU's memory, or half of an accelerator's."""
         rows = dict.fromkeys(self._network.buffers, 0.0)
         for group in self._network.groups:
             rows[group.target] += group.rows * group.sharing
         numbers = sum(rows[name] * np.prod(shape) for name, shape in self._network.buffers.items())
-        device = self._mesh.local_devices[0]
-        limit = (device.memory_stats() or {}).get("bytes_limit", 0) * self._mesh.size
-        limit = limit or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * self._hosts
-        return max(1, int(limit / 4 / (self._dtype.itemsize * numbers * self._images.calibration.shape[0])))
+        images = self._images.calibration.shape[0] + self._images.batches.shape[1]
+        limit = (self._mesh.local_devices[0].memory_stats() or {}).get("bytes_limit", 0) * self._mesh.size / 2
+        limit = limit or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * self._hosts / 3
+        return max(1, int(limit / (self._dtype.itemsize * numbers * images)))
 
     def _compile(self, function: Callable[..., Any], out_specs: PartitionSpec) -> Any:
         """Split the images over the devices, and give them all of the program and the kernels."""
