@@ -2,9 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from rwejax.parallel import use_all_cores
+from rwejax.parallel import use_all_cores, use_long_vectors
 
-use_all_cores()  # which must come before JAX starts; nothing that is imported here starts it
+# Both must come before JAX starts; nothing that is imported here starts it.
+use_all_cores()
+use_long_vectors()
 
 from rwejax import data, evaluate, evolve, networks, spaces, training
 from rwejax.config import CorrelateConfig, CorrelateRunsConfig, SearchConfig

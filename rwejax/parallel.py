@@ -1,13 +1,16 @@
 """How JAX is set up: one XLA device a core, compiled programs that outlive the process, and several hosts."""
 
 import os
-from typing import Any
 
 import jax
-from jax.sharding import Mesh
 
 from rwejax import caches
 from rwejax.exchange import every_host
+
+_LONG_VECTORS = (
+    "--xla_cpu_prefer_vector_width=512",
+    "--xla_backend_extra_options=xla_cpu_disable_loop_unrolling",
+)
 
 
 def use_all_cores() -> None:
@@ -26,9 +29,15 @@ def use_all_cores() -> None:
         return  # JAX has started: its devices are what they are
 
 
-def compiler_options(mesh: Mesh) -> dict[str, Any]:
-    """Options for programs that run networks: LLVM uses half of a processor's longest vectors unless it is asked."""
-    return {"xla_cpu_prefer_vector_width": 512} if mesh.devices.flat[0].platform == "cpu" else {}
+def use_long_vectors() -> None:
+    """Make XLA use a CPU's vectors to the full, unless the user has chosen; once JAX has started, it is without effect.
+
+    LLVM takes half of a processor's longest vectors unless it is asked, and unrolls a short loop, such as that over the
+    channels of a feature map, before it could make vectors of it.
+    """
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    flags += [flag for flag in _LONG_VECTORS if not any(each.startswith(flag.split("=")[0]) for each in flags)]
+    os.environ["XLA_FLAGS"] = " ".join(flags)
 
 
 def keep_compilations() -> None:

@@ -38,6 +38,22 @@ def test_a_folder_that_was_chosen_stays_and_no_home_means_none(environment, fold
     assert run(PRINT_FOLDER, **environment) == folder
 
 
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ("", "--xla_cpu_prefer_vector_width=512 --xla_backend_extra_options=xla_cpu_disable_loop_unrolling"),
+        (
+            "--xla_cpu_prefer_vector_width=256 --xla_cpu_enable_fast_math=false",
+            "--xla_cpu_prefer_vector_width=256 --xla_cpu_enable_fast_math=false "
+            "--xla_backend_extra_options=xla_cpu_disable_loop_unrolling",
+        ),
+    ],
+)
+def test_vectors_are_long_unless_the_user_has_chosen_and_jax_starts(chosen, expected):
+    code = "import os, rwejax, jax; print(os.environ['XLA_FLAGS'], int(jax.numpy.ones(2).sum()))"
+    assert run(code, XLA_FLAGS=chosen) == f"{expected} 2"
+
+
 def test_another_process_compiles_nothing_anew(tmp_path):
     code = """
 import jax

@@ -27,7 +27,6 @@ from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.evaluate.ridge import FAILED, RidgeScores, constant_scores, ridge_scores
 from rwejax.networks import ABSENT, IMAGES_AXIS, Program
-from rwejax.parallel import compiler_options
 from rwejax.spaces import Space
 
 SCORES = ("loo_error", "validation_error", "loo_squared_error", "log_evidence")
@@ -97,8 +96,8 @@ class RandomWeightEvaluator:
         seeds: weight draws to average over.
         score: which of `SCORES` ranks.
         genomes_per_program: genomes that are evaluated together, by default the size of the first population, at most
-            64 and as many as a third of a CPU's memory holds, or half of an accelerator's. Memory grows with it; so does
-            the share of work that genomes have in common.
+            64 and as many as a third of a CPU's memory holds, or half of an accelerator's. Memory grows with it; so
+            does the share of work that genomes have in common.
         images_per_batch: images that a device takes through the networks at once. By default a CPU's largest feature
             map of a batch has about 2 MiB, and an accelerator takes 1,024.
         calibration_images: the first so many train images give the normalisation statistics.
@@ -299,7 +298,7 @@ class RandomWeightEvaluator:
         split = jax.shard_map(
             function, mesh=self._mesh, in_specs=in_specs, out_specs=(out_specs, _MAPS), check_vma=False
         )
-        return jax.jit(split, donate_argnames="maps", compiler_options=compiler_options(self._mesh))
+        return jax.jit(split, donate_argnames="maps")
 
     def _run(self, function: Any, program: Program, kernels: Any) -> Any:
         """Call a compiled pass with the maps of the last call, or with new ones where that was interrupted."""

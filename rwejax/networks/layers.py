@@ -12,8 +12,6 @@ What XLA's CPU backend does well decides the forms there:
 - Its depthwise convolution is a hundred times slower than a sum of shifted products, its window reductions several
   times slower than shifted maxima along one axis after the other, and the gradients of its convolutions up to thirty
   times slower than those of a product with the patches.
-- LLVM unrolls a short loop over channels if there are few taps, and then makes no vectors of it: three more taps, of
-  zeros, make a 3x3 depthwise convolution of 8 channels twice as fast.
 
 On a GPU (measured on an NVIDIA H200) a product is two to three times faster than cuDNN's 1x1 convolution, neighbours as
 one 1.3 to 2 times faster than its narrow convolutions, and a sum of shifted products 2.5 times faster than its dilated
@@ -34,7 +32,6 @@ from jax import lax
 from jaxtyping import Array, Float
 
 _NARROW, _FEW = 24, 4  # output and input channels below which a convolution is slow
-_SHORT, _UNROLLED = 16, 12  # channels and taps below which LLVM unrolls a loop instead of making vectors of it
 _TILES = (4, 5)  # rows of the result that are computed together; more are inexact
 _POINTS = (0, 1, -1, 2, -2, 1 / 2)  # where Winograd's polynomials are evaluated, beside infinity
 
@@ -67,20 +64,16 @@ def convolve(
             **options,
         )
 
-    def taps(x: Array, more: int = 0) -> list[list[Array]]:
-        """What each tap of the kernel reads, and of so many more columns to its right."""
-        rows, (left, right) = padding
-        x = _pad(x, rows, (left, right + more * dilation[1]))
+    def taps(x: Array) -> list[list[Array]]:
+        """What each tap of the kernel reads."""
+        x = _pad(x, *padding)
         return [
-            _taps(rows, 2, size[1] + more, strides[1], dilation[1])
-            for rows in _taps(x, 1, size[0], strides[0], dilation[0])
+            _taps(rows, 2, size[1], strides[1], dilation[1]) for rows in _taps(x, 1, size[0], strides[0], dilation[0])
         ]
 
     def shifted(x: Array, kernel: Array) -> Array:
-        more = max(0, -(-_UNROLLED // size[0]) - size[1]) if x.shape[-1] < _SHORT else 0
-        kernel = jnp.pad(kernel, ((0, 0), (0, more), (0, 0), (0, 0)))
-        weights = iter(jnp.split(kernel.reshape(-1, kernel.shape[-1]), len(kernel) * kernel.shape[1]))
-        rows = [reduce(jnp.add, [tap * next(weights) for tap in columns]) for columns in taps(x, more)]
+        weights = iter(jnp.split(kernel.reshape(-1, kernel.shape[-1]), size[0] * size[1]))
+        rows = [reduce(jnp.add, [tap * next(weights) for tap in columns]) for columns in taps(x)]
         return reduce(jnp.add, rows)
 
     def product(x: Array, kernel: Array) -> Array:

@@ -16,7 +16,6 @@ from rwejax import exchange, networks
 from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.networks import IMAGES_AXIS, NOTHING, Norm, Observer, Program, SingleNetwork
-from rwejax.parallel import compiler_options
 from rwejax.spaces import Space
 
 Params = dict[str, Array]
@@ -197,5 +196,4 @@ class SingleNetworkEstimator:
                 out_specs=genomes,
                 check_vma=False,
             ),
-            compiler_options=compiler_options(self._mesh),
         )
