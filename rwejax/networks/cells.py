@@ -43,12 +43,12 @@ class Project(nn.Module):
         names = ("blocks",) if self.stride == 1 else ("blocks_even", "blocks_odd")
         products = [pointwise(self, sources, self.channels // self.stride, name) for name in names]
 
-        def project(k: Int[Array, ""] | int) -> Images:
-            x = relu(self, sources[k], k < sources.fan_in)
-            shifted = [x[:, i :: self.stride, i :: self.stride] for i in range(self.stride)]
-            return jnp.concatenate([product(each, k) for product, each in zip(products, shifted, strict=True)], -1)
+        def project(count: int) -> Images:
+            maps = [relu(self, sources[k], k < sources.fan_in) for k in range(count)]
+            shifted = ([x[:, i :: self.stride, i :: self.stride] for x in maps] for i in range(self.stride))
+            return jnp.concatenate([product(each) for product, each in zip(products, shifted, strict=True)], -1)
 
-        x = convolved(self, sources.add_up(project))
+        x = convolved(self, sources.of_count(project))
         return Normalise()(x, norm)
 
 

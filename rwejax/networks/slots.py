@@ -10,7 +10,7 @@ and are constants afterwards, so that an image's feature depends on that image a
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import flax.linen as nn
@@ -78,6 +78,12 @@ class Sources:
             return reduce(jnp.add, [term(k) for k in range(self.arity)])
         return lax.fori_loop(1, self.fan_in, lambda k, total: total + term(k), term(0))
 
+    def of_count(self, function: Callable[[int], Images]) -> Images:
+        """`function` of the number of sources; where they are padded, of the most that there could be."""
+        if self.padded or isinstance(self.fan_in, int):
+            return function(self.arity if self.padded else int(self.fan_in))
+        return lax.switch(self.fan_in - 1, [partial(function, count) for count in range(1, self.arity + 1)])
+
 
 def relu(module: nn.Module, x: Images, counts: Bool[Array, ""] | bool = True) -> Images:
     """ReLU whose input observers of the collection `relus` see, and whether it counts or is padding."""
@@ -140,10 +146,9 @@ class Normalise(nn.Module):
 
 
 def pointwise(module: nn.Module, sources: Sources, channels: int, name: str = "blocks") -> Callable[..., Images]:
-    """A 1x1 convolution of several sources concatenated on channels, as one product for each source, to be added up.
+    """A 1x1 convolution of several sources concatenated on channels, as one product.
 
-    The module owns one kernel block for each possible input, scaled by the real fan-in, so that no concatenation of
-    varying width is needed.
+    The module owns one kernel block for each possible input, scaled by the real fan-in.
 
     Args:
         module: owns the blocks.
@@ -152,12 +157,17 @@ def pointwise(module: nn.Module, sources: Sources, channels: int, name: str = "b
         name: of the blocks among the module's parameters; it begins with `blocks`.
 
     Returns:
-        A function of a source's feature map and its index.
+        A function of the feature maps of the first so many sources; those beyond the fan-in must be zero.
     """
     initialiser = nn.initializers.variance_scaling(2.0, "fan_in", "normal", batch_axis=(0,))
     kernel = module.param(name, initialiser, (sources.arity, sources.channels, channels))
     scale = lax.rsqrt(jnp.maximum(sources.fan_in, 1).astype(kernel.dtype))
-    return lambda x, k: x @ (kernel[sources.blocks[k]] * scale)
+
+    def product(maps: list[Images]) -> Images:
+        blocks = kernel[sources.blocks[: len(maps)]] * scale
+        return jnp.concatenate(maps, -1) @ blocks.reshape(-1, channels)
+
+    return product
 
 
 class Mix(nn.Module):
@@ -169,8 +179,15 @@ class Mix(nn.Module):
         if isinstance(sources.fan_in, int) and sources.fan_in == 1:
             return sources[0]
         product = pointwise(self, sources, sources.channels)
+
+        def mixed(count: int) -> Images:
+            return product([sources[k] for k in range(count)]) if count > 1 else sources[0]
+
         many = sources.fan_in > 1
-        x = lax.cond(many, lambda: sources.add_up(lambda k: product(sources[k], k)), lambda: sources[0])
+        if sources.padded:
+            x = lax.cond(many, lambda: mixed(sources.arity), lambda: mixed(1))
+        else:
+            x = sources.of_count(mixed)
         return convolved(self, x, many)
 
 
