@@ -45,9 +45,9 @@ class Config(NetworkSetting):
     """Images that the validation error is taken on."""
     genomes: int = 40
     """Genomes, drawn at random, no network twice."""
-    chunk: int = 8
+    chunk: int = 4
     """Rows computed at once."""
-    images_per_batch: int = 512
+    images_per_batch: int = 1024
     """Images taken at once."""
     calibration_images: int = 256
     """Images of the first batch."""
