@@ -47,8 +47,9 @@ class Peer:
         self.head = functools.partial(torch_peer.ridge_scores, labels=labels, classes=dataset.classes, train=train)
         few = {form: self.build(genomes[:SEARCH_NETWORKS], form) for form in FORMS}
         streams = sorted({1, torch.get_num_threads()}) if self.device == "cpu" else [1]
-        some = self.images[:SEARCH_IMAGES]
-        self.way, self.search = torch_peer.fastest(few, some, BATCHES[self.device], streams, SEARCH_ROUNDS)
+        self.way, self.search = torch_peer.fastest(
+            few, self.images, SEARCH_IMAGES, BATCHES[self.device], streams, SEARCH_ROUNDS
+        )
 
     @property
     def description(self) -> dict[str, Any]:
