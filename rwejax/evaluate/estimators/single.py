@@ -195,5 +195,5 @@ class SingleNetworkEstimator:
                 in_specs=(everywhere, genomes, everywhere, everywhere),
                 out_specs=genomes,
                 check_vma=False,
-            ),
+            )
         )
