@@ -299,10 +299,10 @@ def test_an_unknown_space_is_one_sentence():
         spaces.get("makro")
 
 
-def lowered(space, network, genomes, chunk, known):
+def lowered(space, network, genomes, chunk, known, places=None):
     """For each genome a number that stands for its network, written down from the images on; `known` has them all."""
     capacity = 40
-    program, rows = networks.lower(space, network, genomes, capacity, chunk)
+    program, rows = networks.lower(space, network, genomes, capacity, chunk, places)
     assert rows.shape == (len(genomes),)
     empty = networks.empty_program(network, capacity, chunk)
     assert jax.tree.map(np.shape, program) == jax.tree.map(np.shape, empty)
@@ -312,6 +312,7 @@ def lowered(space, network, genomes, chunk, known):
         for place, reads in held:
             sources = [(block, maps.get((group.source, source))) for block, source in reads]
             written[group.target, place] = known.setdefault((group.name, kind, slot, *sources), len(known))
+            assert places is None or place < places[group.target]
         maps |= written
     return [None if row == networks.ABSENT else maps["features", row] for row in rows.tolist()]
 
@@ -327,9 +328,37 @@ def test_rows_of_genomes_in_pieces_are_the_same_networks(name):
     expected = lowered(space, network, genomes, 1, known)
     assert expected[0] == expected[-1]
     assert len(set(expected)) == len(np.unique(space.canonical(genomes), axis=0))
-    for size, chunk in ((len(genomes), 3), (4, 1), (1, 2)):
+    for size, chunk in ((len(genomes), 1), (len(genomes), 3), (4, 1), (1, 2)):
         pieces = [genomes[start : start + size] for start in range(0, len(genomes), size)]
-        assert [row for piece in pieces for row in lowered(space, network, piece, chunk, known)] == expected
+        for places in (None, networks.find_places(space, network, size, chunk)):
+            found = [row for piece in pieces for row in lowered(space, network, piece, chunk, known, places)]
+            assert found == expected
+
+
+@every_space
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 40), chunk=st.integers(1, 4))
+@settings(max_examples=20, deadline=None)
+def test_maps_that_take_turns_in_places_are_the_same_networks(name, seed, n, chunk):
+    space = spaces.get(name, **smallest(name))
+    network = networks.network(space)
+    genomes = np.random.default_rng(seed).integers(space.lower, space.upper + 1, (n, len(space.lower)))
+    known = {}
+    unlimited = dict.fromkeys(network.buffers, np.inf)
+    assert lowered(space, network, genomes, chunk, known, unlimited) == lowered(space, network, genomes, 1, known)
+    for genome in genomes[:3]:  # fits
+        lowered(space, network, genome[None], chunk, known, networks.find_places(space, network, 1, chunk))
+
+
+@pytest.mark.parametrize(("name", "share"), [("macro", 0.7), ("micro", 0.5), ("nasbench201", 0.1)])
+def test_maps_need_less_room_than_rows(name, share):
+    space = spaces.get(name)
+    network, genomes = networks.network(space), np.asarray(space.sample(KEY, 40))
+    places = networks.find_places(space, network, 40, 1)
+    program, _ = networks.lower(space, network, genomes, 40, 1, places)
+    rows = sum(
+        int(program.rows[group.name].chunks) * np.prod(network.buffers[group.target]) for group in network.groups
+    )
+    assert sum(places[buffer] * np.prod(shape) for buffer, shape in network.buffers.items()) < share * rows
 
 
 @pytest.fixture(scope="module")

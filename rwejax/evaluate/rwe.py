@@ -10,7 +10,7 @@ from a calibration batch, and the head is a closed-form ridge.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -250,11 +250,13 @@ class RandomWeightEvaluator:
         if self._evaluate is not None:
             return
         devices = self._mesh.size
-        wanted = self._genomes or min(genomes, _MAX_GENOMES, self._genomes_in_memory())
+        wanted = self._genomes or self._genomes_in_memory(min(genomes, _MAX_GENOMES))
         if self._hosts > 1:  # one program for all, which fits the one with the least memory
             wanted = int(exchange.every_host(wanted).min())
         exchange.meet(self._mesh)
         self._capacity = -(-wanted // devices) * devices
+        self._chunk = min(self._chunk, self._capacity)
+        self._places = networks.find_places(self.space, self._network, self._capacity, self._chunk)
         run = networks.make_features(self._network, self._capacity, self._chunk, self._dtype)
         order, train = self._order, len(self.dataset.train_labels)
         share = self._capacity // devices
@@ -281,16 +283,18 @@ class RandomWeightEvaluator:
         self._evaluate = self._compile(evaluate, PartitionSpec(IMAGES_AXIS))
         self._features = self._compile(features, PartitionSpec(None, IMAGES_AXIS))
 
-    def _genomes_in_memory(self) -> int:
-        """Genomes whose feature maps fill a third of a CPU's memory, or half of an accelerator's."""
-        rows = dict.fromkeys(self._network.buffers, 0.0)
-        for group in self._network.groups:
-            rows[group.target] += group.rows * group.sharing
-        numbers = sum(rows[name] * np.prod(shape) for name, shape in self._network.buffers.items())
-        images = self._images.calibration.shape[0] + self._images.batches.shape[1]
+    def _genomes_in_memory(self, most: int) -> int:
+        """Genomes, so many at most, whose maps fill a third of a CPU's memory, or half of an accelerator's."""
         limit = (self._mesh.local_devices[0].memory_stats() or {}).get("bytes_limit", 0) * self._mesh.size / 2
         limit = limit or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * self._hosts / 3
-        return max(1, int(limit / (self._dtype.itemsize * numbers * images)))
+        genomes = most
+        while genomes > 1:
+            shapes = self._map_shapes(networks.find_places(self.space, self._network, genomes, self._chunk))
+            share = limit / sum(shape.size * shape.dtype.itemsize for shape in jax.tree.leaves(shapes))
+            if share >= 1:
+                break
+            genomes = max(1, min(genomes - 1, int(genomes * share)))
+        return genomes
 
     def _compile(self, function: Callable[..., Any], out_specs: PartitionSpec) -> Any:
         """Split the images over the devices, and give them all of the program and the kernels."""
@@ -306,13 +310,18 @@ class RandomWeightEvaluator:
         result, self._maps = function(program, self._images, kernels, maps)
         return result
 
-    def _new_maps(self) -> tuple[networks.Maps, networks.Maps]:
-        def shapes(images: int) -> dict[str, jax.ShapeDtypeStruct]:
-            return networks.map_shapes(self._network, self._capacity, self._chunk, images, self._dtype)
+    def _map_shapes(
+        self, places: Mapping[str, int]
+    ) -> tuple[dict[str, jax.ShapeDtypeStruct], dict[str, jax.ShapeDtypeStruct]]:
+        """The maps of the calibration images and of a batch."""
+        counts = self._images.calibration.shape[0], self._images.batches.shape[1]
+        calibration, batch = (networks.map_shapes(self._network, places, count, self._dtype) for count in counts)
+        return calibration, batch
 
-        wanted = shapes(self._images.calibration.shape[0]), shapes(self._images.batches.shape[1])
+    def _new_maps(self) -> tuple[networks.Maps, networks.Maps]:
+        shapes = self._map_shapes(self._places)
         # All in one program: to compile one for each takes a second.
-        make = jax.jit(lambda: jax.tree.map(jnp.zeros_like, wanted), out_shardings=NamedSharding(self._mesh, _MAPS))
+        make = jax.jit(lambda: jax.tree.map(jnp.zeros_like, shapes), out_shardings=NamedSharding(self._mesh, _MAPS))
         return make()
 
     def _programs(
@@ -326,7 +335,9 @@ class RandomWeightEvaluator:
         while pending:
             members = pending.pop(0)
             try:
-                program, rows = networks.lower(self.space, self._network, genomes[members], self._capacity, self._chunk)
+                program, rows = networks.lower(
+                    self.space, self._network, genomes[members], self._capacity, self._chunk, self._places
+                )
             except networks.CapacityError:
                 pending[:0] = np.array_split(members, 2)
             else:

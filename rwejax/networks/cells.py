@@ -179,7 +179,7 @@ def network(space: CellSpace, pool: int) -> Network:
     for name, divisor, module in _stem(space):
         height, width = (length // divisor for length in space.input_shape[:2])
         buffers[name] = (height, width, module.channels)
-        groups.append(Group(name, (("stem", Kind(module)),), 1, 1, source, name, 0.0))
+        groups.append(Group(name, (("stem", Kind(module)),), 1, 1, source, name))
         source = name
     for stage in _stages(space):
         first = space.layout[stage.cells[0]]
@@ -190,9 +190,9 @@ def network(space: CellSpace, pool: int) -> Network:
         ends = [(source, target) for source, target, _, _ in stage.projections]
         for source, target in dict.fromkeys(ends):
             project = Kind(Project(channels, buffers[source][0] // buffers[target][0]), 2 * cells)
-            arity, sharing = (1, 0.0) if source.startswith("stem") else (space.blocks, 1.0)
+            arity = 1 if source.startswith("stem") else space.blocks
             rows = ends.count((source, target))
-            groups.append(Group(f"{source}_{target}", (("project", project),), rows, arity, source, target, sharing))
+            groups.append(Group(f"{source}_{target}", (("project", project),), rows, arity, source, target))
         if first.reduction:
             kinds = _operations(space, channels, 2, branches)
             groups.append(Group(stage.entry, kinds, branches, 1, stage.entry, stage.name))
@@ -263,7 +263,6 @@ def _add_cell(
     absent = np.full(len(ops), ABSENT)
     none = np.isin(ops, [code for code, name in enumerate(space.operations) if name == "none"])
     skip = ops == space.operations.index("skip_connect")
-    # Rows of a group lie together, so what reduces comes before what reads blocks.
     strided = {}
     if reduction:
         for b, i in branches:

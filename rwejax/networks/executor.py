@@ -2,12 +2,12 @@
 
 Rows of a group go through one loop of dynamic length, `chunk` rows of a slot at a time: one after another on a CPU,
 vmapped with the kernel unbatched on an accelerator. Of a group's kinds only the one that a chunk has is computed.
-Padding is never computed, and a chunk that runs over the end of its slot writes places that a later slot overwrites.
+Padding is never computed, and what a chunk computes beyond the end of its slot is never read.
 Buffers of feature maps are lent by the caller and given back, so that a call neither asks for memory nor clears it.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -52,13 +52,10 @@ def initialise(network: Network, key: jax.Array) -> Kernels:
     return jax.tree.unflatten(tree, kernels)
 
 
-def map_shapes(network: Network, genomes: int, chunk: int, images: int, dtype: Any) -> dict[str, jax.ShapeDtypeStruct]:
-    """The buffers that a pass of so many images needs; the arguments are those of `make_features`."""
-    rows = dict.fromkeys(network.buffers, chunk)
-    for group in network.groups:
-        rows[group.target] += group.capacity(genomes)
+def map_shapes(network: Network, places: Mapping[str, int], images: int, dtype: Any) -> dict[str, jax.ShapeDtypeStruct]:
+    """The buffers that a pass of so many images needs, where they have so many places."""
     return {
-        name: jax.ShapeDtypeStruct((rows[name], images, *shape), jnp.float32 if name == "features" else dtype)
+        name: jax.ShapeDtypeStruct((places[name], images, *shape), jnp.float32 if name == "features" else dtype)
         for name, shape in network.buffers.items()
         if name != "images"
     }
@@ -108,7 +105,7 @@ def make_features(
     ) -> tuple[Array, tuple[Maps, Maps]]:
         kernels = jax.tree.map(lambda kernel: kernel.astype(dtype), kernels)
         statistics = {
-            group.name: jnp.zeros((group.capacity(genomes) + chunk, _statistics_width(network, group)))
+            group.name: jnp.zeros((group.rows * genomes + chunk, _statistics_width(network, group)))
             for group in network.groups
         }
         carry = run(program, calibration, kernels, _Carry(maps[0], statistics), Norm.BATCH)
@@ -140,7 +137,8 @@ def _run_group(
 
     def step(c: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         target, statistics = carry
-        begin, slot, fan_in, which = (_row(table, c) for table in (rows.begin, rows.slot, rows.fan_in, rows.kind))
+        tables = rows.begin, rows.place, rows.slot, rows.fan_in, rows.kind
+        begin, place, slot, fan_in, which = (_row(table, c) for table in tables)
         origin = target if group.source == group.target else source
 
         def branch(name: str, kind: Kind) -> Callable[[], tuple[Array, Array]]:
@@ -160,13 +158,13 @@ def _run_group(
                     inputs = Sources(read, blocks, fan_in)
                     y, changed = kind.module.apply(variables, inputs, norm, mutable=["batch_stats"])
                     flat, _ = ravel_pytree(changed.get("batch_stats", {}))
-                    return y, jnp.pad(flat, (0, len(stored) - width))
+                    return y.astype(target.dtype), jnp.pad(flat, (0, len(stored) - width))
 
                 # No loop over pixels may slice the kernel out of all kernels anew. XLA's CPU backend looks through
                 # a barrier, but not into a conditional; every row has a source.
                 if chunk > 1:
                     return apply(lax.optimization_barrier(variables))
-                nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(apply, variables))
+                nothing = jnp.zeros(target.shape[1:], target.dtype), jnp.zeros_like(stored)
                 return lax.cond(fan_in > 0, apply, lambda _: nothing, variables)
 
             def chunk_of_rows() -> tuple[Array, Array]:
@@ -182,7 +180,7 @@ def _run_group(
 
         branches = [branch(name, kind) for name, kind in group.kinds]
         y, stored = lax.switch(which, branches) if len(branches) > 1 else branches[0]()
-        target = lax.dynamic_update_slice_in_dim(target, y.astype(target.dtype), rows.first + begin, 0)
+        target = lax.dynamic_update_slice_in_dim(target, y, place, 0)
         if norm is Norm.BATCH:
             statistics = lax.dynamic_update_slice_in_dim(statistics, stored, begin, 0)
         return target, statistics

@@ -54,7 +54,7 @@ def network(space: Macro, pool: int) -> Network:
     if space.stem == "imagenet":
         height, width, _ = space.input_shape
         buffers |= {"stem": (height // 4, width // 4, space.channels)}
-        groups.append(Group("stem", (("stem", Kind(Quarter(space.channels))),), 1, 1, source, "stem", 0.0))
+        groups.append(Group("stem", (("stem", Kind(Quarter(space.channels))),), 1, 1, source, "stem"))
         source = "stem"
     for p, (height, width, channels) in enumerate(space.maps):
         first, last = p == 0, p == len(space.maps) - 1
@@ -63,18 +63,9 @@ def network(space: Macro, pool: int) -> Network:
         buffers |= {pooled: (pool**2 * channels,) if last else (height // 2, width // 2, channels)}
         entry = Halve(channels) if source == "stem" else Entry(channels, 3 if first else 1)
         node, output = Node(channels), Output(pool if last else None)
-        # Every genome enters the first phase through the same row, and its nodes are the ones that genomes share.
         groups += [
-            Group(f"entry{p + 1}", (("entry", Kind(entry)),), 1, 1, source, phase, 0.0 if first else 1.0),
-            Group(
-                f"nodes{p + 1}",
-                (("node", Kind(node, space.nodes)),),
-                space.nodes,
-                space.nodes,
-                phase,
-                phase,
-                0.6 if first else 1.0,
-            ),
+            Group(f"entry{p + 1}", (("entry", Kind(entry)),), 1, 1, source, phase),
+            Group(f"nodes{p + 1}", (("node", Kind(node, space.nodes)),), space.nodes, space.nodes, phase, phase),
             Group(f"output{p + 1}", (("output", Kind(output)),), 1, space.nodes + 1, phase, pooled),
         ]
         source = pooled

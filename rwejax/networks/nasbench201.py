@@ -75,7 +75,7 @@ def network(space: NASBench201, pool: int) -> Network:
         )
         rows = space.cells * (_EDGES[-1].stop + len(_EDGES))
         groups += [
-            Group(f"enter{s + 1}", (enter,), 1, 1, source, stage, 0.0 if s == 0 else 1.0),
+            Group(f"enter{s + 1}", (enter,), 1, 1, source, stage),
             Group(stage, kinds, rows, 3, stage, stage),
         ]
         source = stage

@@ -70,7 +70,7 @@ def network(space: NASBenchMacro, pool: int) -> Network:
     """For each stage its first layer, which halves the map, and its other layers; and the output."""
     height, width, _ = space.input_shape
     buffers: dict[str, tuple[int, ...]] = {"images": space.input_shape, "stem": (height, width, space.channels)}
-    groups = [Group("stem", (("stem", Kind(RectifiedStem(space.channels))),), 1, 1, "images", "stem", 0.0)]
+    groups = [Group("stem", (("stem", Kind(RectifiedStem(space.channels))),), 1, 1, "images", "stem")]
     source = "stem"
     for s, layers in enumerate(_stages(space)):
         stage, first = f"stage{s + 1}", space.layers[layers[0]]

@@ -119,7 +119,7 @@ def read_rows(network: Network, program: Program) -> tuple[PlainRow, ...]:
             kind, row = int(rows.kind[c]), int(rows.begin[c])
             name = f"{group.name}_{c}_{group.kinds[kind][0]}"
             sources = tuple(rows.sources[row, : rows.fan_in[c]].tolist())
-            found.append(PlainRow(name, number, kind, sources, int(rows.first) + row))
+            found.append(PlainRow(name, number, kind, sources, int(rows.place[c])))
     return tuple(found)
 
 

@@ -10,6 +10,7 @@ Lowering runs on the host, vectorised over genomes; what it returns is a pytree 
 capacity alone, so that one compilation serves every population.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -49,8 +50,6 @@ class Group:
         arity: the most sources a row can have.
         source: name of the buffer that is read.
         target: name of the buffer that is written.
-        sharing: distinct rows expected for each row of a genome, the measure of the buffer's size; too low a value
-            costs a split of the population, too high a value costs memory. Rows that depend on no gene have 0.
     """
 
     name: str
@@ -59,11 +58,6 @@ class Group:
     arity: int
     source: str
     target: str
-    sharing: float = 1.0
-
-    def capacity(self, genomes: int) -> int:
-        """Rows to make room for, so that at least one genome always fits."""
-        return max(self.rows, round(self.rows * genomes * self.sharing))
 
 
 @dataclass(frozen=True)
@@ -88,22 +82,22 @@ class Rows:
     """The rows of one group, in chunks of one kind, one slot and one number of sources each.
 
     Attributes:
-        first: place of the group's first row in its target buffer.
         chunks: number of chunks.
         kind: kind of each chunk, as its position in the group.
         slot: slot of each chunk.
         fan_in: number of sources of each row of the chunk.
         begin: first row of each chunk, counted inside the group.
-        sources: rows of the source buffer that each row reads; its first `fan_in` entries count.
+        place: where in the target buffer the map of the chunk's first row goes; those of its other rows follow.
+        sources: places in the source buffer of the maps that each row reads; its first `fan_in` entries count.
         blocks: position among the slot's possible inputs of each source.
     """
 
-    first: Int[Table, ""]
     chunks: Int[Table, ""]
     kind: Int[Table, " chunks"]
     slot: Int[Table, " chunks"]
     fan_in: Int[Table, " chunks"]
     begin: Int[Table, " chunks"]
+    place: Int[Table, " chunks"]
     sources: Int[Table, "rows arity"]
     blocks: Int[Table, "rows arity"]
 
@@ -117,24 +111,33 @@ class Program:
 
 
 class CapacityError(Exception):
-    """The rows of a population do not fit: split it."""
+    """The rows of a population do not fit, or their maps: split it."""
 
 
 class Builder:
-    """Collects the rows of a population, group by group and slot by slot.
+    """Collects the rows of a population, group by group and slot by slot, and finds places for their maps.
+
+    Rows computed one at a time run genome by genome, so that what a row reads was written shortly before and still lies
+    in the cache; rows computed several at a time run slot by slot. The place of a map that nothing reads any more is
+    given to a later one, the last that became free first.
 
     Args:
         network: the groups.
         genomes: the number of genomes whose rows must fit.
         chunk: rows that the executor computes at once.
+        places: maps that each buffer has room for. None: every map keeps a place of its own, in the order in which the
+            rows were added, so that the program can also be run backwards.
+
+    Attributes:
+        used: the places that `build` gave to maps in each buffer where maps follow one another.
     """
 
-    def __init__(self, network: Network, genomes: int, chunk: int) -> None:
+    def __init__(self, network: Network, genomes: int, chunk: int, places: Mapping[str, float] | None = None) -> None:
         self._groups = {group.name: group for group in network.groups}
-        self._genomes, self._chunk = genomes, chunk
-        self._filled = dict.fromkeys(network.buffers, 0)
-        self._first = dict.fromkeys(self._groups, 0)
-        self._pieces: dict[str, list[_Piece]] = {name: [] for name in self._groups}
+        self._genomes, self._chunk, self._places = genomes, chunk, places
+        self._added = {group.name: [_Rows.none(group.arity)] for group in network.groups}
+        self._counts = dict.fromkeys(network.buffers, 0) | {"images": 1}
+        self.used: dict[str, int] = {}
 
     def add(
         self, group: str, kind: str | Int[np.ndarray, " n"], slot: int, *sources: Int[np.ndarray, " n"]
@@ -149,31 +152,40 @@ class Builder:
                 without any source gets no row.
 
         Returns:
-            For each genome the place of its row in the target buffer, or `ABSENT`.
+            For each genome its row, counted among those of the target buffer, or `ABSENT`.
 
         Raises:
             CapacityError: the group is full.
         """
-        where = self._groups[group]
+        where, added = self._groups[group], self._added[group]
         if isinstance(kind, str):
             kind = np.full(len(sources[0]), [name for name, _ in where.kinds].index(kind))
-        if not self._pieces[group]:
-            self._first[group] = self._filled[where.target]
-        columns = np.stack(sources, 1)
-        present = (columns != ABSENT).any(1)
+        columns = np.full((len(kind), where.arity), ABSENT)
+        columns[:, : len(sources)] = np.stack(sources, 1)
         fan_in = (columns != ABSENT).sum(1)
+        present = np.flatnonzero(fan_in)
         # Rows of one kind and fan-in lie next to each other, so that they can be computed together.
         keys = np.column_stack([kind, fan_in, columns])[present]
-        distinct, inverse = np.unique(keys, axis=0, return_inverse=True)
-        places = np.full(len(columns), ABSENT)
-        places[present] = self._filled[where.target] + inverse.ravel()
-        starts = np.flatnonzero(np.diff(distinct[:, :2], axis=0, prepend=-1).any(1))
-        for piece in np.split(distinct, starts[1:]) if len(distinct) else []:
-            self._pieces[group].append(_Piece(int(piece[0, 0]), slot, int(piece[0, 1]), piece[:, 2:]))
-        self._filled[where.target] += len(distinct)
-        if self._filled[where.target] - self._first[group] > where.capacity(self._genomes):
+        distinct, owners, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+        numbers = self._counts[where.target] + np.arange(len(distinct))
+        self._counts[where.target] += len(distinct)
+        starts = np.diff(distinct[:, :2], axis=0, prepend=-1).any(1)
+        added.append(
+            _Rows(
+                number=numbers,
+                genome=present[owners],
+                rank=np.arange(len(distinct)) - np.flatnonzero(starts)[np.cumsum(starts) - 1],
+                kind=distinct[:, 0],
+                slot=np.full(len(distinct), slot),
+                fan_in=distinct[:, 1],
+                sources=distinct[:, 2:],
+            )
+        )
+        if sum(len(each.number) for each in added) > where.rows * self._genomes:
             raise CapacityError(group)
-        return places
+        rows = np.full(len(columns), ABSENT)
+        rows[present] = numbers[inverse.ravel()]
+        return rows
 
     def add_sum(self, group: str, *terms: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
         """Add one row of the kind `sum` a genome; a sum of one term is that term's own row, of none `ABSENT`."""
@@ -182,32 +194,107 @@ class Builder:
         return np.where(single, np.max(terms, 0), rows)
 
     def build(self) -> Program:
-        """The program of all rows that were added."""
-        rows = {name: self._rows(group) for name, group in self._groups.items()}
-        return Program(rows, np.array(self._filled["features"], np.int32))
+        """The program of all rows that were added.
 
-    def _rows(self, group: Group) -> Rows:
-        capacity = group.capacity(self._genomes)
-        kinds, slots, fan_ins, begins = np.zeros((4, capacity), np.int32)
+        Raises:
+            CapacityError: the maps do not fit.
+        """
+        rows = {name: self._in_order(group) for name, group in self._groups.items()}
+        places = {name: np.arange(count) for name, count in self._counts.items()}
+        if self._places is not None:
+            places |= self._share(self._places, rows)
+        tables = {
+            name: self._table(group, rows[name], places[group.source], places[group.target])
+            for name, group in self._groups.items()
+        }
+        return Program(tables, np.array(self._counts["features"], np.int32))
+
+    def _in_order(self, group: Group) -> "_Rows":
+        """The rows of a group in the order in which they run."""
+        columns = zip(*self._added[group.name], strict=True)
+        rows = _Rows(*(np.concatenate(column) for column in columns))
+        # A genome needs no row that a later genome is the first to have.
+        return rows.take(np.argsort(rows.genome, kind="stable")) if self._chunk == 1 else rows
+
+    def _share(self, limits: Mapping[str, float], rows: Mapping[str, "_Rows"]) -> dict[str, Int[np.ndarray, " rows"]]:
+        """The place of each row of all buffers but the images and the features, which nothing replaces."""
+        # The chunk that reads a row last, all groups counted through; what nothing reads keeps its place.
+        last = {name: np.zeros(count, int) for name, count in self._counts.items()}
+        first, count = {}, 0
+        for name, group in self._groups.items():
+            chunks, (row, column) = rows[name].chunks(self._chunk), np.nonzero(rows[name].sources != ABSENT)
+            last[group.source][rows[name].sources[row, column]] = count + np.searchsorted(chunks, row, "right") - 1
+            first[name] = count
+            count += len(chunks)
+        free: dict[str, list[int]] = {name: [] for name in self._counts}
+        ending: list[list[int]] = [[] for _ in range(count)]  # places that a chunk is the last to read
+        places = {group.target: np.zeros(self._counts[group.target], int) for group in self._groups.values()}
+        del places["features"]
+        self.used = dict.fromkeys(places, 0)
+        for name, group in self._groups.items():
+            chunks, number, target = rows[name].chunks(self._chunk), rows[name].number, group.target
+            if target not in places or not len(chunks):
+                continue
+            found = []
+            ends = np.maximum.reduceat(last[target][number], chunks).tolist()
+            for chunk, end in enumerate(ends, first[name]):
+                free[group.source] += ending[chunk]
+                if not free[target]:
+                    free[target].append(self.used[target])
+                    self.used[target] += self._chunk
+                found.append(free[target].pop())
+                ending[end].append(found[-1])
+            if self.used[target] > limits[target]:
+                raise CapacityError(target)
+            of_row = np.searchsorted(chunks, np.arange(len(number)), "right") - 1
+            places[target][number] = np.array(found)[of_row] + np.arange(len(number)) - chunks[of_row]
+        return places
+
+    def _table(
+        self, group: Group, rows: "_Rows", read: Int[np.ndarray, " rows"], written: Int[np.ndarray, " rows"]
+    ) -> Rows:
+        capacity, count = group.rows * self._genomes, len(rows.number)
+        kinds, slots, fan_ins, begins, places = np.zeros((5, capacity), np.int32)
         sources, blocks = np.zeros((2, capacity + self._chunk, group.arity), np.int32)
-        chunk = begin = 0
-        for piece in self._pieces[group.name]:
-            end = begin + len(piece.sources)
-            starts = np.arange(begin, end, self._chunk)
-            chunks = slice(chunk, chunk + len(starts))
-            kinds[chunks], slots[chunks], fan_ins[chunks], begins[chunks] = piece.kind, piece.slot, piece.fan_in, starts
-            used = np.nonzero(piece.sources != ABSENT)[1].reshape(-1, piece.fan_in)
-            blocks[begin:end, : piece.fan_in] = used
-            sources[begin:end, : piece.fan_in] = np.take_along_axis(piece.sources, used, 1)
-            chunk, begin = chunks.stop, end
-        first, count = np.array([self._first[group.name], chunk], np.int32)
-        return Rows(first, count, kinds, slots, fan_ins, begins, sources, blocks)
+        chunks = rows.chunks(self._chunk)
+        columns = rows.kind, rows.slot, rows.fan_in, np.arange(count), written[rows.number]
+        for table, column in zip((kinds, slots, fan_ins, begins, places), columns, strict=True):
+            table[: len(chunks)] = column[chunks]
+        there = np.arange(group.arity) < rows.fan_in[:, None]
+        present = np.nonzero(rows.sources != ABSENT)
+        sources[:count][there], blocks[:count][there] = read[rows.sources[present]], present[1]
+        return Rows(np.array(len(chunks), np.int32), kinds, slots, fan_ins, begins, places, sources, blocks)
 
 
-class _Piece(NamedTuple):
-    """Rows that differ in their sources alone."""
+class _Rows(NamedTuple):
+    """Rows of one group.
 
-    kind: int
-    slot: int
-    fan_in: int
+    Attributes:
+        number: of each row, among those of the target buffer.
+        genome: the first that has it.
+        rank: among the rows that could be computed together.
+        kind, slot, fan_in: as in `Rows`.
+        sources: numbers of the rows that are read at each of the slot's possible inputs, or `ABSENT`.
+    """
+
+    number: Int[np.ndarray, " rows"]
+    genome: Int[np.ndarray, " rows"]
+    rank: Int[np.ndarray, " rows"]
+    kind: Int[np.ndarray, " rows"]
+    slot: Int[np.ndarray, " rows"]
+    fan_in: Int[np.ndarray, " rows"]
     sources: Int[np.ndarray, "rows inputs"]
+
+    @classmethod
+    def none(cls, arity: int) -> "_Rows":
+        """No rows."""
+        nothing = np.zeros(0, int)
+        return cls(nothing, nothing, nothing, nothing, nothing, nothing, np.zeros((0, arity), int))
+
+    def take(self, order: Int[np.ndarray, " rows"]) -> "_Rows":
+        """The rows in another order."""
+        return _Rows(*(column[order] for column in self))
+
+    def chunks(self, size: int) -> Int[np.ndarray, " chunks"]:
+        """The first row of each chunk of so many."""
+        return np.flatnonzero(self.rank % size == 0)

@@ -93,7 +93,7 @@ class SingleNetwork:
         """
         capacities = dict.fromkeys(self.network.buffers, 0)
         for group in self.network.groups:
-            capacities[group.target] += group.capacity(1)
+            capacities[group.target] += group.rows
         shapes = {name: (capacities[name], len(images), *shape) for name, shape in self.network.buffers.items()}
         buffers = {name: jnp.zeros(shape, images.dtype) for name, shape in shapes.items()} | {"images": images[None]}
         seen = observer.start
@@ -120,7 +120,7 @@ class SingleNetwork:
                 return row
 
             y, seen = _switch(rows.kind[r], [branch(kind) for _, kind in group.kinds], weights[r])
-            target = lax.dynamic_update_index_in_dim(buffers[group.target], y, rows.first + r, 0)
+            target = lax.dynamic_update_index_in_dim(buffers[group.target], y, rows.place[r], 0)
             return {**buffers, group.target: target}, seen
 
         return step
@@ -160,7 +160,7 @@ class SingleNetwork:
         def step(n: Array, carry: tuple[Buffers, Weights, Tree]) -> tuple[Buffers, Weights, Tree]:
             maps, tables, seen = carry
             r = rows.chunks - 1 - n
-            gradient = maps[group.target][rows.first + r]
+            gradient = maps[group.target][rows.place[r]]
 
             def branch(kind: Kind) -> Callable[[Array], tuple[Array, Array, Tree]]:
                 def row(table: Array) -> tuple[Array, Array, Tree]:

@@ -95,9 +95,8 @@ def test_too_many_rows_are_refused_and_split(space, dataset, whole):
     with pytest.raises(networks.CapacityError):
         networks.lower(space, network, genomes, 4, 1)
     narrow = evaluator(space, dataset, genomes_per_program=len(genomes))
-    groups = [dataclasses.replace(group, sharing=group.sharing / 3) for group in narrow._network.groups]
-    narrow._network = dataclasses.replace(narrow._network, groups=(*groups[:-1], narrow._network.groups[-1]))
     narrow._prepare(len(genomes))
+    narrow._places = networks.find_places(space, network, 2, 1) | {"features": narrow._places["features"]}
     assert len(list(narrow._programs(np.asarray(space.canonical(genomes))))) > 1
     assert (narrow.features(jax.random.key(7), genomes) == found).all()
 
