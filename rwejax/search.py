@@ -5,6 +5,7 @@ import dataclasses
 import time
 import zlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -225,13 +226,17 @@ class _Task:
         # Few macs are no merit of a network that has no score.
         objectives = np.where(np.isfinite(objectives).all(1, keepdims=True), objectives, np.inf)
         if state is None:
-            state = self.first_state(genomes, objectives)
-            # Compile now what later generations call, and throw the results away.
-            self.ask(generation + 1, state)
-            self.tell(generation, state, genomes, objectives)
-            return state
+            return self.first_state(genomes, objectives)
         key = jax.random.fold_in(self.key_evolve, 2 * generation + 1)
         return self.algorithm.tell(key, genomes, objectives.astype(np.float32), state, self.params)[0]
+
+    def compile_ahead(self, genomes: Int[np.ndarray, "n genes"]) -> None:
+        """Compile what follows on the first evaluation, by calling it and throwing the results away."""
+        objectives = np.ones((len(genomes), len(self.config.estimators) + 1))
+        state = self.tell(0, None, genomes, objectives)
+        self.ask(1, state)
+        self.tell(1, state, genomes, objectives)
+        self.hypervolume(objectives)
 
     def reference(self, objectives: Float[np.ndarray, "n m"]) -> tuple[float, ...]:
         """What the hypervolume is measured from; the first generation settles it."""
@@ -253,11 +258,15 @@ def _finish(run: Run, task: _Task, evaluations: list[Evaluation], observer: Obse
     exchange.every_host(config.generations - generation)
     observer.on_start(config, run.path, generation)
     seconds: list[float] = []
+    compiler = ThreadPoolExecutor(1)
     try:
         while generation < config.generations:
             start = time.perf_counter()
             genomes = task.ask(generation, state)
+            ahead = compiler.submit(task.compile_ahead, genomes) if state is None else None
             scored = task.evaluate(genomes, evaluations)
+            if ahead:
+                ahead.result()
             share = (time.perf_counter() - start) / len(genomes)
             evaluations += _records(task, genomes, scored, len(evaluations), generation + 1, share)
             objectives = objectives_of(config, evaluations)

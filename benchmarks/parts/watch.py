@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -39,6 +40,7 @@ class Watch(Observer):
         self._seconds: Counter[str] = Counter()
         self._inside: list[float] = []  # for each call that is going on, the seconds of the calls that it has made
         self._mark = time.perf_counter()
+        self._thread = threading.get_ident()
 
     def on_start(self, config: SearchConfig, run_dir: Path, generation: int) -> None:
         """The first generation begins."""
@@ -71,6 +73,8 @@ class Watch(Observer):
     def _timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def timed(*args: Any, **options: Any) -> Any:
+            if threading.get_ident() != self._thread:  # what is compiled ahead, besides the first evaluation
+                return function(*args, **options)
             if part == "evaluation" and self.first is None:
                 self.first = functools.partial(function, *args, **options)
             start = time.perf_counter()
