@@ -82,14 +82,15 @@ def measure(config: "Config") -> dict[str, Any]:
     for number in range(1, config.repetitions + 1):
         gemm.append(gemm_rate())
         watch, found, seconds = run_search(config, compilations)
-        assert watch.first is not None
-        again = Side(watch.first)
+        first, watch.first = watch.first, None  # it holds the search's maps, which are gigabytes
+        assert first is not None
+        again = Side(first)
         again.time()
         if not turns:
             result = found
             genomes = np.split(result.genomes, config.generations)
             dataset, space = config.load(config.space, config.sizes)
-            peer = Peer(space, dataset, watch.first.args[1], genomes[0])
+            peer = Peer(space, dataset, first.args[1], genomes[0])
             members = {generation: peer.build(genomes[generation]) for generation in timed}
         elif not np.array_equal(found.genomes, result.genomes):
             raise InputError(f"search {number} asked for other genomes than the first: its config does not settle them")
@@ -98,6 +99,7 @@ def measure(config: "Config") -> dict[str, Any]:
         turns.append(
             Turn(watch, seconds, again.seconds[0], {generation: side.seconds[0] for generation, side in sides.items()})
         )
+        del first, again
         print(
             f"turn {number} of {config.repetitions}: search {seconds:.0f} s, "
             f"PyTorch {sum(turns[-1].peer.values()):.0f} s for {len(timed)} generations",

@@ -11,6 +11,7 @@ from a calibration batch, and the head is a closed-form ridge.
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -161,7 +162,7 @@ class RandomWeightEvaluator:
         self._images, self._order = self._split_images(calibration, images_per_batch)
         # LLVM takes ten seconds to optimise these many small random draws, which run once a search.
         self._initialise = jax.jit(
-            lambda key: networks.initialise(self._network, key),
+            partial(networks.initialise, self._network),
             compiler_options={"xla_backend_optimization_level": 1},
         )
         self._evaluate: Any = None
@@ -258,11 +259,12 @@ class RandomWeightEvaluator:
         self._chunk = min(self._chunk, self._capacity)
         self._places = networks.find_places(self.space, self._network, self._capacity, self._chunk)
         run = networks.make_features(self._network, self._capacity, self._chunk, self._dtype)
-        order, train = self._order, len(self.dataset.train_labels)
-        share = self._capacity // devices
+        # Compiled functions must not hold the evaluator, whose maps are to go when it goes.
+        order, products, classes = self._order, self._products, self.dataset.classes
+        train, share = len(self.dataset.train_labels), self._capacity // devices
 
         def features(program: Program, images: _Images, kernels: Any, maps: Any) -> tuple[Array, Any]:
-            with jax.default_matmul_precision(self._products):
+            with jax.default_matmul_precision(products):
                 return run(program, images.calibration, images.batches, kernels, maps)
 
         def evaluate(program: Program, images: _Images, kernels: Any, maps: Any) -> tuple[RidgeScores, Any]:
@@ -272,7 +274,7 @@ class RandomWeightEvaluator:
 
             def score(row: Array, scores: RidgeScores) -> RidgeScores:
                 with jax.default_matmul_precision("float32"):
-                    new = ridge_scores(x[row], images.labels, self.dataset.classes, train)
+                    new = ridge_scores(x[row], images.labels, classes, train)
                 return jax.tree.map(lambda all_rows, value: all_rows.at[row].set(value), scores, new)
 
             scores = jnp.zeros(share)

@@ -1,9 +1,11 @@
 import dataclasses
+import gc
 import json
 import os
 import re
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -127,6 +129,20 @@ def test_an_interrupted_call_leaves_the_next_one_as_it_was(evaluate, genomes, mo
         with pytest.raises(KeyboardInterrupt):
             evaluate(jax.random.key(0), genomes)
     assert (evaluate(jax.random.key(0), genomes).loo_error == before.loo_error).all()
+
+
+def test_the_maps_go_with_the_evaluator(space, dataset, genomes):
+    evaluate = RandomWeightEvaluator(space, dataset)
+    evaluate(jax.random.key(0), genomes)
+    maps = [weakref.ref(leaf) for leaf in jax.tree.leaves(evaluate._maps)]
+    assert maps
+    assert all(each() is not None for each in maps)
+    gc.disable()
+    try:
+        del evaluate
+        assert all(each() is None for each in maps)
+    finally:
+        gc.enable()
 
 
 def test_isomorphic_genomes_get_the_same_scores(evaluate, space):
