@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int, Integer, PRNGKeyArray, UInt
 
-from rwejax.evolve.sorting import lexsort
+from rwejax.evolve.sorting import lexsort, true_first
 
 TRIES = 100
 SMALL = 256  # genomes that take about as long as one
@@ -85,7 +85,7 @@ def fill_distinct(
 
         # Accepted rows move to the front. Refused candidates come next: they fill the places that stay open for good.
         flags = jnp.concatenate([new, accepted])
-        best = lexsort((~flags,), bits=(1,))[:n]
+        best = true_first(flags)[:n]
         genomes = jnp.concatenate([candidates, genomes])[best]
         codes = jnp.concatenate([candidate_codes, codes])[best]
         return key, tries + 1, genomes, codes, flags[best]
@@ -185,7 +185,7 @@ def find_first(
     """Finds, for each query, the first row that counts and is equal to it, or -1.
 
     The answer is exact: hashes only say where to look. The rows are put into a table by hash, and each query is
-    compared, gene by gene, with the rows of its own hash one after another.
+    compared, gene by gene, with the rows of its own slot one after another.
 
     Args:
         queries: (n, genes) integers.
@@ -206,28 +206,17 @@ def _finder(
         return lambda queries: jnp.full((queries.shape[0],), -1, dtype=jnp.int32)
     # A power of two, at least four a row, so that most slots hold one row or none; and a last slot, that no query has,
     # for the rows that do not count.
-    used = 4 << (rows.shape[0] - 1).bit_length()
+    used = 2 << (rows.shape[0] - 1).bit_length()
     slots = used + 1
-    hashes = _hash(rows)
-    links = _chain(jnp.where(counts, hashes % used, used).astype(jnp.int32), slots)
+    links = _chain(jnp.where(counts, _hash(rows) % used, used).astype(jnp.int32), slots)
 
     def find(queries: Integer[Array, "n genes"]) -> Int[Array, " n"]:
-        wanted = _hash(queries)
-
-        def differs(row: Int[Array, " n"]) -> Bool[Array, " n"]:
-            return (row >= 0) & (hashes[row] != wanted)
-
         def look(carry: tuple) -> tuple:
             row, found = carry
-            # Along the chains to the next rows of the same hash, before any gene is looked at.
-            row = jax.lax.while_loop(
-                lambda row: jnp.any(differs(row)), lambda row: jnp.where(differs(row), links[slots + row], row), row
-            )
             equal = (row >= 0) & jnp.all(rows[row] == queries, axis=1)
-            found = jnp.where(equal, row, found)
-            return jnp.where(equal | (row < 0), -1, links[slots + row]), found
+            return jnp.where(equal | (row < 0), -1, links[slots + row]), jnp.where(equal, row, found)
 
-        start = (links[wanted % used], jnp.full((queries.shape[0],), -1, dtype=jnp.int32))
+        start = (links[_hash(queries) % used], jnp.full((queries.shape[0],), -1, dtype=jnp.int32))
         return jax.lax.while_loop(lambda carry: jnp.any(carry[0] >= 0), look, start)[1]
 
     return find

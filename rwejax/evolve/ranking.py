@@ -39,45 +39,79 @@ def non_dominated_rank(objectives: Real[Array | np.ndarray, "n m"]) -> Int[Array
         [0, 0, 1, 2]
     """
     objectives = jnp.asarray(objectives)
-    if objectives.shape[0] == 0:
-        return jnp.zeros((0,), dtype=jnp.int32)
-    # Dominance sees only the order. As integers, infinities are like other values, and a row with a NaN is made largest
-    # in every column: it is dominated by every other row, and equal to its like.
-    columns = [jnp.where(_has_nan(objectives), _LARGEST, as_unsigned(column)) for column in objectives.T]
-    if len(columns) == 1:
-        columns *= 2  # a second objective that never tells two rows apart
-    return _rank_by_sweep(*columns) if len(columns) == 2 else _rank_by_peeling(columns)
+    if objectives.shape[1] > 2:
+        return _rank_by_peeling(_as_columns(objectives))
+    return _sweep(*_as_pair(objectives))[0]
+
+
+def _as_columns(objectives: Real[Array, "n m"]) -> list[UInt[Array, " n"]]:
+    """The objectives as integers of the same order, which is all that dominance sees; infinities are like other values.
+
+    A row with a NaN is made largest in every column: it is dominated by every other row, and equal to its like.
+    """
+    return [jnp.where(_has_nan(objectives), _LARGEST, as_unsigned(column)) for column in objectives.T]
+
+
+def _as_pair(objectives: Real[Array, "n m"]) -> list[UInt[Array, " n"]]:
+    """One or two columns as two: a second one that equals the first never tells two rows apart."""
+    columns = _as_columns(objectives)
+    return [columns[0], columns[-1]]
 
 
 def _has_nan(objectives: Real[Array, "n m"]) -> Bool[Array, " n"]:
     return jnp.isnan(objectives).any(axis=1)
 
 
-def _rank_by_sweep(first: UInt[Array, " n"], second: UInt[Array, " n"]) -> Int[Array, " n"]:
-    """Ranks by one pass over the rows in lexicographic order, as in patience sorting.
+def _sweep(
+    first: UInt[Array, " n"], second: UInt[Array, " n"]
+) -> tuple[Int[Array, " n"], tuple[Int[Array, " n"], ...]]:
+    """Ranks by one pass over the rows in lexicographic order, as in patience sorting; and the order inside the fronts.
 
     Whoever dominates a row comes before it, with a first objective no larger. So a front dominates the row exactly if
     the smallest second objective seen in that front, its tail, is no larger either. Tails never decrease from front to
     front, and the number of tails that are no larger than the row's second objective is its rank.
+
+    Inside a front the second objective falls as the first one rises, so that both orders follow without sorting.
+
+    Returns:
+        (n,) int32 ranks; and, for each objective, the order that a sort by rank, objective and place gives.
     """
     n = first.shape[0]
+    if n == 0:
+        nothing = jnp.zeros((0,), dtype=jnp.int32)
+        return nothing, (nothing, nothing)
     order = lexsort((second, first))
     first, second = first[order], second[order]
     # An equal row would be refused by the front that took its twin, though neither dominates the other.
     repeats = ((first == jnp.roll(first, 1)) & (second == jnp.roll(second, 1))).at[0].set(False)
 
-    def place(
-        carry: tuple[UInt[Array, " n"], Int[Array, ""], Int[Array, ""]], row: tuple[UInt[Array, ""], Bool[Array, ""]]
-    ) -> tuple[tuple[UInt[Array, " n"], Int[Array, ""], Int[Array, ""]], Int[Array, ""]]:
-        tails, fronts, previous = carry
+    def place(carry: tuple, row: tuple[UInt[Array, ""], Bool[Array, ""]]) -> tuple[tuple, tuple]:
+        tails, sizes, fronts, previous, size = carry
         second, repeat = row
+        # Written a step late: XLA's CPU backend copies an array that is read and then written.
+        sizes = sizes.at[previous].set(size)
         rank = jnp.searchsorted(tails, second, side="right", method="scan_unrolled").astype(jnp.int32)
         rank = jnp.where(repeat, previous, jnp.minimum(rank, fronts))
-        return (tails.at[rank].set(second), jnp.maximum(fronts, rank + 1), rank), rank
+        size = sizes[rank] + 1
+        return (tails.at[rank].set(second), sizes, jnp.maximum(fronts, rank + 1), rank, size), (rank, size)
 
-    no_tails = jnp.full((n,), _LARGEST)
-    _, ranks = jax.lax.scan(place, (no_tails, jnp.int32(0), jnp.int32(0)), (second, repeats))
-    return jnp.zeros((n,), dtype=jnp.int32).at[order].set(ranks)
+    zero, zeros = jnp.int32(0), jnp.zeros((n,), dtype=jnp.int32)
+    (_, sizes, _, last, size), (ranks, ordinal) = jax.lax.scan(
+        place, (jnp.full((n,), _LARGEST), zeros, zero, zero, zero), (second, repeats)
+    )
+    sizes = sizes.at[last].set(size)
+    start, size = (jnp.cumsum(sizes) - sizes)[ranks], sizes[ranks]
+
+    # The second objective orders a front the other way round, but equal rows among themselves by place, as the first.
+    row = jnp.arange(n)
+    before = row - jax.lax.cummax(jnp.where(repeats, 0, row))
+    equals = zeros.at[row - before].add(1)[row - before]
+    turned = size - ordinal + 2 * before - (equals - 1)
+
+    def put(values: Int[Array, " n"], place: Int[Array, " n"]) -> Int[Array, " n"]:
+        return zeros.at[place].set(values, unique_indices=True)
+
+    return put(ranks, order), (put(order, start + ordinal - 1), put(order, start + turned))
 
 
 def _rank_by_peeling(columns: Sequence[UInt[Array, " n"]]) -> Int[Array, " n"]:
@@ -126,18 +160,26 @@ def crowding_distance(
         >>> crowding_distance(objectives, non_dominated_rank(objectives)).tolist()
         [inf, 1.0, inf]
     """
-    return _crowding_distance(jnp.asarray(objectives), jnp.asarray(rank), 32)
+    objectives, rank = jnp.asarray(objectives), jnp.asarray(rank)
+    front = jnp.where(_has_nan(objectives), jnp.iinfo(jnp.int32).max, rank)
+    return _crowding_distance(objectives, front, _sort_fronts(objectives, front, 32))
 
 
-def _crowding_distance(objectives: Real[Array, "n m"], rank: Int[Array, " n"], rank_bits: int) -> Float[Array, " n"]:
-    """With fewer than 32 bits for a rank, a promise that it is below n, and that n itself fits."""
+def _sort_fronts(
+    objectives: Real[Array, "n m"], front: Int[Array, " n"], front_bits: int
+) -> tuple[Int[Array, " n"], ...]:
+    """For each objective, the order by front, then objective, then place."""
+    return tuple(lexsort((column, front), bits=(32, front_bits)) for column in objectives.T)
+
+
+def _crowding_distance(
+    objectives: Real[Array, "n m"], front: Int[Array, " n"], orders: Sequence[Int[Array, " n"]]
+) -> Float[Array, " n"]:
+    """With the order by front and then objective, for each objective; no front has rows with a NaN and without."""
     values = objectives.astype(jnp.result_type(objectives, float))
     n, m = values.shape
     if n == 0:
         return jnp.zeros((0,), values.dtype)
-    nan = _has_nan(values)
-    front = jnp.where(nan, jnp.iinfo(jnp.int32).max if rank_bits == 32 else n, rank)
-    orders = [lexsort((column, front), bits=(32, rank_bits)) for column in values.T]
     ordered = jnp.stack([column[order] for column, order in zip(values.T, orders, strict=True)], axis=1)
 
     # The fronts lie in the same places, whichever objective they are sorted by.
@@ -162,7 +204,7 @@ def _crowding_distance(objectives: Real[Array, "n m"], rank: Int[Array, " n"], r
     total = jnp.zeros_like(values[:, 0])
     for column, order in zip(share.T, orders, strict=True):
         total = total.at[order].add(column, unique_indices=True)
-    return jnp.where(nan, 0, total / m)
+    return jnp.where(_has_nan(values), 0, total / m)
 
 
 @partial(jax.jit, static_argnames=("n",))
@@ -200,6 +242,10 @@ def rank_and_select(
     """
     objectives = jnp.asarray(objectives)
     bits = objectives.shape[0].bit_length()
-    rank = non_dominated_rank(objectives)
-    crowding = _crowding_distance(objectives, rank, bits)
+    if objectives.shape[1] > 2:
+        rank = non_dominated_rank(objectives)
+        orders = _sort_fronts(objectives, rank, bits)
+    else:
+        rank, orders = _sweep(*_as_pair(objectives))
+    crowding = _crowding_distance(objectives, rank, orders[: objectives.shape[1]])
     return rank, crowding, _best_first(rank, crowding, bits)[:n]

@@ -43,6 +43,13 @@ def lexsort(keys: Sequence[Key], bits: Sequence[int] | None = None) -> Int[Array
     return order
 
 
+def true_first(flags: Bool[Array, " n"]) -> Int[Array, " n"]:
+    """The indices of the true flags, then those of the others, without sorting."""
+    count, row = jnp.cumsum(flags), jnp.arange(flags.shape[0])
+    place = jnp.where(flags, count - 1, flags.sum() + row - count)
+    return jnp.zeros_like(row).at[place].set(row, unique_indices=True)
+
+
 def first_of(keys: Sequence[Key]) -> Int[Array, ""]:
     """The first index in the order that `lexsort` gives, without sorting."""
     remaining = jnp.ones(keys[0].shape, dtype=bool)

@@ -5,10 +5,12 @@ Evolutionary Computation 6(2), 2002, section III.B. Crossover: De Jong, "An anal
 genetic adaptive systems", 1975. The sizes are NSGA-Net's: Lu et al., GECCO 2019, https://arxiv.org/abs/1810.03522.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt
 
 
 def tournament(
@@ -32,8 +34,7 @@ def tournament(
     """
     n = jnp.shape(rank)[0]
     rank, crowding = jnp.asarray(rank), jnp.asarray(crowding)
-    key_first, key_step = jax.random.split(key)
-    first, second = _draw_pairs(key_first, key_step, winners, n)
+    first, second = _pairs(jax.random.bits(key, (2, winners)), n)
     # Which of the pair was drawn first is itself random, so keeping the first on a tie is a fair coin.
     second_wins = (rank[second] < rank[first]) | ((rank[second] == rank[first]) & (crowding[second] > crowding[first]))
     return jnp.where(second_wins, second, first)
@@ -61,22 +62,20 @@ def two_point_crossover(
     """
     first, second = jnp.asarray(first), jnp.asarray(second)
     n, genes = first.shape
-    key_cut, key_length, key_crossed = jax.random.split(key, 3)
-    cut, other_cut = _draw_pairs(key_cut, key_length, n, genes)[..., None]
-    crossed = jax.random.bernoulli(key_crossed, rate, (n, 1))
+    bits = jax.random.bits(key, (3, n))
+    cut, other_cut = _pairs(bits[:2], genes)
+    crossed = (bits[2] >> 8).astype(jnp.float32) < rate * 2**24
     position = jnp.arange(genes)
-    inside = (position >= jnp.minimum(cut, other_cut)) & (position < jnp.maximum(cut, other_cut))
-    return jnp.where(crossed & inside, second, first)
+    start, end = (ends[:, None] for ends in (jnp.minimum(cut, other_cut), jnp.maximum(cut, other_cut)))
+    inside = (position >= start) & (position < end)
+    return jnp.where(crossed[:, None] & inside, second, first)
 
 
-def _draw_pairs(key_first: PRNGKeyArray, key_step: PRNGKeyArray, n: int, values: int) -> Int[Array, "2 {n}"]:
-    """Draws n pairs of different integers from 0 to values - 1; of a single value, pairs of equal ones."""
-
-    def draw(key: PRNGKeyArray, low: Int[Array, ""]) -> Int[Array, " n"]:
-        return jax.random.randint(key, (n,), low, values)
-
-    first, step = jax.vmap(draw)(jnp.stack([key_first, key_step]), jnp.arange(2))  # quicker than one after the other
-    return jnp.stack([first, (first + step) % values])
+def _pairs(bits: UInt[Array, "2 n"], values: int) -> tuple[Int[Array, " n"], Int[Array, " n"]]:
+    """Pairs of different integers from 0 to values - 1, out of random words; of a single value, pairs of equal ones."""
+    # A remainder is uniform to values / 2**32.
+    first, step = bits[0] % values, 1 + bits[1] % max(values - 1, 1)
+    return first.astype(jnp.int32), ((first + step) % values).astype(jnp.int32)
 
 
 def mutate(
@@ -101,12 +100,30 @@ def mutate(
     Returns:
         (n, genes) genomes within the bounds.
     """
-    genomes, lower = jnp.asarray(genomes), jnp.asarray(lower)
-    # One number a gene says whether it changes and, as its place below the rate, to what: draws are what costs here.
-    drawn = jax.random.uniform(key, genomes.shape)
-    mutated: Bool[Array, "n genes"] = drawn < rate
-    # Stepping round the cycle of values by less than a whole turn reaches every value but the old one.
-    values = upper - lower + 1
-    steps = jnp.floor(drawn / rate * (values - 1)).astype(genomes.dtype)
-    step = 1 + jnp.minimum(steps, values - 2)
-    return jnp.where(mutated, lower + (genomes - lower + step) % values, genomes).astype(genomes.dtype)
+    genomes, lower, values = jnp.asarray(genomes), jnp.asarray(lower), jnp.asarray(upper - lower + 1)
+    n, genes = genomes.shape
+    total = genomes.size
+    if total == 0:
+        return genomes
+    # Draws are what costs here, and few genes change: so it is the steps from one that does to the next, genome after
+    # genome, that are drawn, and they are geometric. At one gene a genome, the first round of draws is all but certain
+    # to find all.
+    draws = n + 4 * math.isqrt(n)
+    longest = (np.iinfo(np.int32).max - total) // draws  # the sum of a round must not overflow
+
+    def change_more(carry: tuple) -> tuple:
+        key, last, new = carry
+        key, key_draw = jax.random.split(key)
+        distance, value = jax.random.uniform(key_draw, (2, draws))
+        passed = jnp.floor(jnp.log1p(-distance) / jnp.log1p(-rate))
+        found = passed < longest  # otherwise the walk goes on from there: what was passed does not matter to what comes
+        place = last + jnp.cumsum(jnp.where(found, passed + 1, longest).astype(jnp.int32))
+        # Stepping round the cycle of values by less than a whole turn reaches every value but the old one.
+        child, gene = jnp.where(found, place // genes, n), place % genes
+        low, turn = lower[gene], values[gene]
+        step = 1 + jnp.minimum(jnp.floor(value * (turn - 1)).astype(jnp.int32), turn - 2)
+        changed = low + (genomes[child, gene] - low + step) % turn
+        return key, place[-1], new.at[child, gene].set(changed, mode="drop")
+
+    start = key, jnp.int32(-1), genomes
+    return jax.lax.while_loop(lambda carry: carry[1] < total - 1, change_more, start)[2]

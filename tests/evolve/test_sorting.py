@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rwejax.evolve.sorting import first_of, lexsort
+from rwejax.evolve.sorting import first_of, lexsort, true_first
 
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 1e-42, -1e-42, np.inf, -np.inf, np.nan, -np.nan, 3e38, -3e38]
 
@@ -44,6 +44,13 @@ def test_promised_bits_change_nothing(bits):
     keys = [rng.integers(0, 2 ** min(width, 9), 300).astype(np.int32) for width in bits]
     order = lexsort([jnp.asarray(key) for key in keys], bits=[min(width, 32) for width in bits])
     np.testing.assert_array_equal(order, np.lexsort(keys))
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 300])
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_true_flags_come_first(n, share):
+    flags = np.random.default_rng(0).random(n) < share
+    np.testing.assert_array_equal(true_first(jnp.asarray(flags)), np.argsort(~flags, kind="stable"))
 
 
 def test_maps_over_a_batch():

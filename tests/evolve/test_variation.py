@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from rwejax.evolve import mutate, tournament, two_point_crossover
 
@@ -54,6 +55,32 @@ def test_mutation_draws_every_other_value_alike():
         np.testing.assert_allclose((mutants[:, 1] == value).mean(), 0.25 / 3, atol=0.015)
     np.testing.assert_allclose((mutants[:, 1] == 0).mean(), 0.75, atol=0.02)
     np.testing.assert_array_equal(mutants[:, 2], 5)
+
+
+@pytest.mark.parametrize("rate", [0.001, 1 / 12, 0.5])
+def test_mutation_is_as_many_independent_trials_as_genes(rate):
+    n, genes = 20_000, 12
+    mutants = mutate(
+        jax.random.key(0), jnp.zeros((n, genes), jnp.int32), np.zeros(genes, int), np.ones(genes, int), rate
+    )
+    changed = np.asarray(mutants, bool)
+    # A round of draws finds n genes and some; ten times as many change at the rate of a half.
+    count = stats.binom(genes, rate)
+    seen = np.bincount(changed.sum(axis=1), minlength=genes + 1)
+    kept = n * count.pmf(np.arange(genes + 1)) > 5
+    expected = np.append(n * count.pmf(np.flatnonzero(kept)), n * count.pmf(np.flatnonzero(~kept)).sum())
+    assert stats.chisquare(np.append(seen[kept], seen[~kept].sum()), expected).pvalue > 1e-3
+    assert stats.chisquare(changed.sum(axis=0)).pvalue > 1e-3
+    both = (changed[:, 1:] & changed[:, :-1]).mean()
+    np.testing.assert_allclose(both, rate**2, atol=4 * rate / np.sqrt(n * genes))
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_few_genomes_are_mutated(n):
+    genomes = jnp.zeros((n, 3), jnp.int32)
+    np.testing.assert_array_equal(
+        mutate(jax.random.key(0), genomes, np.zeros(3, int), np.ones(3, int), 1.0), genomes + 1
+    )
 
 
 @pytest.mark.parametrize("rate", [0.0, 1.0])
