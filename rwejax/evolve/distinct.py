@@ -204,8 +204,8 @@ def _finder(
     """Puts rows into a hash table, and returns what finds queries in it."""
     if rows.shape[0] == 0:
         return lambda queries: jnp.full((queries.shape[0],), -1, dtype=jnp.int32)
-    # A power of two, at least two a row, so that most slots hold one row or none; and a last slot, that no query has, for
-    # the rows that do not count.
+    # A power of two, at least two a row, so that most slots hold one row or none; and a last slot, that no query has,
+    # for the rows that do not count.
     used = 2 << (rows.shape[0] - 1).bit_length()
     slots = used + 1
     links = _chain(jnp.where(counts, _hash(rows) % used, used).astype(jnp.int32), slots)
