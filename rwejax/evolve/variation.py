@@ -109,7 +109,7 @@ def mutate(
     # genome, that are drawn, and they are geometric. At one gene a genome, the first round of draws is all but certain
     # to find all.
     draws = n + 4 * math.isqrt(n)
-    longest = (np.iinfo(np.int32).max - total) // draws  # the sum of a round must not overflow
+    longest = 2**30 // draws  # half of what a round may sum up to: as a float it is rounded
 
     def change_more(carry: tuple) -> tuple:
         key, last, new = carry
