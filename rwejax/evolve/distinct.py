@@ -210,14 +210,15 @@ def _finder(
     slots = used + 1
     links = _chain(jnp.where(counts, _hash(rows) % used, used).astype(jnp.int32), slots)
 
-    def find(queries: Integer[Array, "n genes"]) -> Int[Array, " n"]:
-        def look(carry: tuple) -> tuple:
-            row, found = carry
-            equal = (row >= 0) & jnp.all(rows[row] == queries, axis=1)
-            return jnp.where(equal | (row < 0), -1, links[slots + row]), jnp.where(equal, row, found)
+    def walk(query: tuple[Integer[Array, " genes"], Int[Array, ""]]) -> Int[Array, ""]:
+        genes, row = query
+        return jax.lax.while_loop(
+            lambda row: (row >= 0) & jnp.any(rows[row] != genes), lambda row: links[slots + row], row
+        )
 
-        start = (links[_hash(queries) % used], jnp.full((queries.shape[0],), -1, dtype=jnp.int32))
-        return jax.lax.while_loop(lambda carry: jnp.any(carry[0] >= 0), look, start)[1]
+    def find(queries: Integer[Array, "n genes"]) -> Int[Array, " n"]:
+        starts = queries, links[_hash(queries) % used]
+        return jax.lax.platform_dependent(starts, cpu=partial(jax.lax.map, walk), default=jax.vmap(walk))
 
     return find
 

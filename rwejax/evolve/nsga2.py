@@ -20,7 +20,6 @@ from jaxtyping import Array, Float, Int, Integer, PRNGKeyArray, Real
 from rwejax.errors import InputError
 from rwejax.evolve.distinct import Space, encode, find_first, make_distinct
 from rwejax.evolve.ranking import rank_and_select
-from rwejax.evolve.sorting import first_of
 from rwejax.evolve.variation import mutate, tournament, two_point_crossover
 
 Metrics = dict[str, Array]
@@ -35,11 +34,11 @@ class State(types.State):
     """What NSGA-II knows between generations: a pytree of arrays whose shapes and dtypes never change.
 
     Attributes:
-        population: (n, genes) int32, the survivors, best first.
+        population: (n, genes) int32, the survivors: front after front, those of a front by their first objective.
         fitness: (n, m) their objectives, to be minimised.
         rank: (n,) int32 their non-dominated ranks, as found among survivors and rejected together.
         crowding: (n,) their crowding distances, likewise.
-        best_solution: (genes,) int32, of the first front the row with the lowest first objective, then second, ...
+        best_solution: (genes,) int32, the first of the population: no genome has a lower first objective.
         best_fitness: its first objective; infinite while every evaluation has given NaN.
         generation_counter: int32, how many times `tell` was called.
         codes: (n, words) the canonical forms of the population, packed by `rwejax.evolve.distinct.encode`.
@@ -309,17 +308,15 @@ class NSGA2:
         objectives = jnp.where(repeats[:, None], jnp.nan, fitness)
         rank, crowding, keep = rank_and_select(objectives, self.population_size)
 
-        population, fitness, rank = population[keep], fitness[keep], rank[keep]
-        best = first_of((*fitness.T[::-1], rank))
-        best_fitness = jnp.where(jnp.isnan(fitness[best]).any(), jnp.inf, fitness[best, 0])
+        best = keep[0]
         return {
-            "population": population,
-            "fitness": fitness,
-            "rank": rank,
+            "population": population[keep],
+            "fitness": fitness[keep],
+            "rank": rank[keep],
             "crowding": crowding[keep],
             "codes": codes[keep],
             "best_solution": population[best],
-            "best_fitness": best_fitness,
+            "best_fitness": jnp.where(jnp.isnan(fitness[best]).any(), jnp.inf, fitness[best, 0]),
         }
 
     def _remember(self, state: State, codes: Integer[Array, "n words"]) -> State:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Real, UInt
 
-from rwejax.evolve.sorting import as_unsigned, lexsort
+from rwejax.evolve.sorting import as_unsigned, lexsort, true_first
 
 _LARGEST = np.uint32(0xFFFFFFFF)
 
@@ -86,26 +86,30 @@ def _sweep(
     repeats = ((first == jnp.roll(first, 1)) & (second == jnp.roll(second, 1))).at[0].set(False)
 
     def place(carry: tuple, row: tuple[UInt[Array, ""], Bool[Array, ""]]) -> tuple[tuple, tuple]:
-        tails, sizes, fronts, previous, size = carry
+        tails, sizes, fronts, previous, size, before = carry
         second, repeat = row
         # Written a step late: XLA's CPU backend copies an array that is read and then written.
         sizes = sizes.at[previous].set(size)
         rank = jnp.searchsorted(tails, second, side="right", method="scan_unrolled").astype(jnp.int32)
         rank = jnp.where(repeat, previous, jnp.minimum(rank, fronts))
         size = sizes[rank] + 1
-        return (tails.at[rank].set(second), sizes, jnp.maximum(fronts, rank + 1), rank, size), (rank, size)
+        before = jnp.where(repeat, before + 1, 0)
+        return (tails.at[rank].set(second), sizes, jnp.maximum(fronts, rank + 1), rank, size, before), (
+            rank,
+            size,
+            before,
+        )
 
     zero, zeros = jnp.int32(0), jnp.zeros((n,), dtype=jnp.int32)
-    (_, sizes, _, last, size), (ranks, ordinal) = jax.lax.scan(
-        place, (jnp.full((n,), _LARGEST), zeros, zero, zero, zero), (second, repeats)
+    (_, sizes, _, last, size, _), (ranks, ordinal, before) = jax.lax.scan(
+        place, (jnp.full((n,), _LARGEST), zeros, zero, zero, zero, zero), (second, repeats)
     )
     sizes = sizes.at[last].set(size)
     start, size = (jnp.cumsum(sizes) - sizes)[ranks], sizes[ranks]
 
     # The second objective orders a front the other way round, but equal rows among themselves by place, as the first.
-    row = jnp.arange(n)
-    before = row - jax.lax.cummax(jnp.where(repeats, 0, row))
-    equals = zeros.at[row - before].add(1)[row - before]
+    run = jnp.arange(n) - before
+    equals = zeros.at[run].add(1)[run]
     turned = size - ordinal + 2 * before - (equals - 1)
 
     def put(values: Int[Array, " n"], place: Int[Array, " n"]) -> Int[Array, " n"]:
@@ -161,49 +165,48 @@ def crowding_distance(
         [inf, 1.0, inf]
     """
     objectives, rank = jnp.asarray(objectives), jnp.asarray(rank)
-    front = jnp.where(_has_nan(objectives), jnp.iinfo(jnp.int32).max, rank)
-    return _crowding_distance(objectives, front, _sort_fronts(objectives, front, 32))
+    rank = jnp.where(_has_nan(objectives), jnp.iinfo(jnp.int32).max, rank)
+    orders = _sort_fronts(objectives, rank)
+    # Fronts as `non_dominated_rank` counts them, without gaps.
+    front = jnp.cumsum(jnp.diff(rank[orders[0]], prepend=rank[orders[0]][:1]) != 0)
+    return _crowding_distance(objectives, front, orders)
 
 
-def _sort_fronts(
-    objectives: Real[Array, "n m"], front: Int[Array, " n"], front_bits: int
-) -> tuple[Int[Array, " n"], ...]:
+def _sort_fronts(objectives: Real[Array, "n m"], front: Int[Array, " n"]) -> tuple[Int[Array, " n"], ...]:
     """For each objective, the order by front, then objective, then place."""
-    return tuple(lexsort((column, front), bits=(32, front_bits)) for column in objectives.T)
+    return tuple(lexsort((column, front)) for column in objectives.T)
 
 
 def _crowding_distance(
     objectives: Real[Array, "n m"], front: Int[Array, " n"], orders: Sequence[Int[Array, " n"]]
 ) -> Float[Array, " n"]:
-    """With the order by front and then objective, for each objective; no front has rows with a NaN and without."""
+    """With, for each objective, the order by front and then objective; and the fronts in these orders, from 0 up.
+
+    No front has rows with a NaN and rows without.
+    """
     values = objectives.astype(jnp.result_type(objectives, float))
     n, m = values.shape
-    if n == 0:
-        return jnp.zeros((0,), values.dtype)
-    ordered = jnp.stack([column[order] for column, order in zip(values.T, orders, strict=True)], axis=1)
-
-    # The fronts lie in the same places, whichever objective they are sorted by.
     place = jnp.arange(n)
-    changes = jnp.diff(front[orders[0]]) != 0
-    first, last = jnp.insert(changes, 0, True), jnp.append(changes, True)
-    segment = jnp.cumsum(first) - 1
 
-    def largest(values: Real[Array, "n *m"]) -> Real[Array, "n *m"]:
-        """In the front of each row."""
-        return jax.ops.segment_max(values, segment, num_segments=n, indices_are_sorted=True)[segment]
+    def count(flags: Bool[Array, " n"]) -> Int[Array, " n"]:
+        """How many there are in the front of each row."""
+        return jnp.zeros((n,), jnp.int32).at[front].add(flags, indices_are_sorted=True)[front]
 
-    start, end = -largest(-place), largest(place)
-    finite = jnp.isfinite(ordered)
-    span = largest(jnp.where(finite, ordered, -jnp.inf)) + largest(jnp.where(finite, -ordered, -jnp.inf))
-    share = (jnp.roll(ordered, -1, axis=0) - jnp.roll(ordered, 1, axis=0)) / span
-    # NaN is 0 / 0, the inside of a constant front, or the gap between two equal infinities.
-    share = jnp.where(jnp.isnan(share), 0, share)
-    at_end = jnp.where((ordered[end] > ordered[start]) | (end <= start + 1)[:, None], jnp.inf, 0)
-    share = jnp.where((first | last)[:, None], at_end, share)
-
-    total = jnp.zeros_like(values[:, 0])
-    for column, order in zip(share.T, orders, strict=True):
-        total = total.at[order].add(column, unique_indices=True)
+    first = jnp.diff(front, prepend=-1) != 0
+    start = jax.lax.cummax(jnp.where(first, place, 0))
+    end = start + count(front >= 0) - 1
+    total = jnp.zeros((n,), values.dtype)
+    for column, order in zip(values.T, orders, strict=True):
+        column = column[order]
+        # Infinities lie at the ends. Where nothing else does, any range will do: all gaps are 0.
+        low, high = start + count(column == -jnp.inf), end - count(column == jnp.inf)
+        span = column[high] - column[low]
+        share = (jnp.roll(column, -1) - jnp.roll(column, 1)) / span
+        # NaN is 0 / 0, the inside of a constant front, or the gap between two equal infinities.
+        share = jnp.where(jnp.isnan(share), 0, share)
+        at_end = jnp.where((column[end] > column[start]) | (end <= start + 1), jnp.inf, 0)
+        share = jnp.where((place == start) | (place == end), at_end, share)
+        total = total.at[order].add(share, unique_indices=True)
     return jnp.where(_has_nan(values), 0, total / m)
 
 
@@ -226,11 +229,7 @@ def select_survivors(
         >>> select_survivors(jnp.array([1, 0, 1]), jnp.array([0.5, 2.0, jnp.inf]), 2).tolist()
         [1, 2]
     """
-    return _best_first(jnp.asarray(rank), jnp.asarray(crowding), 32)[:n]
-
-
-def _best_first(rank: Int[Array, " rows"], crowding: Float[Array, " rows"], rank_bits: int) -> Int[Array, " rows"]:
-    return lexsort((-crowding, rank), bits=(32, rank_bits))
+    return lexsort((-jnp.asarray(crowding), jnp.asarray(rank)))[:n]
 
 
 def rank_and_select(
@@ -238,14 +237,30 @@ def rank_and_select(
 ) -> tuple[Int[Array, " rows"], Float[Array, " rows"], Int[Array, " {n}"]]:
     """Ranks, crowding distances and survivors of the same rows: as the three functions give them, and quicker.
 
-    The ranks are known to be smaller than the number of rows, which makes sorting by them cheap.
+    The survivors come front after front, those of a front by their first objective.
     """
     objectives = jnp.asarray(objectives)
-    bits = objectives.shape[0].bit_length()
-    if objectives.shape[1] > 2:
+    rows, m = objectives.shape
+    if m > 2:
         rank = non_dominated_rank(objectives)
-        orders = _sort_fronts(objectives, rank, bits)
+        orders = _sort_fronts(objectives, rank)
     else:
         rank, orders = _sweep(*_as_pair(objectives))
-    crowding = _crowding_distance(objectives, rank, orders[: objectives.shape[1]])
-    return rank, crowding, _best_first(rank, crowding, bits)[:n]
+    order = orders[0]
+    front = rank[order]
+    crowding = _crowding_distance(objectives, front, orders[:m])
+
+    # Only the front that the cut goes through has to be sorted, and most often it is a small part of all.
+    cut = front[n - 1]
+    start, size, small = jnp.sum(front < cut), jnp.sum(front == cut), max(1, rows // 8)
+    bits = rows.bit_length()
+    with jax.enable_x64(True):  # for the words alone: no array of 64 bits leaves
+        words = as_unsigned(-crowding[order]).astype(jnp.uint64) << bits | order.astype(jnp.uint64)
+        words = jnp.where(front == cut, words, jnp.uint64(2**64 - 1))
+        last = jax.lax.cond(
+            size <= small,
+            lambda: jnp.sort(jax.lax.dynamic_slice_in_dim(words, start, small))[n - 1 - start],
+            lambda: jnp.sort(words)[n - 1 - start],
+        )
+        kept = (front < cut) | (words <= last)
+    return rank, crowding, order[true_first(kept)[:n]]

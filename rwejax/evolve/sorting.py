@@ -5,42 +5,39 @@ key is a float. So keys and index are packed into words of 64 bits, the index lo
 """
 
 from collections.abc import Sequence
+from functools import reduce
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Int, Real, UInt
 
 Key = Real[Array, " n"] | Bool[Array, " n"]
 
-_WORD = 64
+_LARGEST = np.uint32(0xFFFFFFFF)
 
 
-def lexsort(keys: Sequence[Key], bits: Sequence[int] | None = None) -> Int[Array, " n"]:
+def lexsort(keys: Sequence[Key]) -> Int[Array, " n"]:
     """The order that `jnp.lexsort` gives: by the last key, then by the one before it, ..., then by place.
+
+    One sort serves for all keys if what they range over fits into 64 bits together with an index, which is so for most;
+    else each key takes a sort.
 
     Args:
         keys: (n,) each, the most important last.
-        bits: for each key, 32, or less as a promise that it holds integers from 0 to 2**bits - 1; 32 by default. One
-            sort serves for as many keys as fit into 64 bits together with an index.
 
     Returns:
         (n,) int32 indices.
     """
-    n = keys[0].shape[0]
-    index_bits = max(n - 1, 1).bit_length()
-    groups: list[list[tuple[Array, int]]] = []
-    free = 0
-    for key, width in zip(keys, bits or [32] * len(keys), strict=True):
-        if width > free:
-            groups.append([])
-            free = _WORD - index_bits
-        groups[-1].append((as_unsigned(key) if width == 32 else key.astype(jnp.uint32), width))
-        free -= width
-
-    order = _argsort(groups[0], index_bits)
-    for group in groups[1:]:
-        order = order[_argsort([(key[order], width) for key, width in group], index_bits)]
-    return order
+    if len(keys) == 1:
+        return _argsort([as_unsigned(keys[0])], [32])
+    words = [word - jnp.min(word, initial=_LARGEST) for word in map(as_unsigned, keys)]
+    widths = [32 - jax.lax.clz(jnp.max(word, initial=0)).astype(jnp.int32) for word in words]
+    return jax.lax.cond(
+        sum(widths) + _index_bits(words[0]) <= 64,
+        lambda: _argsort(words, widths),
+        lambda: reduce(lambda order, word: order[lexsort([word[order]])], words[1:], lexsort(words[:1])),
+    )
 
 
 def true_first(flags: Bool[Array, " n"]) -> Int[Array, " n"]:
@@ -50,23 +47,19 @@ def true_first(flags: Bool[Array, " n"]) -> Int[Array, " n"]:
     return jnp.zeros_like(row).at[place].set(row, unique_indices=True)
 
 
-def first_of(keys: Sequence[Key]) -> Int[Array, ""]:
-    """The first index in the order that `lexsort` gives, without sorting."""
-    remaining = jnp.ones(keys[0].shape, dtype=bool)
-    for key in map(as_unsigned, reversed(keys)):
-        lowest = jnp.min(key, where=remaining, initial=jnp.uint32(0xFFFFFFFF))
-        remaining &= key == lowest
-    return jnp.argmax(remaining)
-
-
-def _argsort(keys: Sequence[tuple[UInt[Array, " n"], int]], index_bits: int) -> Int[Array, " n"]:
+def _argsort(keys: Sequence[UInt[Array, " n"]], widths: Sequence[int | Int[Array, ""]]) -> Int[Array, " n"]:
+    """By keys of as many bits as given, which fit into one word with an index."""
     with jax.enable_x64(True):  # for the words alone: no array of 64 bits leaves
-        words = jnp.arange(keys[0][0].shape[0], dtype=jnp.uint64)
-        shift = index_bits
-        for key, width in keys:
+        words = jnp.arange(keys[0].shape[0], dtype=jnp.uint64)
+        shift = jnp.uint64(_index_bits(keys[0]))
+        for key, width in zip(keys, widths, strict=True):
             words |= key.astype(jnp.uint64) << shift
-            shift += width
-        return (jnp.sort(words) & ((1 << index_bits) - 1)).astype(jnp.int32)
+            shift += jnp.uint64(width)
+        return (jnp.sort(words) & ((1 << _index_bits(keys[0])) - 1)).astype(jnp.int32)
+
+
+def _index_bits(key: Key) -> int:
+    return max(key.shape[0] - 1, 1).bit_length()
 
 
 def as_unsigned(values: Key) -> UInt[Array, " n"]:

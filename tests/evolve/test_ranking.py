@@ -153,15 +153,18 @@ def test_survivors_agree_with_pymoo(kind, m, seed):
     np.testing.assert_allclose(ours, theirs, rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["tied", "duplicated"])
-@pytest.mark.parametrize("m", [2, 3])
+# The cut goes through a front of many rows of all, or of few.
+@pytest.mark.parametrize("kind", ["continuous", "tied", "duplicated", "front"])
+@pytest.mark.parametrize("m", [1, 2, 3])
 def test_all_at_once_is_the_same_as_one_by_one(m, kind):
-    objectives = random_objectives(40, m, kind).astype(np.float32)
-    objectives[[3, 5], [0, 1]] = np.nan, np.inf
-    rank, crowding, kept = rank_and_select(objectives, 20)
-    np.testing.assert_array_equal(rank, non_dominated_rank(objectives))
-    np.testing.assert_array_equal(crowding, crowding_distance(objectives, rank))
-    np.testing.assert_array_equal(kept, select_survivors(rank, crowding, 20))
+    objectives = random_objectives(80, m, kind).astype(np.float32)
+    objectives[[3, 5], [0, -1]] = np.nan, np.inf
+    for n in (1, 40, 80):
+        rank, crowding, kept = rank_and_select(objectives, n)
+        np.testing.assert_array_equal(rank, non_dominated_rank(objectives))
+        np.testing.assert_array_equal(crowding, crowding_distance(objectives, rank))
+        assert set(kept.tolist()) == set(select_survivors(rank, crowding, n).tolist())
+        np.testing.assert_array_equal(kept, kept[np.lexsort((objectives[kept, 0], rank[kept]))])
 
 
 @pytest.mark.parametrize("m", [2, 3])
