@@ -28,12 +28,13 @@ from rwejax.evolve.distinct import encode
 
 from .command import require
 from .report import count_compilations, count_cores, header, peak_memory_gib, spread
-from .selection_sides import EvoX, Objectives, Pymoo, Rwejax, Side, has_evox
+from .selection_sides import EvoX, Objectives, Pymoo, Rwejax, Side, TwoCalls, has_evox
 
 if TYPE_CHECKING:
     from ..selection import Config
 
 TURN_SECONDS, TURN_CALLS = 0.3, 50
+OURS = "rwejax", "rwejax, two calls"
 TOLERANCE = 1e-4  # relative, of crowding distances: pymoo computes them in double precision
 
 
@@ -59,11 +60,12 @@ def measure(config: "Config") -> dict[str, Any]:
         population = np.asarray(ours.state.population)
         makers: dict[str, Callable[[], Side]] = {
             "rwejax": lambda ours=ours: ours,
+            "rwejax, two calls": lambda ours=ours: TwoCalls(ours),
             "pymoo": lambda population=population: Pymoo(population, objectives),
             "evox": lambda population=population: EvoX(population, objectives, count_cores()),
         }
         expected = {name: seconds * (n / size) ** 2 for name, (size, seconds) in last.items()}
-        sides = {name: makers[name]() for name in ["rwejax", *peers] if expected.get(name, 0.0) < config.limit}
+        sides = {name: makers[name]() for name in [*OURS, *peers] if expected.get(name, 0.0) < config.limit}
         turns, compilations = take_turns(sides, config.repetitions)
         last = {name: (n, statistics.median(turn["generation"] for turn in turns[name])) for name in sides}
         last |= {name: (n, seconds) for name, seconds in expected.items() if name not in sides}
@@ -134,8 +136,8 @@ def describe(ours: Rwejax, turns: dict[str, list[dict[str, float]]], config: "Co
 def time_parts(ours: Rwejax, repetitions: int) -> dict[str, dict[str, float]]:
     """Seconds of the functions that a generation is made of, each compiled and called by itself."""
     state, space, params = ours.state, ours.algorithm.space, ours.params
-    children, fitness = ours.children(0)
-    merged = np.concatenate([state.fitness, fitness])
+    children = np.asarray(ours.children(0))
+    merged = np.concatenate([state.fitness, ours.objectives(children)])
     rank = np.asarray(non_dominated_rank(merged))
     crowding = np.asarray(crowding_distance(merged, rank))
     n = len(children)
@@ -178,7 +180,8 @@ def time_part(function: Callable[..., Any], inputs: Sequence[tuple], repetitions
 
 def compare(ours: Rwejax, with_pymoo: bool) -> dict[str, Any]:
     """Check the children, and hold ranks and survivors against pymoo's on the same objectives."""
-    children, fitness = ours.children(0)
+    children = np.asarray(ours.children(0))
+    fitness = ours.objectives(children)
     state, space = ours.state, ours.algorithm.space
     known = np.concatenate([state.codes, state.archive[: state.archive_count]])
     codes = {code.tobytes() for code in np.asarray(encode(space, children))}

@@ -10,8 +10,9 @@ from typing import Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int, Integer, PRNGKeyArray, UInt
+from jaxtyping import Array, Bool, Int, Integer, PRNGKeyArray
 
+from rwejax.evolve.loops import by_loop
 from rwejax.evolve.sorting import lexsort, true_first
 
 TRIES = 100
@@ -69,19 +70,19 @@ def fill_distinct(
     shape = jax.eval_shape(propose, key)
     genes = shape.shape[1]
     n = n or shape.shape[0]
-    find_taken = _finder(taken, jnp.arange(taken.shape[0]) < taken_count)
     others = taken[:0] if also_taken is None else also_taken
+    known = jnp.concatenate([taken, others])
+    counts = jnp.arange(known.shape[0])
+    counts = (counts < taken_count) | (counts >= taken.shape[0])
 
     def attempt(propose: Callable[[PRNGKeyArray], Int[Array, "few genes"]], carry: tuple) -> tuple:
         key, tries, genomes, codes, accepted = carry
         key, key_propose = jax.random.split(key)
         candidates = propose(key_propose)
         candidate_codes = encode(candidates)
-        seen = jnp.concatenate([others, codes, candidate_codes])
-        free = find_taken(candidate_codes) < 0
-        counts = jnp.concatenate([jnp.ones((others.shape[0],), dtype=bool), accepted, free])
-        first = find_first(candidate_codes, seen, counts)
-        new = first == jnp.arange(seen.shape[0] - candidates.shape[0], seen.shape[0])
+        seen = jnp.concatenate([known, codes, candidate_codes])
+        counted = jnp.concatenate([counts, accepted, jnp.ones((candidates.shape[0],), dtype=bool)])
+        new = find_first(candidate_codes, seen, counted) == jnp.arange(seen.shape[0])[-candidates.shape[0] :]
 
         # Accepted rows move to the front. Refused candidates come next: they fill the places that stay open for good.
         flags = jnp.concatenate([new, accepted])
@@ -195,43 +196,27 @@ def find_first(
     Returns:
         (n,) int32 indices into `rows`.
     """
-    return _finder(rows, counts)(queries)
-
-
-def _finder(
-    rows: Integer[Array, "rows genes"], counts: Bool[Array, " rows"]
-) -> Callable[[Integer[Array, "n genes"]], Int[Array, " n"]]:
-    """Puts rows into a hash table, and returns what finds queries in it."""
-    if rows.shape[0] == 0:
-        return lambda queries: jnp.full((queries.shape[0],), -1, dtype=jnp.int32)
     # A power of two, at least two a row, so that most slots hold one row or none; and a last slot, that no query has,
     # for the rows that do not count.
-    used = 2 << (rows.shape[0] - 1).bit_length()
-    slots = used + 1
-    links = _chain(jnp.where(counts, _hash(rows) % used, used).astype(jnp.int32), slots)
+    bits = (rows.shape[0] - 1).bit_length() + 1
+    slots = (1 << bits) + 1
+    chain = by_loop(partial(_chain_by_loop, slots=slots), partial(_chain_by_sort, slots=slots))
+    links = chain(jnp.where(counts, _hash(rows, bits), slots - 1))
 
-    def walk(query: tuple[Integer[Array, " genes"], Int[Array, ""]]) -> Int[Array, ""]:
-        genes, row = query
+    def walk(start: Int[Array, ""], query: Integer[Array, " genes"], rows: Array, links: Array) -> Int[Array, ""]:
         return jax.lax.while_loop(
-            lambda row: (row >= 0) & jnp.any(rows[row] != genes), lambda row: links[slots + row], row
+            lambda row: (row >= 0) & jnp.any(rows[row] != query), lambda row: links[slots + row], start
         )
 
-    def find(queries: Integer[Array, "n genes"]) -> Int[Array, " n"]:
-        starts = queries, links[_hash(queries) % used]
-        return jax.lax.platform_dependent(starts, cpu=partial(jax.lax.map, walk), default=jax.vmap(walk))
+    def walk_in_turn(starts: Array, queries: Array, rows: Array, links: Array) -> Int[Array, " n"]:
+        return jax.lax.map(lambda each: walk(each[0], each[1], rows, links), (starts, queries))
 
-    return find
-
-
-def _chain(slot: Int[Array, " rows"], slots: int) -> Int[Array, " links"]:
-    """Links the rows of each slot: (slots + rows,), the first row of each slot, then the row after each row, or -1."""
-    # A loop takes a few nanoseconds a row on a CPU, far less than a sort, but microseconds on an accelerator.
-    return jax.lax.platform_dependent(
-        slot, cpu=partial(_chain_by_loop, slots=slots), default=partial(_chain_by_sort, slots=slots)
-    )
+    walks = by_loop(walk_in_turn, jax.vmap(walk, in_axes=(0, 0, None, None)))
+    return walks(links[_hash(queries, bits)], queries, rows, links)
 
 
 def _chain_by_loop(slot: Int[Array, " rows"], slots: int) -> Int[Array, " links"]:
+    """Links the rows of each slot: (slots + rows,), the first row of each slot, then the row after each row, or -1."""
     n = slot.shape[0]
 
     def push(i: Int[Array, ""], links: Int[Array, " links"]) -> Int[Array, " links"]:
@@ -243,6 +228,7 @@ def _chain_by_loop(slot: Int[Array, " rows"], slots: int) -> Int[Array, " links"
 
 
 def _chain_by_sort(slot: Int[Array, " rows"], slots: int) -> Int[Array, " links"]:
+    """The same."""
     n = slot.shape[0]
     order = lexsort((slot,))
     slot = slot[order]
@@ -252,11 +238,9 @@ def _chain_by_sort(slot: Int[Array, " rows"], slots: int) -> Int[Array, " links"
     return links.at[jnp.where(jnp.insert(same, 0, False), slots + n, slot)].set(order, mode="drop")
 
 
-def _hash(rows: Integer[Array, "rows genes"]) -> UInt[Array, " rows"]:
-    """31 bits a row: a polynomial in the columns, stirred by murmur3's finaliser."""
-    bits = jnp.zeros((rows.shape[0],), dtype=jnp.uint32)
+def _hash(rows: Integer[Array, "rows genes"], bits: int) -> Int[Array, " rows"]:
+    """Some bits a row: a polynomial in the columns, of which the upper bits are well mixed (Knuth, 6.4)."""
+    word = jnp.zeros((rows.shape[0],), dtype=jnp.uint32)
     for column in range(rows.shape[1]):
-        bits = bits * jnp.uint32(0x9E3779B1) + rows[:, column].astype(jnp.uint32)
-    bits = (bits ^ (bits >> 16)) * jnp.uint32(0x85EBCA6B)
-    bits = (bits ^ (bits >> 13)) * jnp.uint32(0xC2B2AE35)
-    return (bits ^ (bits >> 16)) >> 1
+        word = (word + rows[:, column].astype(jnp.uint32)) * jnp.uint32(0x9E3779B1)
+    return (word >> (32 - bits)).astype(jnp.int32)

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Int, Integer, PRNGKeyArray, Real
 from rwejax.errors import InputError
 from rwejax.evolve.distinct import Space, encode, find_first, make_distinct
 from rwejax.evolve.ranking import rank_and_select
-from rwejax.evolve.variation import mutate, tournament, two_point_crossover
+from rwejax.evolve.variation import make_children
 
 Metrics = dict[str, Array]
 
@@ -273,11 +273,8 @@ class NSGA2:
     @partial(jax.jit, static_argnames=("self",))
     def _ask(self, key: PRNGKeyArray, state: State, params: Params) -> Int[Array, "n genes"]:
         def propose(key: PRNGKeyArray, n: int) -> Int[Array, "n genes"]:
-            key_parents, key_crossover, key_mutation = jax.random.split(key, 3)
-            parents = tournament(key_parents, state.rank, state.crowding, 2 * n)
-            first, second = state.population[parents.reshape(2, -1)]
-            children = two_point_crossover(key_crossover, first, second, params.crossover_rate)
-            return mutate(key_mutation, children, self.space.lower, self.space.upper, params.mutation_rate)
+            bounds, rates = (self.space.lower, self.space.upper), (params.crossover_rate, params.mutation_rate)
+            return make_children(key, n, state.population, state.rank, state.crowding, *bounds, *rates)
 
         return make_distinct(
             key, self.space, propose, self.population_size, state.archive, state.archive_count, state.codes

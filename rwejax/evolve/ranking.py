@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Real, UInt
 
-from rwejax.evolve.sorting import as_unsigned, lexsort, true_first
+from rwejax.evolve.sorting import as_unsigned, cumsum, lexsort, nth, true_first
 
 _LARGEST = np.uint32(0xFFFFFFFF)
 
@@ -105,7 +105,7 @@ def _sweep(
         place, (jnp.full((n,), _LARGEST), zeros, zero, zero, zero, zero), (second, repeats)
     )
     sizes = sizes.at[last].set(size)
-    start, size = (jnp.cumsum(sizes) - sizes)[ranks], sizes[ranks]
+    start, size = (cumsum(sizes) - sizes)[ranks], sizes[ranks]
 
     # The second objective orders a front the other way round, but equal rows among themselves by place, as the first.
     run = jnp.arange(n) - before
@@ -250,17 +250,19 @@ def rank_and_select(
     front = rank[order]
     crowding = _crowding_distance(objectives, front, orders[:m])
 
-    # Only the front that the cut goes through has to be sorted, and most often it is a small part of all.
+    # Only the front that the cut goes through has to be looked at, and most often it is a small part of all.
     cut = front[n - 1]
     start, size, small = jnp.sum(front < cut), jnp.sum(front == cut), max(1, rows // 8)
-    bits = rows.bit_length()
-    with jax.enable_x64(True):  # for the words alone: no array of 64 bits leaves
-        words = as_unsigned(-crowding[order]).astype(jnp.uint64) << bits | order.astype(jnp.uint64)
-        words = jnp.where(front == cut, words, jnp.uint64(2**64 - 1))
-        last = jax.lax.cond(
-            size <= small,
-            lambda: jnp.sort(jax.lax.dynamic_slice_in_dim(words, start, small))[n - 1 - start],
-            lambda: jnp.sort(words)[n - 1 - start],
-        )
-        kept = (front < cut) | (words <= last)
-    return rank, crowding, order[true_first(kept)[:n]]
+
+    def kept_first(order: Int[Array, " part"], front: Int[Array, " part"]) -> Int[Array, " part"]:
+        lonely = crowding[order]
+        last = nth(-lonely, order, front == cut, n - 1 - start)
+        lonelier = (lonely > crowding[last]) | ((lonely == crowding[last]) & (order <= last))
+        return order[true_first((front < cut) | ((front == cut) & lonelier))]
+
+    def part_kept_first() -> Int[Array, " rows"]:
+        part = [jax.lax.dynamic_slice_in_dim(whole, start, small) for whole in (order, front)]
+        return jax.lax.dynamic_update_slice_in_dim(order, kept_first(*part), start, axis=0)
+
+    order = jax.lax.cond(size <= small, part_kept_first, lambda: kept_first(order, front))
+    return rank, crowding, order[:n]

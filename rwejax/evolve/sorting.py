@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int, Real, UInt
 
+from rwejax.evolve.loops import by_loop
+
 Key = Real[Array, " n"] | Bool[Array, " n"]
 
 _LARGEST = np.uint32(0xFFFFFFFF)
@@ -40,11 +42,27 @@ def lexsort(keys: Sequence[Key]) -> Int[Array, " n"]:
     )
 
 
+def nth(key: Key, row: Int[Array, " n"], among: Bool[Array, " n"], place: int | Int[Array, ""]) -> Int[Array, ""]:
+    """The row that comes at a place, counted from 0, when those among which it is are sorted by key and then row."""
+    with jax.enable_x64(True):
+        words = as_unsigned(key).astype(jnp.uint64) << 32 | row.astype(jnp.uint64)
+        return jnp.sort(jnp.where(among, words, jnp.uint64(2**64 - 1)))[place].astype(jnp.int32)
+
+
 def true_first(flags: Bool[Array, " n"]) -> Int[Array, " n"]:
     """The indices of the true flags, then those of the others, without sorting."""
-    count, row = jnp.cumsum(flags), jnp.arange(flags.shape[0])
+    count, row = cumsum(flags.astype(jnp.int32)), jnp.arange(flags.shape[0])
     place = jnp.where(flags, count - 1, flags.sum() + row - count)
     return jnp.zeros_like(row).at[place].set(row, unique_indices=True)
+
+
+def cumsum(values: Int[Array, " n"]) -> Int[Array, " n"]:
+    """The running sum."""
+
+    def loop(values: Int[Array, " n"]) -> Int[Array, " n"]:
+        return jax.lax.scan(lambda total, value: (total + value,) * 2, jnp.int32(0), values)[1]
+
+    return by_loop(loop, jnp.cumsum)(values)
 
 
 def _argsort(keys: Sequence[UInt[Array, " n"]], widths: Sequence[int | Int[Array, ""]]) -> Int[Array, " n"]:

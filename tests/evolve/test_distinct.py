@@ -26,7 +26,7 @@ def test_toy_space_is_a_space(grid):
 @pytest.mark.parametrize("collide", [False, True])
 def test_find_first_is_exact_even_if_every_hash_collides(monkeypatch, collide):
     if collide:
-        monkeypatch.setattr(distinct, "_hash", lambda rows: jnp.zeros(rows.shape[0], jnp.uint32))
+        monkeypatch.setattr(distinct, "_hash", lambda rows, bits: jnp.zeros(rows.shape[0], jnp.int32))
     rng = np.random.default_rng(0)
     rows, queries = rng.integers(0, 3, (60, 3)), rng.integers(0, 3, (40, 3))
     counts = rng.random(60) < 0.7
