@@ -64,11 +64,11 @@ class Rwejax:
         population = self.algorithm.initial_population(self.key)
         self.state: State = self.algorithm.init(self.key, population, objectives(np.asarray(population)), self.params)
         self._step = jax.jit(self._tell_and_ask)
-        self.first_call_seconds = 0.0
         children = self.children(EARLIER)
-        for number in range(generations - 1):
-            seconds, children, self.state = self._generation(EARLIER + number, children)
-            self.first_call_seconds = self.first_call_seconds or seconds
+        self.first_call_seconds, *_ = self._generation(EARLIER, children)
+        # The first population is the first generation, and the last one is not told yet.
+        for number in range(generations - 2):
+            _, children, self.state = self._generation(EARLIER + number, children)
 
     def generation(self, number: int) -> dict[str, float]:
         """Tell and ask; the state stays as it is."""

@@ -43,7 +43,7 @@ def fill_distinct(
     propose: Callable[[PRNGKeyArray], Int[Array, "first genes"]],
     encode: Callable[[Int[Array, "n genes"]], Integer[Array, "n words"]],
     taken: Integer[Array, "rows words"],
-    taken_count: int | Int[Array, ""],
+    links: Int[Array, " links"],
     n: int | None = None,
     also_taken: Integer[Array, "others words"] | None = None,
     propose_more: Callable[[PRNGKeyArray], Int[Array, "few genes"]] | None = None,
@@ -58,7 +58,7 @@ def fill_distinct(
         propose: makes n genomes or more from a key.
         encode: maps (n, genes) genomes to codes, see `encode` in this module.
         taken: (rows, words) codes that must not come again.
-        taken_count: only the first so many of them count.
+        links: those of `link`, which say which of them count.
         n: how many genomes; by default as many as `propose` makes.
         also_taken: (others, words) more codes that must not come again; all of them count.
         propose_more: makes genomes for the places that the first proposal leaves open, usually fewer than n at a time;
@@ -71,18 +71,16 @@ def fill_distinct(
     genes = shape.shape[1]
     n = n or shape.shape[0]
     others = taken[:0] if also_taken is None else also_taken
-    known = jnp.concatenate([taken, others])
-    counts = jnp.arange(known.shape[0])
-    counts = (counts < taken_count) | (counts >= taken.shape[0])
 
     def attempt(propose: Callable[[PRNGKeyArray], Int[Array, "few genes"]], carry: tuple) -> tuple:
         key, tries, genomes, codes, accepted = carry
         key, key_propose = jax.random.split(key)
         candidates = propose(key_propose)
         candidate_codes = encode(candidates)
-        seen = jnp.concatenate([known, codes, candidate_codes])
-        counted = jnp.concatenate([counts, accepted, jnp.ones((candidates.shape[0],), dtype=bool)])
-        new = find_first(candidate_codes, seen, counted) == jnp.arange(seen.shape[0])[-candidates.shape[0] :]
+        seen = jnp.concatenate([others, codes, candidate_codes])
+        free = find(candidate_codes, taken, links) < 0
+        counts = jnp.concatenate([jnp.ones((others.shape[0],), dtype=bool), accepted, free])
+        new = find_first(candidate_codes, seen, counts) == jnp.arange(seen.shape[0])[-candidates.shape[0] :]
 
         # Accepted rows move to the front. Refused candidates come next: they fill the places that stay open for good.
         flags = jnp.concatenate([new, accepted])
@@ -115,15 +113,13 @@ def make_distinct(
     propose: Callable[..., Int[Array, "n genes"]],
     n: int,
     taken: Integer[Array, "rows words"],
-    taken_count: int | Int[Array, ""],
+    links: Int[Array, " links"],
     also_taken: Integer[Array, "others words"] | None = None,
 ) -> Int[Array, "n genes"]:
     """Calls `fill_distinct` with what suits a space and n; `propose` takes a key and a size by name, n."""
     # Once populations are large, a first proposal of an eighth more costs less than a second one.
     first, more = (n, None) if n <= SMALL else (n + n // 8, partial(propose, n=max(SMALL, n // 4)))
-    return fill_distinct(
-        key, partial(propose, n=first), partial(encode, space), taken, taken_count, n, also_taken, more
-    )
+    return fill_distinct(key, partial(propose, n=first), partial(encode, space), taken, links, n, also_taken, more)
 
 
 def encode(space: Space, genomes: Int[Array, "n genes"]) -> Integer[Array, "n words"]:
@@ -175,9 +171,10 @@ def sample_distinct(
     Returns:
         (n, genes) int32 genomes, not in canonical form.
     """
-    taken = jnp.zeros((0, len(space.lower)), dtype=jnp.int32) if archive is None else jnp.asarray(archive)
-    count = taken.shape[0] if archive_count is None else archive_count
-    return make_distinct(key, space, space.sample, n, pack(taken, gene_bits(space)), count)
+    forms = jnp.zeros((0, len(space.lower)), dtype=jnp.int32) if archive is None else jnp.asarray(archive)
+    count = forms.shape[0] if archive_count is None else archive_count
+    taken = pack(forms, gene_bits(space))
+    return make_distinct(key, space, space.sample, n, taken, link(taken, jnp.arange(taken.shape[0]) < count))
 
 
 def find_first(
@@ -185,23 +182,85 @@ def find_first(
 ) -> Int[Array, " n"]:
     """Finds, for each query, the first row that counts and is equal to it, or -1.
 
-    The answer is exact: hashes only say where to look. The rows are put into a table by hash, and each query is
-    compared, gene by gene, with the rows of its own slot one after another.
-
     Args:
         queries: (n, genes) integers.
-        rows: (rows, genes) integers, at least one row.
+        rows: (rows, genes) integers.
         counts: (rows,) which rows are looked at.
 
     Returns:
         (n,) int32 indices into `rows`.
     """
-    # A power of two, at least two a row, so that most slots hold one row or none; and a last slot, that no query has,
-    # for the rows that do not count.
-    bits = (rows.shape[0] - 1).bit_length() + 1
-    slots = (1 << bits) + 1
+    return find(queries, rows, link(rows, counts))
+
+
+def link(rows: Integer[Array, "rows genes"], counts: Bool[Array, " rows"]) -> Int[Array, " links"]:
+    """Puts rows into a hash table, in which `find` looks.
+
+    Args:
+        rows: (rows, genes) integers.
+        counts: (rows,) which of them there are.
+
+    Returns:
+        (slots + rows,) int32: the first row of each slot, then, for each row, the next one of its slot; -1 for none.
+    """
+    slots = _slots(len(rows))
+    if len(rows) == 0:
+        return jnp.full((slots,), -1, dtype=jnp.int32)
+    # The last slot, that no query has, is for the rows that do not count.
     chain = by_loop(partial(_chain_by_loop, slots=slots), partial(_chain_by_sort, slots=slots))
-    links = chain(jnp.where(counts, _hash(rows, bits), slots - 1))
+    return chain(jnp.where(counts, _hash(rows, len(rows)), slots - 1))
+
+
+def relink(
+    links: Int[Array, " links"], rows: Integer[Array, "rows genes"], places: Int[Array, " k"], count: Int[Array, ""]
+) -> Int[Array, " links"]:
+    """The links after new rows were written: those of `link`, but for the order within a slot, and quicker.
+
+    Args:
+        links: (slots + rows,) those before.
+        rows: (rows, genes) integers, the new ones among them.
+        places: (k,) indices of the new ones.
+        count: only the first so many rows count; if they are more than there are, old ones were overwritten.
+    """
+
+    def anew(links: Array, rows: Array, places: Array, count: Array) -> Int[Array, " links"]:
+        return link(rows, jnp.arange(len(rows)) < count)
+
+    def add(links: Array, rows: Array, places: Array, count: Array) -> Int[Array, " links"]:
+        slot, slots = _hash(rows[places], len(rows)), _slots(len(rows))
+
+        def push(i: Int[Array, ""], links: Int[Array, " links"]) -> Int[Array, " links"]:
+            links = links.at[slots + places[i]].set(links[slot[i]])
+            return links.at[slot[i]].set(places[i])
+
+        return jax.lax.cond(
+            count > len(rows),
+            lambda: anew(links, rows, places, count),
+            lambda: jax.lax.fori_loop(0, len(places), push, links),
+        )
+
+    return by_loop(add, anew)(links, rows, places, count)
+
+
+def find(
+    queries: Integer[Array, "n genes"], rows: Integer[Array, "rows genes"], links: Int[Array, " links"]
+) -> Int[Array, " n"]:
+    """Finds, for each query, the row that is equal to it, or -1: of several the one that its slot has first.
+
+    The answer is exact: hashes only say where to look. Each query is compared, gene by gene, with the rows of its own
+    slot one after another.
+
+    Args:
+        queries: (n, genes) integers.
+        rows: (rows, genes) integers.
+        links: those of `link`.
+
+    Returns:
+        (n,) int32 indices into `rows`.
+    """
+    if len(rows) == 0:
+        return jnp.full((len(queries),), -1, dtype=jnp.int32)
+    slots = _slots(len(rows))
 
     def walk(start: Int[Array, ""], query: Integer[Array, " genes"], rows: Array, links: Array) -> Int[Array, ""]:
         return jax.lax.while_loop(
@@ -212,7 +271,13 @@ def find_first(
         return jax.lax.map(lambda each: walk(each[0], each[1], rows, links), (starts, queries))
 
     walks = by_loop(walk_in_turn, jax.vmap(walk, in_axes=(0, 0, None, None)))
-    return walks(links[_hash(queries, bits)], queries, rows, links)
+    return walks(links[_hash(queries, len(rows))], queries, rows, links)
+
+
+def _slots(rows: int) -> int:
+    """How many slots a table of so many rows has."""
+    # A power of two, at least two a row, so that most slots hold one row or none; and one for rows that do not count.
+    return (2 << max(rows - 1, 0).bit_length()) + 1
 
 
 def _chain_by_loop(slot: Int[Array, " rows"], slots: int) -> Int[Array, " links"]:
@@ -238,9 +303,9 @@ def _chain_by_sort(slot: Int[Array, " rows"], slots: int) -> Int[Array, " links"
     return links.at[jnp.where(jnp.insert(same, 0, False), slots + n, slot)].set(order, mode="drop")
 
 
-def _hash(rows: Integer[Array, "rows genes"], bits: int) -> Int[Array, " rows"]:
-    """Some bits a row: a polynomial in the columns, of which the upper bits are well mixed (Knuth, 6.4)."""
-    word = jnp.zeros((rows.shape[0],), dtype=jnp.uint32)
-    for column in range(rows.shape[1]):
-        word = (word + rows[:, column].astype(jnp.uint32)) * jnp.uint32(0x9E3779B1)
-    return (word >> (32 - bits)).astype(jnp.int32)
+def _hash(genomes: Integer[Array, "n genes"], rows: int) -> Int[Array, " n"]:
+    """The slots in a table of so many rows: a polynomial in the genes, of which the upper bits are well mixed."""
+    word = jnp.zeros((len(genomes),), dtype=jnp.uint32)
+    for column in range(genomes.shape[1]):
+        word = (word + genomes[:, column].astype(jnp.uint32)) * jnp.uint32(0x9E3779B1)  # Knuth, 6.4
+    return (word >> (33 - _slots(rows).bit_length())).astype(jnp.int32)

@@ -18,7 +18,7 @@ from flax import struct
 from jaxtyping import Array, Float, Int, Integer, PRNGKeyArray, Real
 
 from rwejax.errors import InputError
-from rwejax.evolve.distinct import Space, encode, find_first, make_distinct
+from rwejax.evolve.distinct import Space, encode, find_first, link, make_distinct, relink
 from rwejax.evolve.ranking import rank_and_select
 from rwejax.evolve.variation import make_children
 
@@ -43,6 +43,7 @@ class State(types.State):
         generation_counter: int32, how many times `tell` was called.
         codes: (n, words) the canonical forms of the population, packed by `rwejax.evolve.distinct.encode`.
         archive: (archive_size, words) those of the genomes evaluated last.
+        archive_links: int32, to find them by, see `rwejax.evolve.distinct.link`.
         archive_count: int32, how many genomes were ever written to the archive.
     """
 
@@ -55,6 +56,7 @@ class State(types.State):
     generation_counter: Int[Array, ""]
     codes: Integer[Array, "n words"]
     archive: Integer[Array, "archive words"]
+    archive_links: Int[Array, " links"]
     archive_count: Int[Array, ""]
 
 
@@ -164,7 +166,8 @@ class NSGA2:
     def initial_population(self, key: PRNGKeyArray) -> Int[Array, "n genes"]:
         """Samples population_size genomes that differ in canonical form, to be evaluated and given to `init`."""
         nothing = encode(self.space, jnp.zeros((0, self.num_dims), dtype=jnp.int32))
-        return make_distinct(key, self.space, self.space.sample, self.population_size, nothing, 0)
+        links = link(nothing, jnp.zeros((0,), dtype=bool))
+        return make_distinct(key, self.space, self.space.sample, self.population_size, nothing, links)
 
     @partial(jax.jit, static_argnames=("self",))
     def init(
@@ -197,8 +200,10 @@ class NSGA2:
                 f"init was given {population.shape[0]} genomes; give {self.population_size}, one a survivor."
             )
         codes = encode(self.space, population)
+        archive = jnp.zeros((self.archive_size, codes.shape[1]), codes.dtype)
         state = State(
-            archive=jnp.zeros((self.archive_size, codes.shape[1]), codes.dtype),
+            archive=archive,
+            archive_links=link(archive, jnp.zeros((self.archive_size,), dtype=bool)),
             archive_count=jnp.int32(0),
             generation_counter=jnp.int32(0),
             **self._survive(population, codes, fitness),
@@ -277,7 +282,7 @@ class NSGA2:
             return make_children(key, n, state.population, state.rank, state.crowding, *bounds, *rates)
 
         return make_distinct(
-            key, self.space, propose, self.population_size, state.archive, state.archive_count, state.codes
+            key, self.space, propose, self.population_size, state.archive, state.archive_links, state.codes
         )
 
     def _check(
@@ -323,4 +328,6 @@ class NSGA2:
         latest = codes[-self.archive_size :]
         place = (state.archive_count + jnp.arange(latest.shape[0])) % self.archive_size
         count = state.archive_count + latest.shape[0]
-        return state.replace(archive=state.archive.at[place].set(latest), archive_count=count)
+        archive = state.archive.at[place].set(latest)
+        links = relink(state.archive_links, archive, place, count)
+        return state.replace(archive=archive, archive_links=links, archive_count=count)

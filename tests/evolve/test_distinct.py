@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rwejax.evolve import Space, distinct, sample_distinct
-from rwejax.evolve.distinct import TRIES, fill_distinct, find_first, gene_bits, pack
+from rwejax.evolve.distinct import TRIES, fill_distinct, find, find_first, gene_bits, link, pack, relink
 
 
 def all_forms(genes, values):
@@ -26,7 +26,7 @@ def test_toy_space_is_a_space(grid):
 @pytest.mark.parametrize("collide", [False, True])
 def test_find_first_is_exact_even_if_every_hash_collides(monkeypatch, collide):
     if collide:
-        monkeypatch.setattr(distinct, "_hash", lambda rows, bits: jnp.zeros(rows.shape[0], jnp.int32))
+        monkeypatch.setattr(distinct, "_hash", lambda genomes, rows: jnp.zeros(len(genomes), jnp.int32))
     rng = np.random.default_rng(0)
     rows, queries = rng.integers(0, 3, (60, 3)), rng.integers(0, 3, (40, 3))
     counts = rng.random(60) < 0.7
@@ -39,6 +39,24 @@ def test_find_first_is_exact_even_if_every_hash_collides(monkeypatch, collide):
 def test_find_first_sees_nothing_where_no_row_counts():
     rows = jnp.zeros((5, 4), jnp.int32)
     np.testing.assert_array_equal(find_first(rows, rows, jnp.zeros(5, bool)), -1)
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_rows_written_later_are_found_and_overwritten_ones_are_not(mapped):
+    def run(rows):
+        table, links = jnp.zeros((10, 2), jnp.int32), link(jnp.zeros((10, 2), jnp.int32), jnp.zeros(10, bool))
+        found = []
+        for start in range(0, 24, 4):  # the table is full from the third time on
+            places = (start + jnp.arange(4)) % 10
+            table = table.at[places].set(rows[start : start + 4])
+            links = relink(links, table, places, jnp.int32(start + 4))
+            found.append(find(rows, table, links))
+        return jnp.stack(found)
+
+    rows = jnp.asarray(np.random.default_rng(0).permutation(100)[:24, None] * np.array([1, 7]), jnp.int32)
+    found = jax.vmap(run)(rows[None])[0] if mapped else run(rows)
+    for row, places in zip(range(4, 28, 4), found.tolist(), strict=True):
+        assert places == [i % 10 if row - 10 <= i < row else -1 for i in range(24)]
 
 
 def test_hash_table_is_the_same_by_loop_and_by_sort():
@@ -111,7 +129,8 @@ def test_draws_no_more_proposals_than_it_needs(missing):
         jax.debug.callback(drawn.append, 0)
         return jnp.arange(4)[:, None]
 
-    genomes = fill_distinct(jax.random.key(0), propose, lambda g: g, jnp.zeros((1, 1), int), taken_count=missing)
+    taken = jnp.zeros((1, 1), int)
+    genomes = fill_distinct(jax.random.key(0), propose, lambda g: g, taken, link(taken, jnp.array([missing > 0])))
     jax.effects_barrier()
     assert len(drawn) == (TRIES if missing else 1)
     assert as_set(genomes) == {(0,), (1,), (2,), (3,)}
@@ -124,12 +143,13 @@ def test_larger_proposals_and_further_ones_fill_what_was_asked_for():
         sizes.append(n)
         return jax.random.randint(key, (n, 3), 0, 16, jnp.int32)
 
+    taken = pack(jnp.asarray(list(itertools.product(range(8), range(16), range(16)))), 4)
     genomes = fill_distinct(
         jax.random.key(0),
         lambda key: propose(key, 70),
         partial(pack, bits=4),
-        pack(jnp.asarray(list(itertools.product(range(8), range(16), range(16)))), 4),
-        1024,
+        taken,
+        link(taken, jnp.arange(2048) < 1024),
         n=60,
         also_taken=pack(jnp.asarray(list(itertools.product(range(8, 12), range(16), range(16)))), 4),
         propose_more=lambda key: propose(key, 20),
