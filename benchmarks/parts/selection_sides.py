@@ -60,7 +60,7 @@ class Rwejax:
     def __init__(self, space: spaces.Macro, objectives: Objectives, n: int, generations: int, seed: int) -> None:
         self.objectives, self.key = objectives, jax.random.key(seed)
         self.algorithm = NSGA2(n, space, archive_size=n * generations)
-        self.params = self.algorithm.default_params.replace(crossover_rate=CROSSOVER_RATE)
+        self.params = jax.device_put(self.algorithm.default_params.replace(crossover_rate=CROSSOVER_RATE))
         population = self.algorithm.initial_population(self.key)
         self.state: State = self.algorithm.init(self.key, population, objectives(np.asarray(population)), self.params)
         self._step = jax.jit(self._tell_and_ask)
@@ -91,9 +91,8 @@ class Rwejax:
     def _tell_and_ask(
         self, key: jax.Array, children: jax.Array, objectives: jax.Array, state: State, params: Params
     ) -> tuple[jax.Array, State]:
-        key_tell, key_ask = jax.random.split(key)
-        state, _ = self.algorithm.tell(key_tell, children, objectives, state, params)
-        return self.algorithm.ask(key_ask, state, params)
+        state, _ = self.algorithm.tell(key, children, objectives, state, params)  # which draws nothing
+        return self.algorithm.ask(key, state, params)
 
 
 class TwoCalls:

@@ -85,27 +85,26 @@ def _sweep(
     # An equal row would be refused by the front that took its twin, though neither dominates the other.
     repeats = ((first == jnp.roll(first, 1)) & (second == jnp.roll(second, 1))).at[0].set(False)
 
+    steps = [1 << bit for bit in reversed(range(n.bit_length()))]  # of a binary search among the tails
+
     def place(carry: tuple, row: tuple[UInt[Array, ""], Bool[Array, ""]]) -> tuple[tuple, tuple]:
         tails, sizes, fronts, previous, size, before = carry
         second, repeat = row
         # Written a step late: XLA's CPU backend copies an array that is read and then written.
         sizes = sizes.at[previous].set(size)
-        rank = jnp.searchsorted(tails, second, side="right", method="scan_unrolled").astype(jnp.int32)
+        rank = jnp.int32(0)
+        for step in steps:
+            rank += jnp.where(tails[rank + step - 1] <= second, step, 0)
         rank = jnp.where(repeat, previous, jnp.minimum(rank, fronts))
-        size = sizes[rank] + 1
-        before = jnp.where(repeat, before + 1, 0)
-        return (tails.at[rank].set(second), sizes, jnp.maximum(fronts, rank + 1), rank, size, before), (
-            rank,
-            size,
-            before,
-        )
+        size, before = sizes[rank] + 1, jnp.where(repeat, before + 1, 0)
+        carry = tails.at[rank].set(second), sizes, jnp.maximum(fronts, rank + 1), rank, size, before
+        return carry, (rank, size, before)
 
     zero, zeros = jnp.int32(0), jnp.zeros((n,), dtype=jnp.int32)
-    (_, sizes, _, last, size, _), (ranks, ordinal, before) = jax.lax.scan(
-        place, (jnp.full((n,), _LARGEST), zeros, zero, zero, zero, zero), (second, repeats)
-    )
+    start = jnp.full((2 * steps[0] - 1,), _LARGEST), zeros, zero, zero, zero, zero
+    (_, sizes, _, last, size, _), (ranks, ordinal, before) = jax.lax.scan(place, start, (second, repeats))
     sizes = sizes.at[last].set(size)
-    start, size = (cumsum(sizes) - sizes)[ranks], sizes[ranks]
+    first_place, size = (cumsum(sizes) - sizes)[ranks], sizes[ranks]
 
     # The second objective orders a front the other way round, but equal rows among themselves by place, as the first.
     run = jnp.arange(n) - before
@@ -115,7 +114,7 @@ def _sweep(
     def put(values: Int[Array, " n"], place: Int[Array, " n"]) -> Int[Array, " n"]:
         return zeros.at[place].set(values, unique_indices=True)
 
-    return put(ranks, order), (put(order, start + ordinal - 1), put(order, start + turned))
+    return put(ranks, order), (put(order, first_place + ordinal - 1), put(order, first_place + turned))
 
 
 def _rank_by_peeling(columns: Sequence[UInt[Array, " n"]]) -> Int[Array, " n"]:

@@ -196,6 +196,19 @@ def test_takes_three_objectives(nsga2):
     assert float(state.best_fitness) == float(fitness[:, 0].min())
 
 
+def test_a_generation_lowers_for_accelerators(nsga2):
+    algorithm = nsga2(*ARCHIVING)
+    state = start(algorithm)
+
+    def step(words, children, fitness, state):
+        state, _ = algorithm.tell(jax.random.key(0), children, fitness, state, algorithm.default_params)
+        return algorithm.ask(jax.random.wrap_key_data(words), state, algorithm.default_params)
+
+    arguments = jax.random.key_data(jax.random.key(0)), state.population, state.fitness, state
+    exported = jax.export.export(jax.jit(step), platforms=("cuda", "tpu"))(*arguments)
+    assert exported.platforms == ("cuda", "tpu")
+
+
 def test_state_keeps_its_types(nsga2):
     algorithm = nsga2(*ARCHIVING)
     initial = start(algorithm)

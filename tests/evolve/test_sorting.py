@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rwejax.evolve.sorting import lexsort, true_first
+from rwejax.evolve.sorting import cumsum, lexsort, nth, true_first
 
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 1e-42, -1e-42, np.inf, -np.inf, np.nan, -np.nan, 3e38, -3e38]
 
@@ -63,3 +63,17 @@ def test_takes_numbers_of_64_bits():
     with jax.enable_x64(True):
         key = jnp.asarray([2.0**40 + 1, np.nan, 2.0**40, -np.inf, 2.0**40])
         np.testing.assert_array_equal(lexsort((key,)), [3, 2, 4, 0, 1])
+
+
+def test_running_sum_is_the_same_mapped_over():
+    values = np.random.default_rng(0).integers(0, 9, (3, 50)).astype(np.int32)
+    np.testing.assert_array_equal(jnp.stack([cumsum(jnp.asarray(row)) for row in values]), values.cumsum(axis=1))
+    np.testing.assert_array_equal(jax.vmap(cumsum)(jnp.asarray(values)), values.cumsum(axis=1))
+
+
+def test_nth_row_of_some_is_the_one_that_sorting_puts_there():
+    rng = np.random.default_rng(0)
+    key, row, among = rng.integers(0, 5, 40).astype(np.float32), rng.permutation(40), rng.random(40) < 0.5
+    order = np.lexsort((row[among], key[among]))
+    for place in range(len(order)):
+        assert int(nth(jnp.asarray(key), jnp.asarray(row), jnp.asarray(among), place)) == row[among][order[place]]

@@ -1,10 +1,12 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
 
-from rwejax.evolve import mutate, tournament, two_point_crossover
+from rwejax.evolve import mutate, tournament, two_point_crossover, variation
 
 
 def test_tournament_asks_rank_first_then_crowding():
@@ -102,3 +104,21 @@ def test_same_key_same_children():
         np.testing.assert_array_equal(two_point_crossover(key, genomes, genomes[::-1], 0.9), again)
     one, other = (mutate(jax.random.key(seed), genomes, *bounds, 0.5) for seed in (1, 2))
     assert bool(jnp.any(one != other))
+
+
+@pytest.mark.parametrize("n", [1, 32, 100])
+def test_words_drawn_in_steps_are_those_of_one_draw(n):
+    state = jnp.array([1, 2, 3, 4], jnp.uint32)
+    algorithm = jax.lax.RandomAlgorithm.RNG_THREE_FRY
+    _, expected = jax.lax.rng_bit_generator(state, (192,), algorithm=algorithm)
+    next_state, words = variation._draw(state, n)
+    np.testing.assert_array_equal(words, expected[:n])
+    _, more = variation._draw(next_state, 64)
+    start = -(-n // 32) * 32  # whole steps are drawn
+    np.testing.assert_array_equal(more, expected[start : start + 64])
+
+
+def test_mapped_draws_are_those_of_each_state():
+    states = jnp.arange(12, dtype=jnp.uint32).reshape(3, 4)
+    _, words = jax.vmap(partial(variation._draw, n=50))(states)
+    np.testing.assert_array_equal(words, jnp.stack([variation._draw(state, 50)[1] for state in states]))
