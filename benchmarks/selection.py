@@ -34,8 +34,6 @@ class Config:
     """Seconds of one generation from which a side is left out; judged by the smaller sizes, for time quadratic in n."""
     peers: bool = True
     """Time the other libraries as well."""
-    cores: int | None = None
-    """Cores that all sides may use; all by default."""
     seed: int = 0
     """Draws the objectives, the first population and the children."""
     output: Path | None = None

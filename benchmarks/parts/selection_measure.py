@@ -1,7 +1,6 @@
 """Times all sides of a generation of NSGA-II at all sizes, and compares what they choose."""
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -49,8 +48,6 @@ def measure(config: "Config") -> dict[str, Any]:
         raise InputError("sizes, generations and repetitions are counts: give 2 or more of each")
     if config.peers:
         require("pymoo", "dev")
-    if config.cores is not None:
-        restrict_cores(config.cores)
     space = spaces.Macro()
     objectives = Objectives(space, config.seed)
     peers = (["pymoo"] + ["evox"] * has_evox()) if config.peers else []
@@ -85,20 +82,6 @@ def measure(config: "Config") -> dict[str, Any]:
         "peak_memory_gib": peak_memory_gib(),
         "rwejax_alone": alone,
     }
-
-
-def restrict_cores(cores: int) -> None:
-    """Leave this process so many cores, before JAX makes as many threads as there are.
-
-    Raises:
-        InputError: there are not so many, or the system cannot be asked for it.
-    """
-    if not hasattr(os, "sched_setaffinity"):
-        raise InputError("cores can be chosen on Linux only: leave --cores out")
-    allowed = sorted(os.sched_getaffinity(0))
-    if not 1 <= cores <= len(allowed):
-        raise InputError(f"cores is {cores}, and this process may use {len(allowed)}: give 1 to {len(allowed)}")
-    os.sched_setaffinity(0, allowed[:cores])
 
 
 def take_turns(sides: dict[str, Side], repetitions: int) -> tuple[dict[str, list[dict[str, float]]], int]:

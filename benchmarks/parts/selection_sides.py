@@ -50,7 +50,9 @@ class Side(Protocol):
 class Rwejax:
     """A search up to its last generation but one, as `rwejax.search` runs it: none of its genomes comes again.
 
-    A generation is one compiled call: it tells the objectives of the last children and asks for the next ones.
+    A generation is one compiled call: it tells the objectives of the last children and asks for the next ones. The
+    objectives are on the device, where an evaluation leaves them; the next children are waited for until the host has
+    them.
 
     Attributes:
         state: the state that the generation to time begins with.
@@ -82,7 +84,7 @@ class Rwejax:
 
     def _generation(self, number: int, children: jax.Array) -> tuple[float, jax.Array, State]:
         key = jax.block_until_ready(jax.random.fold_in(self.key, 2 * number))
-        objectives = self.objectives(np.asarray(children))
+        objectives = jax.block_until_ready(jax.device_put(self.objectives(np.asarray(children))))
         start = time.perf_counter()
         children, state = self._step(key, children, objectives, self.state, self.params)
         np.asarray(children)
@@ -96,7 +98,7 @@ class Rwejax:
 
 
 class TwoCalls:
-    """The same, asking and telling apart, as a search does whose evaluation is not compiled with it."""
+    """The same, but asking and telling apart, with objectives of the host, as `rwejax.search` does."""
 
     def __init__(self, ours: Rwejax) -> None:
         self.ours = ours
