@@ -109,8 +109,8 @@ class NSGA2:
     the bounds of a space; and no genome is asked for twice, as far as the space has others left. It has their methods
     and not their base class, for an import of `evosax.algorithms` starts JAX, and then no other host can join.
 
-    Each method is compiled once per object, shapes given. The methods may be called inside `jit`, `scan` and `vmap`; one
-    `jit` of `tell` and then `ask` spares a third of the time that they take apart.
+    Each method is compiled once per object, shapes given. The methods may be called inside `jit`, `scan` and `vmap`: in
+    one `jit`, `tell` and then `ask` of 1,000 genomes take a third less than apart.
 
     Args:
         population_size: survivors, and children, per generation; at least 2, odd or even.
