@@ -167,7 +167,8 @@ def crowding_distance(
     rank = jnp.where(_has_nan(objectives), jnp.iinfo(jnp.int32).max, rank)
     orders = _sort_fronts(objectives, rank)
     # Fronts as `non_dominated_rank` counts them, without gaps.
-    front = jnp.cumsum(jnp.diff(rank[orders[0]], prepend=rank[orders[0]][:1]) != 0)
+    next_front = jnp.diff(rank[orders[0]], prepend=rank[orders[0]][:1]) != 0
+    front = cumsum(next_front.astype(jnp.int32))
     return _crowding_distance(objectives, front, orders)
 
 
@@ -187,18 +188,18 @@ def _crowding_distance(
     n, m = values.shape
     place = jnp.arange(n)
 
-    def count(flags: Bool[Array, " n"]) -> Int[Array, " n"]:
-        """How many there are in the front of each row."""
-        return jnp.zeros((n,), jnp.int32).at[front].add(flags, indices_are_sorted=True)[front]
+    def count(flags: Bool[Array, " n"] | int) -> Int[Array, " n"]:
+        """How many there are in each front."""
+        return jnp.zeros((n,), jnp.int32).at[front].add(flags, indices_are_sorted=True)
 
-    first = jnp.diff(front, prepend=-1) != 0
-    start = jax.lax.cummax(jnp.where(first, place, 0))
-    end = start + count(front >= 0) - 1
+    size = count(1)
+    start = (cumsum(size) - size)[front]
+    end = start + size[front] - 1
     total = jnp.zeros((n,), values.dtype)
     for column, order in zip(values.T, orders, strict=True):
         column = column[order]
         # Infinities lie at the ends. Where nothing else does, any range will do: all gaps are 0.
-        low, high = start + count(column == -jnp.inf), end - count(column == jnp.inf)
+        low, high = start + count(column == -jnp.inf)[front], end - count(column == jnp.inf)[front]
         span = column[high] - column[low]
         share = (jnp.roll(column, -1) - jnp.roll(column, 1)) / span
         # NaN is 0 / 0, the inside of a constant front, or the gap between two equal infinities.
