@@ -68,8 +68,10 @@ def measure_space(config: Config, name: str) -> dict[str, Any]:
 def compare(found: np.ndarray, base: np.ndarray, seed: int) -> dict[str, float]:
     """Two columns of scores."""
     low, high = interval(found, base, seed)
-    difference = float(np.abs(found - base).max())
-    return {"spearman": spearman(found, base), "low": low, "high": high, "largest_difference": difference}
+    # Networks without features have scores of infinity, which are equal and have no difference.
+    differ = found != base
+    difference = np.abs(found[differ] - base[differ]).max(initial=0)
+    return {"spearman": spearman(found, base), "low": low, "high": high, "largest_difference": float(difference)}
 
 
 def show(result: dict[str, Any]) -> None:
