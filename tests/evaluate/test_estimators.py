@@ -71,6 +71,25 @@ def measured(space, dataset, genomes):
     return measure
 
 
+@pytest.mark.parametrize("name", SINGLE)
+def test_lowers_for_accelerators(space, dataset, genomes, name):
+    estimate = estimators.get(name, space, dataset, images=IMAGES)
+    run, found = estimate._run, []
+
+    def lower(key, *arguments):
+        def step(words, *arguments):
+            return run(jax.random.wrap_key_data(words), *arguments)
+
+        found.append(jax.export.export(jax.jit(step), platforms=("cuda", "tpu"))(jax.random.key_data(key), *arguments))
+        return jnp.zeros(len(genomes))
+
+    estimate._run = lower
+    estimate(KEY, genomes)
+    (exported,) = found
+    assert exported.platforms == ("cuda", "tpu")
+    assert exported.out_avals[0].shape == (len(genomes),)
+
+
 @pytest.mark.parametrize("name", [name for name in SINGLE if name != "short_training"])
 def test_a_score_is_that_of_the_plain_network(measured, expected, name):
     _, _, found = measured(name)
