@@ -19,7 +19,7 @@ from rich.table import Table
 
 from rwejax.config import SIZES
 from rwejax.evaluate.correlation import interval, spearman
-from rwejax.evaluate.rwe import SCORES, RandomWeightEvaluator
+from rwejax.evaluate.random_weight import SCORES, RandomWeightEvaluator
 from rwejax.evolve import sample_distinct
 
 

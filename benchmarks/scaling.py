@@ -23,8 +23,9 @@ from parts.setting import Setting
 from rich.console import Console
 from rich.table import Table
 
-from rwejax import RandomWeightEvaluator, exchange, parallel, plots
+from rwejax import RandomWeightEvaluator, plots
 from rwejax.errors import InputError
+from rwejax.runtime import collectives, devices
 
 TOLERANCE = 1e-4  # relative, for the squared error
 
@@ -122,14 +123,14 @@ def evaluate(config: Config, way: Way, host: int, port: int) -> dict[str, Any]:
     """What a process does."""
     jax.config.update("jax_num_cpu_devices", way.devices)
     if way.hosts > 1:
-        parallel.connect(f"127.0.0.1:{port}", way.hosts, host)
+        devices.connect(f"127.0.0.1:{port}", way.hosts, host)
     dataset, space = config.load("macro", {"nodes": config.nodes, "channels": config.channels})
     key_genomes, key = jax.random.split(jax.random.key(config.seed))
     genomes = space.sample(key_genomes, way.genomes)
     evaluator = RandomWeightEvaluator(space, dataset, genomes_per_program=way.genomes_per_program)
     seconds = []
     for _ in range(way.repetitions + 1):
-        exchange.every_host(0)  # all begin together
+        collectives.every_host(0)  # all begin together
         start = time.perf_counter()
         scores = evaluator(key, genomes)
         seconds.append(time.perf_counter() - start)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from rwejax.parallel import use_all_cores, use_long_vectors
+from rwejax.runtime.devices import connect, use_all_cores, use_long_vectors
 
 # Both must come before JAX starts; nothing that is imported here starts it.
 use_all_cores()
@@ -41,6 +41,7 @@ __all__ = [
     "TrainResult",
     "__version__",
     "build",
+    "connect",
     "correlate",
     "correlate_runs",
     "data",

@@ -14,9 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from rwejax.config import SearchConfig, label
-from rwejax.parallel import follows, keep_compilations
+from rwejax.runtime.devices import follows, keep_compilations
+from rwejax.runtime.signals import answering
 from rwejax.search import Observer, Progress, SearchResult, resume, search
-from rwejax.signals import answering
 
 Result = TypeVar("Result")
 

@@ -21,8 +21,8 @@ from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.evaluate import correlation, estimators
 from rwejax.evaluate.correlation import Correlation
-from rwejax.files import replacing
-from rwejax.signals import uninterrupted
+from rwejax.runtime.signals import uninterrupted
+from rwejax.storage.atomic import replacing
 
 _SLICE = 40  # networks between two signs of life
 _HEADS = ("rwe", "rwe_softmax")  # fit a head on train images, and validate it

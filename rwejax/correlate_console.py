@@ -10,7 +10,7 @@ from rwejax.config import CorrelateConfig
 from rwejax.console import attend, make_console
 from rwejax.correlate import CorrelateResult, Measured, Observer, correlate, scores_path
 from rwejax.correlate_runs import CorrelateRunsResult, plot_path
-from rwejax.parallel import keep_compilations
+from rwejax.runtime.devices import keep_compilations
 
 _UNDEFINED = "-"
 

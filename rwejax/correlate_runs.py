@@ -21,8 +21,8 @@ from rwejax.config import SMALLEST_SAMPLE, CorrelateRunsConfig, SearchConfig
 from rwejax.correlate import free_output, writing
 from rwejax.errors import InputError
 from rwejax.evaluate import correlation
-from rwejax.files import replacing
 from rwejax.runs import Evaluation, Run
+from rwejax.storage.atomic import replacing
 from rwejax.truth import Truth
 
 

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from rwejax.config import RunConfig
 from rwejax.errors import InputError
-from rwejax.files import read_config
-from rwejax.folders import read_stored
+from rwejax.storage.run_dir import read_stored
+from rwejax.storage.yaml_config import read_config
 
 Config = TypeVar("Config", bound=RunConfig)
 

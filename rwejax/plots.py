@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from rwejax.config import label
-from rwejax.files import replacing
+from rwejax.storage.atomic import replacing
 
 if TYPE_CHECKING:
     from rwejax.correlate import CorrelateResult, Measured

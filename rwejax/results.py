@@ -11,9 +11,9 @@ from jaxtyping import Float, Int
 from rwejax import spaces
 from rwejax.config import SearchConfig, parse_macs
 from rwejax.errors import InputError
-from rwejax.files import from_yaml, to_yaml
-from rwejax.folders import read_stored
 from rwejax.runs import Evaluation, find_front, read_evaluations
+from rwejax.storage.run_dir import read_stored
+from rwejax.storage.yaml_config import from_yaml, to_yaml
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

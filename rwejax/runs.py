@@ -23,8 +23,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from rwejax.config import SearchConfig
-from rwejax.files import replacing
-from rwejax.folders import Folder, finite, read_lines, to_json
+from rwejax.storage.atomic import replacing
+from rwejax.storage.run_dir import Folder, finite, read_lines, to_json
 
 
 @dataclasses.dataclass(frozen=True)

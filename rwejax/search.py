@@ -15,19 +15,20 @@ import numpy as np
 from flax import serialization
 from jaxtyping import Float, Int
 
-from rwejax import data, exchange, parallel, spaces
+from rwejax import data, spaces
 from rwejax.config import SearchConfig
 from rwejax.errors import InputError
 from rwejax.evaluate.objectives import Objectives, Scored
 from rwejax.evaluate.racing import Earlier, Race
 from rwejax.evolve import NSGA2, hypervolume
 from rwejax.evolve.random_search import RandomSearch
-from rwejax.files import from_yaml, to_yaml
-from rwejax.folders import check_free
-from rwejax.meta import describe_machine, now
 from rwejax.results import SearchResult, from_text, make_result, objectives_of, to_text
 from rwejax.runs import Evaluation, Run
-from rwejax.signals import uninterrupted
+from rwejax.runtime import collectives, devices
+from rwejax.runtime.environment import describe_machine, now
+from rwejax.runtime.signals import uninterrupted
+from rwejax.storage.run_dir import check_free
+from rwejax.storage.yaml_config import from_yaml, to_yaml
 
 _REFERENCE_GENOMES = 1000
 
@@ -71,8 +72,8 @@ def search(config: SearchConfig, observer: Observer | None = None) -> SearchResu
     Everything is recorded in a run folder, which `resume` takes up again. On an interruption the folder keeps all
     finished generations, and `KeyboardInterrupt` goes on to the caller.
 
-    On several hosts, see `rwejax.parallel.connect`, all of them make this call and get the same result; the first has
-    the run folder and the observer.
+    On several hosts, see `rwejax.connect`, all of them make this call and get the same result; the first has the run
+    folder and the observer.
 
     Args:
         config: what is searched, and how.
@@ -96,10 +97,10 @@ def search(config: SearchConfig, observer: Observer | None = None) -> SearchResu
     """
     config.validate()
     config = config.anchored()
-    if parallel.follows():
+    if devices.follows():
         return _follow(config)
     check_free(config.run_dir)
-    exchange.text_of_first_host(to_yaml(config))
+    collectives.text_of_first_host(to_yaml(config))
     task = _Task(config)
     with Run.create(config) as run:
         run.write_meta(describe_machine(config.seed))
@@ -119,13 +120,13 @@ def resume(run_dir: str | Path, observer: Observer | None = None) -> SearchResul
     Raises:
         InputError: the folder holds no run, or is broken, or another process works on it.
     """
-    if parallel.follows():
+    if devices.follows():
         return _follow(None)
     observer = observer or Observer()
     with Run.open(run_dir) as run:
         evaluations = run.evaluations()
         if len(evaluations) >= run.config.evaluations:
-            exchange.text_of_first_host("")
+            collectives.text_of_first_host("")
             observer.on_start(run.config, run.path, run.config.generations)
             # A kill may have come before the front was written; a folder that may only be read is no reason to refuse.
             with contextlib.suppress(OSError):
@@ -133,7 +134,7 @@ def resume(run_dir: str | Path, observer: Observer | None = None) -> SearchResul
                 if not (run.path / "front.png").exists():
                     _draw(make_result(run.config, run.path, run.evaluations()))
             return _shared(make_result(run.config, run.path, run.evaluations()))
-        exchange.text_of_first_host(to_yaml(run.config))
+        collectives.text_of_first_host(to_yaml(run.config))
         task = _Task(run.config)
         meta = run.read_meta() or describe_machine(run.config.seed)
         run.write_meta({**meta, "resume_times": [*meta.get("resume_times", []), now()]})
@@ -146,7 +147,7 @@ def _follow(config: SearchConfig | None) -> SearchResult:
     Args:
         config: the search as this host was told it; None if it was not.
     """
-    text = exchange.text_of_first_host("")
+    text = collectives.text_of_first_host("")
     if text:  # else there is nothing left to do
         first = from_yaml(text, SearchConfig())
         names = [] if config is None else first.differences(config)
@@ -155,15 +156,15 @@ def _follow(config: SearchConfig | None) -> SearchResult:
             raise InputError(f"host {jax.process_index()} differs from host 0 in {flags}: give all hosts the same")
         task = _Task(first)
         nothing = np.zeros((first.population_size, len(task.space.lower)), np.int32)
-        for _ in range(int(exchange.every_host(0)[0])):
+        for _ in range(int(collectives.every_host(0)[0])):
             task.evaluate(nothing)
-    return from_text(exchange.text_of_first_host(""))
+    return from_text(collectives.text_of_first_host(""))
 
 
 def _shared(result: SearchResult) -> SearchResult:
     """Give the result to the hosts that follow."""
     if jax.process_count() > 1:
-        exchange.text_of_first_host(to_text(result))
+        collectives.text_of_first_host(to_text(result))
     return result
 
 
@@ -177,7 +178,7 @@ class _Task:
         shape, classes = dataset.image_shape, dataset.classes
         self.space = spaces.get(config.space, input_shape=shape, classes=classes, **config.sizes)
         # A host that has other images would spoil the scores of all, and nobody would see it.
-        if len(set(exchange.every_host(_checksum(dataset)).tolist())) > 1:
+        if len(set(collectives.every_host(_checksum(dataset)).tolist())) > 1:
             raise InputError(f"dataset {config.dataset!r} holds other images on one host than on another: copy it anew")
         if config.race_images and jax.process_count() > 1:
             raise InputError(
@@ -217,7 +218,7 @@ class _Task:
 
     def evaluate(self, genomes: Int[np.ndarray, "n genes"], evaluations: Sequence[Evaluation] = ()) -> Scored:
         """Score the genomes of the first host, on all hosts. In a race, earlier evaluations say who drops out."""
-        genomes = exchange.every_host(np.asarray(genomes, np.int32))[0]
+        genomes = collectives.every_host(np.asarray(genomes, np.int32))[0]
         if isinstance(self.objectives, Race):
             return self.objectives(self.key_evaluate, genomes, _earlier(evaluations, self.config.score))
         return self.objectives(self.key_evaluate, genomes)
@@ -255,7 +256,7 @@ def _finish(run: Run, task: _Task, evaluations: list[Evaluation], observer: Obse
     generation, state = _recover(run, task, evaluations)
     del evaluations[generation * config.population_size :]
     run.cut(len(evaluations))
-    exchange.every_host(config.generations - generation)
+    collectives.every_host(config.generations - generation)
     observer.on_start(config, run.path, generation)
     seconds: list[float] = []
     compiler = ThreadPoolExecutor(1)

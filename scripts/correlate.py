@@ -9,7 +9,7 @@ Examples:
 import tyro
 
 from rwejax.config import CorrelateConfig
-from rwejax.signals import exit_code, leave
+from rwejax.runtime.signals import exit_code, leave
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ Example:
 import tyro
 
 from rwejax.config import CorrelateRunsConfig
-from rwejax.signals import exit_code, leave
+from rwejax.runtime.signals import exit_code, leave
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import tyro
 
-from rwejax.signals import exit_code, leave
+from rwejax.runtime.signals import exit_code, leave
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,11 +13,11 @@ from typing import Annotated
 
 import tyro
 
-from rwejax import parallel
 from rwejax.config import SearchConfig
 from rwejax.flags import overlay, resumed
-from rwejax.hosts import HostsConfig, run
-from rwejax.signals import exit_code, leave
+from rwejax.runtime import devices
+from rwejax.runtime.launch import HostsConfig, run
+from rwejax.runtime.signals import exit_code, leave
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ def parse(argv: list[str] | None = None) -> Arguments:
         return _read_flags(argv, base).search
 
     arguments = _read_flags(argv, SearchConfig())
-    if arguments.resume is not None and not parallel.follows():  # only host 0 has the folder
+    if arguments.resume is not None and not devices.follows():  # only host 0 has the folder
         config = resumed(flags, arguments.config, arguments.resume, SearchConfig())
     else:
         config = overlay(flags, arguments.config, arguments.search)

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import tyro
 
 from rwejax.flags import overlay, resumed
-from rwejax.signals import exit_code, leave
+from rwejax.runtime.signals import exit_code, leave
 from rwejax.training.config import TrainConfig
 
 

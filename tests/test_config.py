@@ -7,7 +7,8 @@ import yaml
 from rwejax import evaluate, spaces
 from rwejax.config import ESTIMATORS, SCORES, SearchConfig
 from rwejax.errors import InputError
-from rwejax.files import read_config, replacing, write_config
+from rwejax.storage.atomic import replacing
+from rwejax.storage.yaml_config import read_config, write_config
 
 FOLDER = Path(__file__).parents[1] / "configs"
 CONFIGS = sorted(path for path in FOLDER.glob("*.yaml") if not path.stem.startswith("train_"))

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
-from rwejax.checkpoints import Checkpoints
 from rwejax.config import SCORES
 from rwejax.errors import InputError
-from rwejax.files import replacing
-from rwejax.folders import check_free
 from rwejax.runs import Evaluation, Run, find_front
 from rwejax.search import resume, search
+from rwejax.storage.atomic import replacing
+from rwejax.storage.checkpoints import Checkpoints
+from rwejax.storage.run_dir import check_free
 from tests import fakes
 
 # Every file operation of Python's that the interpreter announces before it is done.

@@ -17,7 +17,7 @@ from PIL import Image
 
 from rwejax import console
 from rwejax.config import SearchConfig
-from rwejax.files import write_config
+from rwejax.storage.yaml_config import write_config
 from tests import commands, fakes
 
 ROOT = Path(__file__).parents[1]
@@ -37,8 +37,8 @@ def script():
 def main(script, monkeypatch, tmp_path, capfd):
     """Runs the script in this process, with the fake evaluator: exit code, standard output and standard error."""
     fakes.use(monkeypatch)
-    monkeypatch.setattr("rwejax.parallel.use_all_cores", lambda: None)  # only at the start of a process
-    monkeypatch.setattr("rwejax.data.prepare.reachable", lambda url: False)
+    monkeypatch.setattr("rwejax.runtime.devices.use_all_cores", lambda: None)  # only at the start of a process
+    monkeypatch.setattr("rwejax.data.tfds_download.reachable", lambda url: False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return commands.caller(script, monkeypatch, capfd)

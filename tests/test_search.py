@@ -15,8 +15,8 @@ from rwejax.evaluate import SCORES
 from rwejax.evolve import NSGA2
 from rwejax.evolve.random_search import RandomSearch
 from rwejax.runs import find_front
+from rwejax.runtime.signals import uninterrupted
 from rwejax.search import Observer, SearchResult, resume, search
-from rwejax.signals import uninterrupted
 from tests import fakes
 
 COMPILATION = "/jax/core/compile/backend_compile_duration"

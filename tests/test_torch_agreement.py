@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from rwejax import data, networks, spaces
+from rwejax.evaluate.random_weight import RandomWeightEvaluator
 from rwejax.evaluate.ridge import ridge_scores
-from rwejax.evaluate.rwe import RandomWeightEvaluator
 
 torch = pytest.importorskip("torch", reason="PyTorch comes with the extra bench: pip install 'rwejax[bench]'")
 

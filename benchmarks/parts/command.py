@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from rwejax.errors import InputError
-from rwejax.files import replacing
+from rwejax.storage.atomic import replacing
 
 Result = dict[str, Any]
 Plot = Callable[[Result, Figure], None]

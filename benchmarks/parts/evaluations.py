@@ -11,8 +11,8 @@ import torch
 
 from rwejax import data
 from rwejax.errors import InputError
+from rwejax.evaluate.random_weight import SCORES, RandomWeightEvaluator
 from rwejax.evaluate.ridge import ridge_scores
-from rwejax.evaluate.rwe import SCORES, RandomWeightEvaluator
 from rwejax.evolve import sample_distinct
 
 from . import torch_networks

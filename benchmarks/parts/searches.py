@@ -15,7 +15,7 @@ import torch
 
 from rwejax.config import SearchConfig
 from rwejax.errors import InputError
-from rwejax.evaluate.rwe import SCORES, RandomWeightEvaluator
+from rwejax.evaluate.random_weight import SCORES, RandomWeightEvaluator
 from rwejax.search import SearchResult, search
 
 from .report import Side, count_compilations, count_cores, header, peak_memory_gib, spread

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from rwejax import data, networks, spaces
-from rwejax.evaluate.rwe import SCORES
+from rwejax.evaluate.random_weight import SCORES
 
 from . import torch_networks, torch_peer
 from .report import spread

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rwejax.errors import InputError
-from rwejax.files import replacing
+from rwejax.storage.atomic import replacing
 
 
 class Truth(NamedTuple):

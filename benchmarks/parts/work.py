@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from rwejax import networks, spaces
-from rwejax.evaluate.rwe import RandomWeightEvaluator
+from rwejax.evaluate.random_weight import RandomWeightEvaluator
 from rwejax.networks.executor import parameters
 
 

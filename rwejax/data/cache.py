@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rwejax import caches
 from rwejax.data.images import Split
 from rwejax.data.sources import Source
+from rwejax.runtime import cache_dir
 
 FORMAT = 1  # to be raised when the same source would decode to other pixels
 
@@ -37,7 +37,7 @@ def fetch(source: Source, split: str, image_size: int | None) -> Split:
 
 def _prefix(source: Source, split: str, image_size: int | None) -> Path | None:
     """What the files' paths start with: a folder for the images asked for, a name for the state of their source."""
-    folder = caches.folder("data")
+    folder = cache_dir.folder("data")
     if folder is None:
         return None
     key = hashlib.sha256(repr((FORMAT, source.location, split, image_size)).encode(errors="replace")).hexdigest()[:16]

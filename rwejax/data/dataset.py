@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int32, Integer, UInt8
 
-from rwejax.data import cache, public, sources, subsets
+from rwejax.data import cache, sources, splits, tfds
 from rwejax.data.images import MAXIMUM_SIZE, MINIMUM_SIZE, Split
 from rwejax.data.sources import Source
 from rwejax.errors import InputError
@@ -122,7 +122,7 @@ def load(
     source = _find(name, data_dir)
     whole = cache.fetch(source, "train", image_size)
     if source.test_split is None:
-        held_out = subsets.hold_out(whole.labels, whole.classes)
+        held_out = splits.hold_out(whole.labels, whole.classes)
         drawable = np.setdiff1d(np.arange(len(whole.labels)), held_out)
         read_test: Callable[[], Split] = functools.partial(_rows, whole, held_out)
     else:
@@ -131,7 +131,7 @@ def load(
     validation = len(drawable) // 10 if validation is None else validation
     train = len(drawable) - validation if train is None else train
     _check_counts(name, whole.labels[drawable], whole.classes, train, validation)
-    train_rows, validation_rows = subsets.draw(whole.labels[drawable], whole.classes, train, validation, seed)
+    train_rows, validation_rows = splits.draw(whole.labels[drawable], whole.classes, train, validation, seed)
     train_split = _rows(whole, drawable[train_rows])
     validation_split = _rows(whole, drawable[validation_rows])
     mean, deviation = _moments(train_split.images)
@@ -169,7 +169,7 @@ def _find(name: str, data_dir: str | Path | None) -> Source:
         return sources.digits()
     if name.startswith(sources.FOLDER):
         return sources.folder(name)
-    return public.find(name, data_dir)
+    return tfds.find(name, data_dir)
 
 
 def _check_ranges(train: int | None, validation: int | None, image_size: int | None, seed: int) -> None:

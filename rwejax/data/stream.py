@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jaxtyping import Float32, Int32, Integer, UInt8
 
-from rwejax.data import crops, public, sources, subsets
+from rwejax.data import crops, sources, tfds
 from rwejax.data.images import MAXIMUM_SIZE, MINIMUM_SIZE, DecodeError
 from rwejax.data.sources import Encoded
+from rwejax.data.splits import draw, hold_out
 from rwejax.errors import InputError
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ def stream(name: str, *, image_size: int = 224, data_dir: str | Path | None = No
     if name.startswith(sources.FOLDER):
         splits = {"train": sources.encoded_folder(name)}
     else:
-        splits = public.encoded(name, data_dir)
+        splits = tfds.encoded(name, data_dir)
     classes = splits["train"].classes
     if classes < 2:
         raise InputError(f"dataset {name!r} has {classes} class: choose a set of at least two")
@@ -223,7 +224,7 @@ def _divide(splits: dict[str, Encoded], seed: int) -> dict[str, _Part]:
         known = train.count <= LABELS_READ
         labels, classes = (train.labels(), train.classes) if known else (np.zeros(train.count, np.int32), 1)
         if test is None:
-            held_out = subsets.hold_out(labels, classes)
+            held_out = hold_out(labels, classes)
             parts["test"], rest = _Part(train, held_out), np.setdiff1d(rest, held_out)
         if len(rest) < 2 * classes:
             raise InputError(
@@ -231,7 +232,7 @@ def _divide(splits: dict[str, Encoded], seed: int) -> dict[str, _Part]:
                 "choose a set with two or more for each class"
             )
         count = max(classes, round(len(rest) * VALIDATION_SHARE))
-        train_rows, validation_rows = subsets.draw(labels[rest], classes, len(rest) - count, count, seed)
+        train_rows, validation_rows = draw(labels[rest], classes, len(rest) - count, count, seed)
         parts["validation"], rest = _Part(train, np.sort(rest[validation_rows])), np.sort(rest[train_rows])
     return {"train": _Part(train, rest), "validation": parts["validation"], "test": parts["test"]}
 

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from rwejax.evaluate.random_weight import SCORES, RandomWeightEvaluator, Scores
 from rwejax.evaluate.ridge import RidgeScores, ridge_scores
-from rwejax.evaluate.rwe import SCORES, RandomWeightEvaluator, Scores
 
 if TYPE_CHECKING:
     from rwejax.evaluate.problem import RandomWeightProblem

@@ -11,8 +11,8 @@ from rwejax.config import COMPLEXITY
 from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.evaluate import estimators
+from rwejax.evaluate.random_weight import RandomWeightEvaluator
 from rwejax.evaluate.ridge import RidgeScores
-from rwejax.evaluate.rwe import RandomWeightEvaluator
 from rwejax.spaces import Space
 
 

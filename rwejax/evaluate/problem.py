@@ -7,7 +7,7 @@ from flax import struct
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from rwejax.errors import InputError
-from rwejax.evaluate.rwe import RandomWeightEvaluator, Scores
+from rwejax.evaluate.random_weight import RandomWeightEvaluator, Scores
 
 
 @struct.dataclass

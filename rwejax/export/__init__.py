@@ -23,8 +23,8 @@ from safetensors.numpy import save
 from rwejax.errors import InputError
 from rwejax.export.card import Card, to_json, to_markdown
 from rwejax.export.source import write_source
-from rwejax.files import replacing
 from rwejax.networks import AUXILIARY, PlainNetwork
+from rwejax.storage.atomic import replacing
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 

@@ -9,14 +9,14 @@ import flax.linen as nn
 
 from rwejax.errors import InputError
 from rwejax.export import operations
-from rwejax.networks import PlainNetwork, cells, macro, nasbench201, nasbench_macro, slots
+from rwejax.networks import PlainNetwork, cells, macro, modules, nasbench201, nasbench_macro
 from rwejax.spaces.nasbench_macro import HEAD_CHANNELS
 from rwejax.version import __version__
 
 PLAIN: dict[type[nn.Module], type[nn.Module]] = {
-    slots.Stem: operations.Stem,
-    slots.Quarter: operations.Quarter,
-    slots.Halve: operations.Halve,
+    modules.Stem: operations.Stem,
+    modules.Quarter: operations.Quarter,
+    modules.Halve: operations.Halve,
     macro.Entry: operations.Entry,
     macro.Node: operations.Node,
     macro.Output: operations.Output,
@@ -91,7 +91,7 @@ def _lines(network: PlainNetwork) -> list[str]:
 def _expression(module: nn.Module, name: str, maps: list[str]) -> str:
     """A row as it is written."""
     match module:
-        case slots.Sum():
+        case modules.Sum():
             return " + ".join(maps)
         case cells.Pool(largest=True, stride=stride):
             return f"nn.max_pool({maps[0]}, (3, 3), ({stride}, {stride}), ((1, 1), (1, 1)))"

@@ -10,10 +10,10 @@ from jaxtyping import Int
 from rwejax.errors import InputError
 from rwejax.networks import cells, macro, nasbench201, nasbench_macro
 from rwejax.networks.executor import Maps, initialise, make_features, map_shapes
-from rwejax.networks.plain import AUXILIARY, PlainNetwork, last_reduction, read_rows
+from rwejax.networks.modules import IMAGES_AXIS, Norm
+from rwejax.networks.per_network import NOTHING, Observer, SingleNetwork, Weights
 from rwejax.networks.program import ABSENT, Builder, CapacityError, Network, Program
-from rwejax.networks.single import NOTHING, Observer, SingleNetwork, Weights
-from rwejax.networks.slots import IMAGES_AXIS, Norm
+from rwejax.networks.trainable import AUXILIARY, PlainNetwork, last_reduction, read_rows
 from rwejax.spaces import CellSpace, Space
 
 _LOWERINGS: dict[str, ModuleType] = {

@@ -11,9 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from rwejax.networks.layers import average_pool, features, max_pool
-from rwejax.networks.program import ABSENT, Builder, Group, Kind, Network
-from rwejax.networks.slots import (
+from rwejax.networks.convolutions import average_pool, features, max_pool
+from rwejax.networks.modules import (
     Halve,
     Images,
     Norm,
@@ -28,6 +27,7 @@ from rwejax.networks.slots import (
     pointwise,
     relu,
 )
+from rwejax.networks.program import ABSENT, Builder, Group, Kind, Network
 from rwejax.spaces import CellSpace
 
 

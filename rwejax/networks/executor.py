@@ -18,8 +18,8 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
+from rwejax.networks.modules import Norm, Sources
 from rwejax.networks.program import Group, Kind, Network, Program, Rows
-from rwejax.networks.slots import Norm, Sources
 
 Tree = Any
 Kernels = dict[str, dict[str, Tree]]

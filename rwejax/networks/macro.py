@@ -4,9 +4,9 @@ import flax.linen as nn
 import numpy as np
 from jaxtyping import Array, Int
 
-from rwejax.networks.layers import features, max_pool
+from rwejax.networks.convolutions import features, max_pool
+from rwejax.networks.modules import Halve, Images, Mix, Norm, Normalise, Quarter, Sources, convolution, relu
 from rwejax.networks.program import ABSENT, Builder, Group, Kind, Network
-from rwejax.networks.slots import Halve, Images, Mix, Norm, Normalise, Quarter, Sources, convolution, relu
 from rwejax.spaces import Macro
 
 

@@ -4,9 +4,9 @@ import flax.linen as nn
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from rwejax.networks.layers import average_pool, features
+from rwejax.networks.convolutions import average_pool, features
+from rwejax.networks.modules import Images, Norm, Normalise, Sources, Stem, Sum, convolution, relu
 from rwejax.networks.program import ABSENT, Builder, Group, Kind, Network
-from rwejax.networks.slots import Images, Norm, Normalise, Sources, Stem, Sum, convolution, relu
 from rwejax.spaces import NASBench201
 from rwejax.spaces.nasbench201 import CONV_1X1, SKIP
 

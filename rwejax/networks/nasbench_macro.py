@@ -6,9 +6,9 @@ import flax.linen as nn
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from rwejax.networks.layers import features
+from rwejax.networks.convolutions import features
+from rwejax.networks.modules import Images, Norm, Normalise, Sources, Stem, convolution, depthwise, relu
 from rwejax.networks.program import ABSENT, Builder, Group, Kind, Network
-from rwejax.networks.slots import Images, Norm, Normalise, Sources, Stem, convolution, depthwise, relu
 from rwejax.spaces import NASBenchMacro
 from rwejax.spaces.nasbench_macro import EXPANSIONS, HEAD_CHANNELS, KERNELS
 

@@ -29,7 +29,7 @@ class Kind:
     """An operation, and the number of slots where it can stand.
 
     Attributes:
-        module: a Flax module called as `module(sources, norm)`; see `rwejax.networks.slots`.
+        module: a Flax module called as `module(sources, norm)`; see `rwejax.networks.modules`.
         slots: number of slots, each with its own kernel.
         branch: whether it is one of the branches that a cell adds up, of which drop-path leaves some out in training.
     """

@@ -10,7 +10,7 @@ from typing import Any, Self
 from rich.console import Console
 
 from rwejax.console import Bar, attend, duration, make_console
-from rwejax.parallel import keep_compilations
+from rwejax.runtime.devices import keep_compilations
 from rwejax.training.config import TrainConfig
 from rwejax.training.loop import Observer, TrainResult, resume, train
 from rwejax.training.records import Epoch

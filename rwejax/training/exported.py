@@ -11,9 +11,9 @@ import numpy as np
 from rwejax import data, networks
 from rwejax.errors import InputError
 from rwejax.export import Card, export
-from rwejax.meta import describe_machine
 from rwejax.results import read_result
 from rwejax.runs import Run
+from rwejax.runtime.environment import describe_machine
 from rwejax.training.config import TrainConfig
 from rwejax.training.loop import choose, describe_images
 from rwejax.training.picked import from_search

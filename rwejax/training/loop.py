@@ -16,10 +16,10 @@ from jaxtyping import Int
 from rwejax import data, networks, spaces
 from rwejax.config import parse_macs
 from rwejax.errors import InputError
-from rwejax.folders import check_free
-from rwejax.meta import describe_machine, now
 from rwejax.networks import PlainNetwork
-from rwejax.signals import uninterrupted
+from rwejax.runtime.environment import describe_machine, now
+from rwejax.runtime.signals import uninterrupted
+from rwejax.storage.run_dir import check_free
 from rwejax.training.board import Board
 from rwejax.training.config import TrainConfig
 from rwejax.training.images import Batch, Loaded, Source, standardise

@@ -14,8 +14,8 @@ import json
 from typing import Any, ClassVar
 
 from rwejax.errors import InputError
-from rwejax.files import replacing
-from rwejax.folders import Folder, read_lines, to_json
+from rwejax.storage.atomic import replacing
+from rwejax.storage.run_dir import Folder, read_lines, to_json
 from rwejax.training.config import TrainConfig
 
 

@@ -12,7 +12,7 @@ def cache_home(tmp_path_factory, monkeypatch):
     """Every test has a cache of its own, and no test downloads."""
     home = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", str(home))
-    monkeypatch.setattr("rwejax.data.prepare.reachable", lambda url: False)
+    monkeypatch.setattr("rwejax.data.tfds_download.reachable", lambda url: False)
     return home
 
 

@@ -9,8 +9,8 @@ from rwejax import data, networks, spaces
 from rwejax.errors import InputError
 from rwejax.evaluate import estimators
 from rwejax.networks import cells
+from rwejax.networks.modules import Stem, Sum
 from rwejax.networks.program import Builder, Group, Kind
-from rwejax.networks.slots import Stem, Sum
 from tests.evaluate import plain_nasbench201 as plain
 
 IMAGES = 20

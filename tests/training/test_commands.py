@@ -7,7 +7,7 @@ import pytest
 
 import rwejax
 from rwejax.config import SearchConfig
-from rwejax.files import read_config
+from rwejax.storage.yaml_config import read_config
 from rwejax.training import TrainConfig
 from tests import commands, fakes
 
@@ -16,8 +16,8 @@ CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("train_*.yaml"))
 
 @pytest.fixture
 def main(monkeypatch, tmp_path, capfd):
-    monkeypatch.setattr("rwejax.parallel.use_all_cores", lambda: None)  # only at the start of a process
-    monkeypatch.setattr("rwejax.data.prepare.reachable", lambda url: False)
+    monkeypatch.setattr("rwejax.runtime.devices.use_all_cores", lambda: None)  # only at the start of a process
+    monkeypatch.setattr("rwejax.data.tfds_download.reachable", lambda url: False)
     monkeypatch.chdir(tmp_path)
     return commands.caller(commands.load("train"), monkeypatch, capfd)
 

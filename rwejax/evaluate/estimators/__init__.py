@@ -21,7 +21,7 @@ from rwejax.evaluate.estimators import (
     synflow,
 )
 from rwejax.evaluate.estimators.complexity import Estimate
-from rwejax.evaluate.estimators.single import Classifier, SingleNetworkEstimator
+from rwejax.evaluate.estimators.per_network import Classifier, SingleNetworkEstimator
 from rwejax.networks import Norm
 from rwejax.spaces import Space
 

@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from rwejax.evaluate.estimators.per_network import Classifier
 from rwejax.evaluate.estimators.rwf import centred, centred_targets, maps_and_codes
-from rwejax.evaluate.estimators.single import Classifier
 
 _STRENGTHS = np.geomspace(0.01, 1, 5)
 

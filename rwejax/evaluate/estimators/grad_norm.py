@@ -6,7 +6,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from rwejax.evaluate.estimators.single import Classifier
+from rwejax.evaluate.estimators.per_network import Classifier
 
 
 def score(net: Classifier) -> Float[Array, ""]:

@@ -7,7 +7,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from rwejax.evaluate.estimators.single import Classifier
+from rwejax.evaluate.estimators.per_network import Classifier
 
 _EPSILON = 1e-5
 

@@ -13,8 +13,8 @@ from jaxtyping import Array, Float, Int
 
 from rwejax.data import Dataset
 from rwejax.evaluate.estimators.complexity import Estimate
+from rwejax.evaluate.random_weight import RandomWeightEvaluator
 from rwejax.evaluate.ridge import standardise
-from rwejax.evaluate.rwe import RandomWeightEvaluator
 from rwejax.spaces import Space
 
 _EPOCHS = 30

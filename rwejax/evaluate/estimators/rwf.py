@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from rwejax.evaluate.estimators.single import Classifier
+from rwejax.evaluate.estimators.per_network import Classifier
 from rwejax.evaluate.ridge import standardise
 from rwejax.networks import Observer
 

@@ -9,7 +9,7 @@ import optax
 from jax import lax
 from jaxtyping import Array, Float
 
-from rwejax.evaluate.estimators.single import Classifier, Params
+from rwejax.evaluate.estimators.per_network import Classifier, Params
 
 _EPOCHS = 5
 _BATCH = 50

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rwejax.networks.layers import average_pool, convolve, features, max_pool
+from rwejax.networks.convolutions import average_pool, convolve, features, max_pool
 
 # Even and odd, and smaller than the kernels, as the last maps of small images are.
 SIZES = ((6, 8), (8, 4), (7, 5), (2, 2), (1, 3))

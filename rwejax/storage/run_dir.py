@@ -22,10 +22,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
-from rwejax.checkpoints import Checkpoints
 from rwejax.config import RunConfig
 from rwejax.errors import InputError
-from rwejax.files import partial_path, read_config, replacing, write_config
+from rwejax.storage.atomic import partial_path, replacing
+from rwejax.storage.checkpoints import Checkpoints
+from rwejax.storage.yaml_config import read_config, write_config
 
 Config = TypeVar("Config", bound=RunConfig)
 Line = TypeVar("Line")

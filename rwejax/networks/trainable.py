@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from rwejax.networks.modules import Images, Norm, Normalise, Sources, convolution
 from rwejax.networks.program import Network, Program
-from rwejax.networks.slots import Images, Norm, Normalise, Sources, convolution
 
 AUXILIARY = "auxiliary"
 """Name of the auxiliary head among the parameters."""

@@ -1,18 +1,16 @@
-"""The files that hold a config, and files that appear whole or not at all."""
+"""Configs as YAML: read with every mistake named, written so that the file also starts a fresh run."""
 
-import contextlib
 import dataclasses
 import difflib
-import os
 import types
 import typing
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import yaml
 
 from rwejax.errors import InputError
+from rwejax.storage.atomic import replacing
 
 Config = TypeVar("Config")
 """A flat dataclass with a field `run_dir`, such as `SearchConfig`."""
@@ -75,30 +73,6 @@ def to_yaml(config: Any) -> str:
     del values["run_dir"]
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
     return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
-
-
-@contextlib.contextmanager
-def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a file, of text or with mode "wb" of bytes, that takes `path`'s place once it is whole and on the disk.
-
-    What a kill leaves of it, `.NAME.part`, is overwritten the next time.
-    """
-    part = partial_path(path)
-    encoding = None if "b" in mode else "utf-8"
-    try:
-        with open(part, mode, encoding=encoding, newline=None if encoding is None else "") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-
-
-def partial_path(path: Path) -> Path:
-    """Where a file is written before it takes its place."""
-    return path.with_name(f".{path.name}.part")
 
 
 def _convert(path: str | Path, key: str, value: Any, kind: Any) -> Any:

@@ -16,7 +16,7 @@ import pytest
 
 from rwejax import data, spaces
 from rwejax.errors import InputError
-from rwejax.evaluate import SCORES, RandomWeightEvaluator, ridge_scores, rwe
+from rwejax.evaluate import SCORES, RandomWeightEvaluator, random_weight, ridge_scores
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +238,7 @@ def test_bad_arguments_are_one_sentence(space, dataset, options, sentence):
 def test_calibration_images_that_hosts_cannot_share_are_refused():
     devices = [SimpleNamespace(process_index=host) for host in (0, 0, 1, 1, 2, 2)]
     with pytest.raises(InputError, match="calibration_images is 256: give a multiple of 3, the number of hosts"):
-        rwe._mesh(devices, 256)
+        random_weight._mesh(devices, 256)
 
 
 def test_a_space_for_other_images_is_refused(dataset):

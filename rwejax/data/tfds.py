@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from rwejax.data.images import MODES, PIECE, Split, stack
-from rwejax.data.prepare import check_features, prepare, quiet, unknown, why
 from rwejax.data.sources import Encoded, Source, fingerprint
+from rwejax.data.tfds_download import check_features, prepare, quiet, unknown, why
 from rwejax.errors import InputError
 
 NAME = re.compile(r"(?P<set>\w+)(/(?P<config>[\w.+-]+))?(:(?P<version>\d+\.\d+\.\d+))?", re.ASCII)

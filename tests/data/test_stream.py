@@ -13,7 +13,7 @@ from PIL import Image
 from scipy import stats
 
 from rwejax import data
-from rwejax.data import crops, public, subsets
+from rwejax.data import crops, splits, tfds
 from rwejax.errors import InputError
 
 SIZE = 16
@@ -95,7 +95,7 @@ def test_every_train_image_comes_once_an_epoch_and_the_splits_share_none(plain):
 def test_the_test_part_is_that_of_load_and_no_seed_moves_it(plain):
     one, other = (data.stream(plain, image_size=SIZE, seed=seed) for seed in (0, 1))
     assert_same(list(one.batches("test", 5)), list(other.batches("test", 5)))
-    held_out = subsets.hold_out(np.repeat(np.arange(3), EACH), 3)
+    held_out = splits.hold_out(np.repeat(np.arange(3), EACH), 3)
     np.testing.assert_array_equal(numbers(collect(one.batches("test", 5))[0]), held_out)
     assert set(numbers(collect(one.batches("validation", 5))[0])) != set(
         numbers(collect(other.batches("validation", 5))[0])
@@ -248,7 +248,7 @@ def cifar10(cifar10_dir):
 def test_cifar10_is_scaled_up_with_the_labels_of_load(cifar10, cifar10_dir):
     assert [cifar10.count(split) for split in ("train", "validation", "test")] == [45000, 5000, 10000]
     images, labels = next(cifar10.batches("test", 50))
-    expected = public.find("cifar10", cifar10_dir).read("test", None)
+    expected = tfds.find("cifar10", cifar10_dir).read("test", None)
     np.testing.assert_array_equal(labels, expected.labels[:50])
     for image, small in zip(images[:10], expected.images, strict=False):
         np.testing.assert_allclose(image, middle(Image.fromarray(small), 64), atol=1.01)
@@ -276,7 +276,7 @@ def test_a_validation_split_tests_where_no_labelled_test_split_does(shapes_dir, 
 
 
 def test_a_large_set_is_divided_without_reading_it(shapes_dir, monkeypatch):
-    monkeypatch.setattr(public, "_labels", None)
+    monkeypatch.setattr(tfds, "_labels", None)
     monkeypatch.setattr(sys.modules["rwejax.data.stream"], "LABELS_READ", 29)
     stream = data.stream("rwe_shapes/no_test", image_size=SIZE, data_dir=shapes_dir)
     splits = [collect(stream.batches(split, 4))[0][:, 0, 0, 0] // 8 for split in ("train", "validation")]

@@ -16,12 +16,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rwejax import SearchConfig, hosts, resume, search
+from rwejax import SearchConfig, resume, search
 from rwejax.errors import InputError
-from rwejax.hosts import LOST, HostsConfig
+from rwejax.runtime import launch
+from rwejax.runtime.launch import LOST, HostsConfig
 from tests import commands
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "search.py"
 FLAGS = shlex.split(
     "--nodes 2 --channels 2 --image-size 8 --train-images 128 --validation-images 32 --calibration-images 20 "
@@ -108,7 +109,7 @@ def test_two_hosts_find_what_one_finds(alone, tmp_path):
 def test_a_host_is_killed_and_the_run_goes_on_with_one_or_two(alone, tmp_path):
     port, run = free_port(), tmp_path / "0" / "run"
     leader = start(tmp_path / "0", 0, port, *FLAGS, "--run-dir", "run")
-    other = start(tmp_path / "1", 1, port, *FLAGS, program=("-m", "tests.dying_host", 2))
+    other = start(tmp_path / "1", 1, port, *FLAGS, program=("-m", "tests.runtime.dying_host", 2))
     assert end(other)[0] == -signal.SIGKILL
     killed = time.monotonic()
     code, out, err = end(leader)
@@ -133,7 +134,7 @@ def test_a_host_is_killed_and_the_run_goes_on_with_one_or_two(alone, tmp_path):
 
 def test_the_death_of_the_leader_ends_the_others(tmp_path):
     port = free_port()
-    leader = start(tmp_path / "0", 0, port, *FLAGS, program=("-m", "tests.dying_host", 1))
+    leader = start(tmp_path / "0", 0, port, *FLAGS, program=("-m", "tests.runtime.dying_host", 1))
     other = start(tmp_path / "1", 1, port, *FLAGS)
     assert end(leader)[0] == -signal.SIGKILL
     killed = time.monotonic()
@@ -157,7 +158,7 @@ def test_a_port_in_use_is_refused():
     with socket.create_server(("", 0)) as taken:
         where = HostsConfig(2, 0, f"127.0.0.1:{taken.getsockname()[1]}")
         with pytest.raises(InputError, match=r"port \d+ cannot be used here"):
-            hosts.run(where, dict)
+            launch.run(where, dict)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,7 @@ def test_a_port_in_use_is_refused():
     ],
 )
 def test_an_end_without_python_is_explained(capsys, code, log, expected, words):
-    assert hosts._explain(code, log, HostsConfig(2, 0, "10.0.0.1:8476")) == expected
+    assert launch._explain(code, log, HostsConfig(2, 0, "10.0.0.1:8476")) == expected
     assert words in capsys.readouterr().err
 
 

@@ -19,9 +19,9 @@ from multiprocessing.connection import wait
 import jax
 from rich.console import Console
 
-from rwejax import parallel
 from rwejax.errors import InputError
-from rwejax.signals import answering, exit_code
+from rwejax.runtime import devices
+from rwejax.runtime.signals import answering, exit_code
 
 LOST = 3
 """Exit code of a host that has lost another one, or has not found it."""
@@ -186,9 +186,9 @@ def _divert(log: str) -> None:
 
 def _connect_and_call(hosts: HostsConfig, command: Callable[[], int]) -> int:
     given = hosts.coordinator is not None
-    parallel.keep_compilations()  # before anything is compiled
+    devices.keep_compilations()  # before anything is compiled
     try:
-        parallel.connect(hosts.coordinator, hosts.hosts if given else None, hosts.host, hosts.host_timeout)
+        devices.connect(hosts.coordinator, hosts.hosts if given else None, hosts.host, hosts.host_timeout)
     except ValueError as error:
         if given:
             raise

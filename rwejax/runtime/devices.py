@@ -4,8 +4,8 @@ import os
 
 import jax
 
-from rwejax import caches
-from rwejax.exchange import every_host
+from rwejax.runtime import cache_dir
+from rwejax.runtime.collectives import every_host
 
 _LONG_VECTORS = (
     "--xla_cpu_prefer_vector_width=512",
@@ -45,7 +45,7 @@ def keep_compilations() -> None:
 
     For commands, not for libraries: JAX has one such folder a process. Whoever has chosen one already keeps it.
     """
-    folder = caches.folder("compilations")
+    folder = cache_dir.folder("compilations")
     if folder is not None and jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from rwejax.data import cache, load, public
+from rwejax.data import cache, load, tfds
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def whole(cifar10_dir, tmp_path_factory):
     before = os.environ.get("XDG_CACHE_HOME")
     os.environ["XDG_CACHE_HOME"] = str(home)
     try:
-        source = public.find("cifar10", cifar10_dir)
+        source = tfds.find("cifar10", cifar10_dir)
         return home, cache.fetch(source, "train", None), cache.fetch(source, "test", None)
     finally:
         if before is None:
@@ -46,10 +46,10 @@ def test_channel_means_are_the_known_ones(whole):
 
 @pytest.mark.parametrize(("split", "position"), [("train", 1), ("test", 2)])
 def test_images_and_labels_equal_those_of_tensorflow_datasets(whole, cifar10_dir, split, position):
-    with public.quiet():
-        import tensorflow_datasets as tfds
+    with tfds.quiet():
+        import tensorflow_datasets
 
-        data = tfds.data_source("cifar10", split=split, data_dir=cifar10_dir)
+        data = tensorflow_datasets.data_source("cifar10", split=split, data_dir=cifar10_dir)
         rows = np.linspace(0, len(data) - 1, 200).astype(int).tolist()
         records = data.__getitems__(rows)
     np.testing.assert_array_equal(whole[position].images[rows], [record["image"] for record in records])

@@ -12,10 +12,11 @@ from jax import lax
 from jax.sharding import AxisType, Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int
 
-from rwejax import exchange, networks
+from rwejax import networks
 from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.networks import IMAGES_AXIS, NOTHING, Norm, Observer, Program, SingleNetwork
+from rwejax.runtime import collectives
 from rwejax.spaces import Space
 
 Params = dict[str, Array]
@@ -143,7 +144,7 @@ class SingleNetworkEstimator:
         canonical = np.asarray(self.space.canonical(np.asarray(genomes, np.int32)))
         distinct, inverse = np.unique(canonical, axis=0, return_inverse=True)
         if self._capacity is None:
-            exchange.meet(self._mesh)
+            collectives.meet(self._mesh)
             devices = self._mesh.shape[_GENOMES_AXIS]
             self._capacity = -(-min(len(distinct), _MAX_GENOMES) // devices) * devices
         size = self._capacity
@@ -154,10 +155,12 @@ class SingleNetworkEstimator:
         programs = [networks.lower(self.space, self._network, genome[None], 1, 1)[0] for genome in genomes]
         programs += [networks.empty_program(self._network, 1, 1)] * (size - len(programs))
         genomes_axis = PartitionSpec(_GENOMES_AXIS)
-        stacked = jax.tree.map(lambda *tables: exchange.spread(np.stack(tables), self._mesh, genomes_axis), *programs)
+        stacked = jax.tree.map(
+            lambda *tables: collectives.spread(np.stack(tables), self._mesh, genomes_axis), *programs
+        )
         with jax.enable_x64(self._double):
             draws = [
-                exchange.gathered(self._run(draw, stacked, self._images, self._labels))[: len(genomes)]
+                collectives.gathered(self._run(draw, stacked, self._images, self._labels))[: len(genomes)]
                 for draw in jax.random.split(key, self.seeds)
             ]
         scores = np.mean(draws, 0)

@@ -1,4 +1,4 @@
-"""A host whose command is killed in the midst of a search: `python -m tests.dying_host CALL FLAGS`.
+"""A host whose command is killed in the midst of a search: `python -m tests.runtime.dying_host CALL FLAGS`.
 
 CALL counts the populations; at that one the command that was started is sent a SIGKILL.
 """
@@ -30,7 +30,7 @@ def search():
 
 
 if __name__ == "__main__":
-    from rwejax import hosts
+    from rwejax.runtime import launch
 
     script = commands.load("search")
-    hosts.run(script.parse(sys.argv[2:]).hosts, search)
+    launch.run(script.parse(sys.argv[2:]).hosts, search)

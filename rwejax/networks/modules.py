@@ -20,7 +20,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from rwejax.networks import layers
+from rwejax.networks import convolutions
 
 Images = Float[Array, "images height width channels"]
 Index = Int[Array, ""] | int
@@ -116,7 +116,7 @@ def convolution(
         "padding": [(each, each) for each in reach],
         "use_bias": False,
         "kernel_init": nn.initializers.variance_scaling(2.0, "fan_in", "normal"),
-        "conv_general_dilated": layers.convolve,
+        "conv_general_dilated": convolutions.convolve,
     }
     return Convolution(channels, sizes, strides, **settings | options)
 

@@ -11,11 +11,11 @@ import time
 import numpy as np
 import pytest
 
-from rwejax.data import load, prepare
+from rwejax.data import load, tfds_download
 from rwejax.errors import InputError
 
 # Bound before any test replaces the name in its module.
-REACHABLE = prepare.reachable
+REACHABLE = tfds_download.reachable
 
 
 def pixels(images, dataset):
@@ -236,13 +236,13 @@ def pretend_tensorflow(monkeypatch, installed):
 
 
 def test_with_a_network_but_no_tensorflow(tmp_path, monkeypatch):
-    monkeypatch.setattr("rwejax.data.prepare.reachable", lambda url: True)
+    monkeypatch.setattr("rwejax.data.tfds_download.reachable", lambda url: True)
     pretend_tensorflow(monkeypatch, installed=False)
     assert "preparing it needs TensorFlow: pip install 'rwejax[prepare]'" in refusal("cifar100", tmp_path)
 
 
 def test_with_a_network_a_set_is_prepared_and_then_read(shapes, tmp_path, monkeypatch):
-    monkeypatch.setattr("rwejax.data.prepare.reachable", lambda url: True)
+    monkeypatch.setattr("rwejax.data.tfds_download.reachable", lambda url: True)
     pretend_tensorflow(monkeypatch, installed=True)
     dataset = load("rwe_shapes/plain", train=21, validation=9, data_dir=tmp_path)
     assert dataset.train_images.shape == (21, 8, 8, 1)
@@ -262,7 +262,7 @@ def test_a_preparation_that_fails(shapes, tmp_path, monkeypatch):
     def fail(self, *args):
         raise ConnectionError("the server is on fire\nand more")
 
-    monkeypatch.setattr("rwejax.data.prepare.reachable", lambda url: True)
+    monkeypatch.setattr("rwejax.data.tfds_download.reachable", lambda url: True)
     monkeypatch.setattr(shapes, "_split_generators", fail)
     pretend_tensorflow(monkeypatch, installed=True)
     assert "could not be prepared there (the server is on fire): try again" in refusal("rwe_shapes/plain", tmp_path)

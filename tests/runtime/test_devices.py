@@ -8,7 +8,7 @@ import pytest
 
 PRINT_FOLDER = """
 import jax
-from rwejax.parallel import keep_compilations
+from rwejax.runtime.devices import keep_compilations
 keep_compilations()
 print(jax.config.jax_compilation_cache_dir)
 """
@@ -57,11 +57,12 @@ def test_vectors_are_long_unless_the_user_has_chosen_and_jax_starts(chosen, expe
 def test_another_process_compiles_nothing_anew(tmp_path):
     code = """
 import jax
-from rwejax import RandomWeightEvaluator, data, parallel, spaces
+from rwejax import RandomWeightEvaluator, data, spaces
+from rwejax.runtime import devices
 
 events = []
 jax.monitoring.register_event_listener(lambda event, **_: events.append(event))
-parallel.keep_compilations()
+devices.keep_compilations()
 dataset = data.load("digits", train=40, validation=20, image_size=8)
 space = spaces.get("macro", nodes=2, channels=2, input_shape=dataset.image_shape)
 RandomWeightEvaluator(space, dataset)(jax.random.key(0), space.sample(jax.random.key(1), 3))

@@ -22,12 +22,13 @@ from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
 
-from rwejax import exchange, networks
+from rwejax import networks
 from rwejax.config import PRECISIONS
 from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.evaluate.ridge import FAILED, RidgeScores, constant_scores, ridge_scores
 from rwejax.networks import ABSENT, IMAGES_AXIS, Program
+from rwejax.runtime import collectives
 from rwejax.spaces import Space
 
 SCORES = ("loo_error", "validation_error", "loo_squared_error", "log_evidence")
@@ -186,7 +187,7 @@ class RandomWeightEvaluator:
             for kernels in draws:
                 scores = self._run(self._evaluate, program, kernels)
                 for name, values in scores._asdict().items():
-                    total[name][members] += np.where(rows == ABSENT, FAILED[name], exchange.gathered(values)[rows])
+                    total[name][members] += np.where(rows == ABSENT, FAILED[name], collectives.gathered(values)[rows])
         failed = total.pop("failed").astype(int)
         return Scores(**{name: values / self.seeds for name, values in total.items()}, failed=failed, score=self.score)
 
@@ -208,7 +209,7 @@ class RandomWeightEvaluator:
         for members, program, rows in self._programs(np.asarray(self.space.canonical(genomes))):
             out = self._run(self._features, program, kernels)
             there = rows != ABSENT
-            found[members[there]] = exchange.gathered(out)[rows[there]][:, self._order]
+            found[members[there]] = collectives.gathered(out)[rows[there]][:, self._order]
         return found
 
     def export(self, genomes: int, platforms: Sequence[str]) -> jax.export.Exported:
@@ -243,7 +244,7 @@ class RandomWeightEvaluator:
         place = np.zeros(len(images), int)
         place[order[::-1]] = np.arange(len(order))[::-1]
         found = images[:calibration], images[padded], _labels(self.dataset)
-        parts = [exchange.spread(x, self._mesh, spec) for x, spec in zip(found, _SPLIT, strict=True)]
+        parts = [collectives.spread(x, self._mesh, spec) for x, spec in zip(found, _SPLIT, strict=True)]
         return _Images(*parts), place
 
     def _prepare(self, genomes: int) -> None:
@@ -253,8 +254,8 @@ class RandomWeightEvaluator:
         devices = self._mesh.size
         wanted = self._genomes or self._genomes_in_memory(min(genomes, _MAX_GENOMES))
         if self._hosts > 1:  # one program for all, which fits the one with the least memory
-            wanted = int(exchange.every_host(wanted).min())
-        exchange.meet(self._mesh)
+            wanted = int(collectives.every_host(wanted).min())
+        collectives.meet(self._mesh)
         self._capacity = -(-wanted // devices) * devices
         self._chunk = min(self._chunk, self._capacity)
         self._places = networks.find_places(self.space, self._network, self._capacity, self._chunk)
@@ -367,7 +368,7 @@ def _check(space: Space, dataset: Dataset, head: str, score: str, precision: str
 
 def _mesh(devices: Sequence[jax.Device], calibration: int) -> tuple[Mesh, int]:
     """As many devices of each host as divide the calibration images evenly, and the number of hosts."""
-    hosts = exchange.by_host(devices)
+    hosts = collectives.by_host(devices)
     most = min(map(len, hosts))
     counts = [count for count in range(1, most + 1) if calibration % (count * len(hosts)) == 0]
     if not counts:

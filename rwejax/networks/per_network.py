@@ -19,8 +19,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from rwejax.networks.executor import Kernels, parameters
+from rwejax.networks.modules import Norm, Sources
 from rwejax.networks.program import Group, Kind, Network, Program, Rows
-from rwejax.networks.slots import Norm, Sources
 
 Tree = Any
 Weights = dict[str, Float[Array, "rows layers size"]]

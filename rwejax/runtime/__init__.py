@@ -1,0 +1,1 @@
+"""WHERE things run: devices, hosts, signals, caches and the environment that a run records."""

@@ -1,0 +1,1 @@
+"""HOW runs are kept on disk: atomic files, YAML configs, run folders and checkpoints."""
