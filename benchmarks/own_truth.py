@@ -19,8 +19,8 @@ from parts.trainings import TrainingSetting, accuracies, train_missing
 from rich.console import Console
 
 from rwejax import spaces
+from rwejax.correlating.statistics import spearman
 from rwejax.errors import InputError
-from rwejax.evaluate.correlation import spearman
 from rwejax.evolve import sample_distinct
 
 

@@ -28,8 +28,8 @@ from rich.table import Table
 
 from rwejax import data, plots, training
 from rwejax.errors import InputError
-from rwejax.training import TrainConfig
-from rwejax.training.picked import from_search
+from rwejax.training.config import TrainConfig
+from rwejax.training.from_search import from_search
 
 DRAWN = 100_000
 """Random networks among which those of equal size are looked for."""

@@ -18,9 +18,10 @@ from rich.console import Console
 from rich.table import Table
 
 from rwejax.config import SIZES
-from rwejax.evaluate.correlation import interval, spearman
-from rwejax.evaluate.random_weight import SCORES, RandomWeightEvaluator
+from rwejax.correlating.statistics import interval, spearman
+from rwejax.evaluate.random_weight import RandomWeightEvaluator
 from rwejax.evolve import sample_distinct
+from rwejax.objectives import RWE_SCORES
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def measure_space(config: Config, name: str) -> dict[str, Any]:
         "other kernels": exact(another, genomes),
     }
     return {"sizes": sizes} | {
-        way: {score: compare(getattr(found, score), getattr(base, score), config.seed) for score in SCORES}
+        way: {score: compare(getattr(found, score), getattr(base, score), config.seed) for score in RWE_SCORES}
         for way, found in others.items()
     }
 
@@ -81,10 +82,10 @@ def show(result: dict[str, Any]) -> None:
     for column in "bfloat16", "float32, other kernels":
         table.add_column(column, justify="right")
     for name, found in result["spaces"].items():
-        for score in SCORES:
+        for score in RWE_SCORES:
             ways = (found[way][score] for way in ("bfloat16", "other kernels"))
             cells = (f"{each['spearman']:.3f} ({each['low']:.3f} to {each['high']:.3f})" for each in ways)
-            table.add_row(name if score == SCORES[0] else "", score, *cells)
+            table.add_row(name if score == RWE_SCORES[0] else "", score, *cells)
     console = Console()
     console.print(table)
     console.print(

@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from rwejax import plots
-from rwejax.config import CorrelateConfig
-from rwejax.correlate import correlate
+from rwejax.correlating.config import CorrelateConfig
+from rwejax.correlating.loop import correlate
 from rwejax.errors import InputError
 
 

@@ -23,8 +23,9 @@ from rich.console import Console
 from rich.table import Table
 
 from rwejax import data
-from rwejax.config import CorrelateConfig
-from rwejax.correlate import Observer, correlate
+from rwejax.correlating.config import CorrelateConfig
+from rwejax.correlating.loop import correlate
+from rwejax.correlating.result import CorrelateObserver
 from rwejax.errors import InputError
 from rwejax.evaluate import estimators
 
@@ -118,7 +119,7 @@ class Config:
         return part
 
 
-class ProcessorTime(Observer):
+class ProcessorTime(CorrelateObserver):
     """Notes how much of the processor's time each slice of networks took."""
 
     def __init__(self) -> None:

@@ -20,11 +20,12 @@ from parts.tables import TABLES, path, split, write
 from rich.console import Console
 from rich.table import Table
 
-from rwejax import data, networks, spaces, truth
+from rwejax import data, networks, spaces
 from rwejax.config import SIZES
+from rwejax.correlating import tables
+from rwejax.correlating.statistics import spearman
 from rwejax.errors import InputError
-from rwejax.evaluate.correlation import spearman
-from rwejax.networks import IMAGES_AXIS, Observer, SingleNetwork
+from rwejax.networks import IMAGES_AXIS, ActivationObserver, PerNetwork
 from rwejax.networks.executor import Kernels
 
 POOLS = 1, 2, 4
@@ -86,7 +87,7 @@ def correlations(config: Config, table: str) -> list[dict[str, str]]:
     )
     sizes = SIZES[chosen.space] | chosen.proxy
     space = spaces.get(chosen.space, input_shape=dataset.image_shape, classes=dataset.classes, **sizes)
-    networks_of = truth.read(path(table, config.truth), chosen.column, space, config.sample, config.seed)
+    networks_of = tables.read(path(table, config.truth), chosen.column, space, config.sample, config.seed)
     genomes = np.asarray(space.canonical(networks_of.genomes))
     network = networks.network(space, max(POOLS))
     kernels = jax.jit(lambda key: networks.initialise(network, key))(jax.random.key(config.seed))
@@ -110,7 +111,7 @@ def make(
     network: networks.Network, images: jax.Array, labels: jax.Array
 ) -> Callable[[networks.Program, Kernels], dict[str, jax.Array]]:
     """The compiled function from a network's program to its terms, higher being better."""
-    single, n = SingleNetwork(network), len(images)
+    single, n = PerNetwork(network), len(images)
     heights = sorted({shape[0] for shape in network.buffers.values() if len(shape) == 3}, reverse=True)
     targets = labels - labels.mean(0)
     permuted = targets[np.random.default_rng(0).permutation(n)]
@@ -145,7 +146,7 @@ def make(
             return {**seen, x.shape[1]: (total + jnp.where(counts, alike, 0), relus + counts)}
 
         nothing = jnp.zeros((n, n)), jnp.zeros(())
-        observer = Observer(dict.fromkeys(heights, nothing), add)
+        observer = ActivationObserver(dict.fromkeys(heights, nothing), add)
         buffers, seen = single.forward(program, single.weights(program, kernels), images, observer)
         pixels = max(POOLS)
         last = buffers["features"][0].reshape(n, pixels, pixels, -1)

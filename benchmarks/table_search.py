@@ -16,8 +16,9 @@ from parts.tables import TABLES, path, read, split, write
 from rich.console import Console
 from rich.table import Table
 
-from rwejax.config import CorrelateConfig
-from rwejax.correlate import correlate, scores_path
+from rwejax.correlating.config import CorrelateConfig
+from rwejax.correlating.loop import correlate
+from rwejax.correlating.output import scores_path
 from rwejax.errors import InputError
 
 QUANTILES = (0.25, 0.5, 1.0)

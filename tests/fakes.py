@@ -6,9 +6,9 @@ from functools import cache
 import numpy as np
 
 from rwejax import data, evolve
-from rwejax.config import SearchConfig
 from rwejax.evaluate import Scores
 from rwejax.evolve import random_search
+from rwejax.searching.config import SearchConfig
 
 
 def tiny(**changes) -> SearchConfig:
@@ -56,7 +56,7 @@ load = cache(data.load)
 
 def use(monkeypatch) -> type[FakeEvaluator]:
     """Put the fake in the place of the real evaluator, and let searches of equal sizes share what is slow to make."""
-    search, objectives = map(importlib.import_module, ("rwejax.search", "rwejax.evaluate.objectives"))
+    search, objectives = map(importlib.import_module, ("rwejax.searching.loop", "rwejax.evaluate.objectives"))
     monkeypatch.setattr(objectives, "RandomWeightEvaluator", FakeEvaluator)
     monkeypatch.setattr(search, "NSGA2", NSGA2)
     monkeypatch.setattr(search, "RandomSearch", RandomSearch)

@@ -5,8 +5,10 @@ import pytest
 import yaml
 
 from rwejax import evaluate, spaces
-from rwejax.config import ESTIMATORS, SCORES, SearchConfig
+from rwejax.config import ESTIMATORS
 from rwejax.errors import InputError
+from rwejax.objectives import RWE_SCORES
+from rwejax.searching.config import SearchConfig
 from rwejax.storage.atomic import replacing
 from rwejax.storage.yaml_config import read_config, write_config
 
@@ -20,7 +22,7 @@ def write(path, text):
 
 
 def test_the_scores_are_those_of_the_evaluator():
-    assert tuple(SCORES) == evaluate.SCORES
+    assert (*RWE_SCORES, "failed") == evaluate.RidgeScores._fields
 
 
 @pytest.mark.parametrize(

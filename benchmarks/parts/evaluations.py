@@ -11,9 +11,10 @@ import torch
 
 from rwejax import data
 from rwejax.errors import InputError
-from rwejax.evaluate.random_weight import SCORES, RandomWeightEvaluator
+from rwejax.evaluate.random_weight import RandomWeightEvaluator
 from rwejax.evaluate.ridge import ridge_scores
 from rwejax.evolve import sample_distinct
+from rwejax.objectives import RWE_SCORES
 
 from . import torch_networks
 from .report import Side, count_compilations, count_cores, header, peak_memory_gib, spread
@@ -123,7 +124,7 @@ def compare(
     tolerance: float,
 ) -> dict[str, Any]:
     """Hold the two sides' features and scores against each other."""
-    ours = {name: np.asarray(getattr(scores, name)) for name in SCORES}
+    ours = {name: np.asarray(getattr(scores, name)) for name in RWE_SCORES}
     difference = float(np.abs(features - peer_features).max())
     result = compare_scores(ours, peer_scores, features.shape[1], len(dataset.validation_labels))
     return {

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from rwejax.evaluate import correlation
-
 from . import torch_networks, torch_peer
 from .report import count_cores, header, spread
 from .sides import gemm_rate
@@ -56,7 +54,7 @@ def measure_protocol(config: "Config", truth: Truth, accuracies: dict[str, float
         scores.append(protocol.validation_accuracy(member, config.seed + number))
         seconds.append(time.perf_counter() - start)
     macs = space.macs(space.canonical(genomes))
-    found = correlation.measure(np.array(scores), np.array(list(accuracies.values())), macs, config.seed)
+    found = statistics.measure(np.array(scores), np.array(list(accuracies.values())), macs, config.seed)
     return {
         "sizes": truth.sizes,
         "macs_millions": spread(macs / 1e6),

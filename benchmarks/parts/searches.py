@@ -13,10 +13,12 @@ import jax
 import numpy as np
 import torch
 
-from rwejax.config import SearchConfig
 from rwejax.errors import InputError
-from rwejax.evaluate.random_weight import SCORES, RandomWeightEvaluator
-from rwejax.search import SearchResult, search
+from rwejax.evaluate.random_weight import RandomWeightEvaluator
+from rwejax.objectives import RWE_SCORES
+from rwejax.searching.config import SearchConfig
+from rwejax.searching.loop import search
+from rwejax.searching.result import SearchResult
 
 from .report import Side, count_compilations, count_cores, header, peak_memory_gib, spread
 from .sides import CALIBRATION_IMAGES, Peer, compare_scores, compare_seconds, gemm_rate
@@ -109,8 +111,8 @@ def measure(config: "Config") -> dict[str, Any]:
     evaluator = RandomWeightEvaluator(space, dataset, calibration_images=CALIBRATION_IMAGES)
     work = [count_work(evaluator, population) for population in genomes]
     rows = [generation * config.population_size + row for generation in timed for row in range(config.population_size)]
-    recorded = {name: np.array([result.evaluations[row].scores[name] for row in rows]) for name in SCORES}
-    peer_scores = {name: np.concatenate([scores[generation][name] for generation in timed]) for name in SCORES}
+    recorded = {name: np.array([result.evaluations[row].scores[name] for row in rows]) for name in RWE_SCORES}
+    peer_scores = {name: np.concatenate([scores[generation][name] for generation in timed]) for name in RWE_SCORES}
     macs = np.array([evaluation.macs for evaluation in result.evaluations], float)
     scale = len(result.genomes) / len(rows)
     theirs = [scale * sum(turn.peer.values()) for turn in turns]

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from rwejax import spaces
-from rwejax.evolve import NSGA2, Params, State
+from rwejax.evolve import NSGA2, NSGA2Params, NSGA2State
 
 CROSSOVER_RATE = 0.9
 EARLIER = 1_000_000  # where the numbers of the generations before the one to time begin
@@ -64,7 +64,9 @@ class Rwejax:
         self.algorithm = NSGA2(n, space, archive_size=n * generations)
         self.params = jax.device_put(self.algorithm.default_params.replace(crossover_rate=CROSSOVER_RATE))
         population = self.algorithm.initial_population(self.key)
-        self.state: State = self.algorithm.init(self.key, population, objectives(np.asarray(population)), self.params)
+        self.state: NSGA2State = self.algorithm.init(
+            self.key, population, objectives(np.asarray(population)), self.params
+        )
         self._step = jax.jit(self._tell_and_ask)
         children = self.children(EARLIER)
         self.first_call_seconds, *_ = self._generation(EARLIER, children)
@@ -82,7 +84,7 @@ class Rwejax:
         key = jax.random.fold_in(self.key, number)
         return self.algorithm.ask(key, self.state, self.params)[0]
 
-    def _generation(self, number: int, children: jax.Array) -> tuple[float, jax.Array, State]:
+    def _generation(self, number: int, children: jax.Array) -> tuple[float, jax.Array, NSGA2State]:
         key = jax.block_until_ready(jax.random.fold_in(self.key, 2 * number))
         objectives = jax.block_until_ready(jax.device_put(self.objectives(np.asarray(children))))
         start = time.perf_counter()
@@ -91,8 +93,8 @@ class Rwejax:
         return time.perf_counter() - start, children, jax.block_until_ready(state)
 
     def _tell_and_ask(
-        self, key: jax.Array, children: jax.Array, objectives: jax.Array, state: State, params: Params
-    ) -> tuple[jax.Array, State]:
+        self, key: jax.Array, children: jax.Array, objectives: jax.Array, state: NSGA2State, params: NSGA2Params
+    ) -> tuple[jax.Array, NSGA2State]:
         state, _ = self.algorithm.tell(key, children, objectives, state, params)  # which draws nothing
         return self.algorithm.ask(key, state, params)
 

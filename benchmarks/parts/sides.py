@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from rwejax import data, networks, spaces
-from rwejax.evaluate.random_weight import SCORES
+from rwejax.objectives import RWE_SCORES
 
 from . import torch_networks, torch_peer
 from .report import spread
@@ -67,7 +67,8 @@ class Peer:
         """Features and scores of networks, one after another."""
         found = [torch_peer.features(network, self.images, self.way.batch, self.way.streams) for network in members]
         scores = [self.head(x) for x in found]
-        return torch.stack(found).cpu().numpy(), {name: np.array([score[name] for score in scores]) for name in SCORES}
+        by_name = {name: np.array([score[name] for score in scores]) for name in RWE_SCORES}
+        return torch.stack(found).cpu().numpy(), by_name
 
 
 def gemm_rate(device: str = "cpu", repetitions: int = 8) -> float:
@@ -99,7 +100,7 @@ def compare_scores(
         images: number of images, those of the validation included.
         validation: number of validation images.
     """
-    difference = {name: np.abs(ours[name] - theirs[name]) for name in SCORES}
+    difference = {name: np.abs(ours[name] - theirs[name]) for name in RWE_SCORES}
     result = {
         "loo_error_images": round(float(difference["loo_error"].max()) / 100 * images),
         "validation_error_images": round(float(difference["validation_error"].max()) / 100 * validation),

@@ -12,15 +12,15 @@ from typing import Any
 from unittest.mock import patch
 
 from rwejax import networks
-from rwejax.config import SearchConfig
 from rwejax.evaluate.objectives import Objectives
-from rwejax.runs import Run
-from rwejax.search import Observer, Progress
+from rwejax.searching.config import SearchConfig
+from rwejax.searching.observers import Progress, SearchObserver
+from rwejax.searching.records import Run
 
 PARTS = "evaluation", "planning", "ask", "tell", "recording", "other"
 
 
-class Watch(Observer):
+class Watch(SearchObserver):
     """Where the time of one search goes.
 
     Attributes:
@@ -56,7 +56,7 @@ class Watch(Observer):
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Time the parts of the searches that run meanwhile."""
-        module = importlib.import_module("rwejax.search")
+        module = importlib.import_module("rwejax.searching.loop")
         functions = [
             ("evaluation", Objectives, "__call__"),
             ("planning", networks, "lower"),

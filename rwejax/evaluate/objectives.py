@@ -7,12 +7,12 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from rwejax.config import COMPLEXITY
 from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.evaluate import estimators
 from rwejax.evaluate.random_weight import RandomWeightEvaluator
 from rwejax.evaluate.ridge import RidgeScores
+from rwejax.objectives import COMPLEXITY
 from rwejax.spaces import Space
 
 

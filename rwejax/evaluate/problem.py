@@ -11,7 +11,7 @@ from rwejax.evaluate.random_weight import RandomWeightEvaluator, Scores
 
 
 @struct.dataclass
-class State:
+class ProblemState:
     """The problem's state.
 
     Attributes:
@@ -50,13 +50,13 @@ class RandomWeightProblem(Problem):
     def __init__(self, evaluator: RandomWeightEvaluator) -> None:
         self.evaluator = evaluator
 
-    def init(self, key: PRNGKeyArray) -> State:
+    def init(self, key: PRNGKeyArray) -> ProblemState:
         """Draw the weights of the problem."""
-        return State(key, 0)
+        return ProblemState(key, 0)
 
     def eval(
-        self, key: PRNGKeyArray, solutions: Int[Array, "n genes"], state: State
-    ) -> tuple[Float[Array, "n 2"], State, dict[str, Scores]]:
+        self, key: PRNGKeyArray, solutions: Int[Array, "n genes"], state: ProblemState
+    ) -> tuple[Float[Array, "n 2"], ProblemState, dict[str, Scores]]:
         """Evaluate a population.
 
         Args:
@@ -76,7 +76,7 @@ class RandomWeightProblem(Problem):
         scores = self.evaluator(state.key, solutions)
         macs = self.evaluator.space.macs(solutions) / 1e6
         fitness = jnp.stack([jnp.asarray(scores.objective), jnp.asarray(macs)], 1).astype(jnp.float32)
-        return fitness, State(state.key, state.counter + 1), {"scores": scores}
+        return fitness, ProblemState(state.key, state.counter + 1), {"scores": scores}
 
     def sample(self, key: PRNGKeyArray) -> Int[Array, " genes"]:
         """One genome, uniform over the gene values."""

@@ -28,10 +28,9 @@ from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.evaluate.ridge import FAILED, RidgeScores, constant_scores, ridge_scores
 from rwejax.networks import ABSENT, IMAGES_AXIS, Program
+from rwejax.objectives import RWE_SCORES
 from rwejax.runtime import collectives
 from rwejax.spaces import Space
-
-SCORES = ("loo_error", "validation_error", "loo_squared_error", "log_evidence")
 
 _MAX_GENOMES = 64
 
@@ -96,7 +95,7 @@ class RandomWeightEvaluator:
         dataset: images and labels.
         head: "ridge", the closed-form head.
         seeds: weight draws to average over.
-        score: which of `SCORES` ranks.
+        score: which of `RWE_SCORES` ranks.
         genomes_per_program: genomes that are evaluated together, by default the size of the first population, at most
             64 and as many as a third of a CPU's memory holds, or half of an accelerator's. Memory grows with it; so
             does the share of work that genomes have in common.
@@ -356,8 +355,8 @@ def _check(space: Space, dataset: Dataset, head: str, score: str, precision: str
         raise InputError(f"precision {precision!r} is unknown: choose one of {', '.join(PRECISIONS)}")
     if head != "ridge":
         raise InputError(f"head {head!r} is unknown: the only head is 'ridge'")
-    if score not in SCORES:
-        raise InputError(f"score {score!r} is unknown: choose one of {', '.join(SCORES)}")
+    if score not in RWE_SCORES:
+        raise InputError(f"score {score!r} is unknown: choose one of {', '.join(RWE_SCORES)}")
     if space.input_shape != dataset.image_shape or space.classes != dataset.classes:
         raise InputError(
             f"the space is made for {space.classes} classes of {space.input_shape} images and the dataset has "

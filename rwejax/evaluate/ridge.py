@@ -117,7 +117,7 @@ def constant_scores(labels: Int[np.ndarray, " n"], classes: int) -> dict[str, fl
     }
 
 
-def standardise(features: Float[Array, "n d"], by: Float[Array, "m d"]) -> Float[Array, "n d"]:
+def standardise_features(features: Float[Array, "n d"], by: Float[Array, "m d"]) -> Float[Array, "n d"]:
     """Zero mean and unit deviation over the rows of `by`; a feature that is constant there becomes 0."""
     mean, deviation = by.mean(0), by.std(0)
     constant = deviation <= 1e-6 * (jnp.abs(mean) + jnp.finfo(deviation.dtype).tiny)
@@ -126,7 +126,7 @@ def standardise(features: Float[Array, "n d"], by: Float[Array, "m d"]) -> Float
 
 def _decompose(features: Float[Array, "n d"], targets: Float[Array, "n k"]) -> _Fit:
     """Decompose Z'Z, or with fewer images than features ZZ', which has the same eigenvalues but for zeros."""
-    z = standardise(features, features)
+    z = standardise_features(features, features)
     if z.shape[0] < z.shape[1]:
         # Images of zero mean leave the constant vector without a feature; the mean is fitted apart, so the vector goes:
         # as the one of the largest eigenvalue, which is the last.
@@ -173,7 +173,7 @@ def _validation_error(
     squared = jnp.square(_leave_one_out(fit, targets[:train])).sum(-1).mean(-1)
     strength = fit.strengths[squared.argmin()]
     weights = fit.vectors @ (fit.projected / (fit.values + strength)[:, None])
-    predicted = standardise(features[train:], features[:train]) @ weights + targets[:train].mean(0)
+    predicted = standardise_features(features[train:], features[:train]) @ weights + targets[:train].mean(0)
     return 100.0 * (predicted.argmax(-1) != labels[train:]).mean()
 
 

@@ -20,7 +20,7 @@ SMALL = 256  # genomes that take about as long as one
 
 
 @runtime_checkable
-class Space(Protocol):
+class GenomeSpace(Protocol):
     """What the evolution needs to know of a search space."""
 
     @property
@@ -109,7 +109,7 @@ def fill_distinct(
 
 def make_distinct(
     key: PRNGKeyArray,
-    space: Space,
+    space: GenomeSpace,
     propose: Callable[..., Int[Array, "n genes"]],
     n: int,
     taken: Integer[Array, "rows words"],
@@ -122,12 +122,12 @@ def make_distinct(
     return fill_distinct(key, partial(propose, n=first), partial(encode, space), taken, links, n, also_taken, more)
 
 
-def encode(space: Space, genomes: Int[Array, "n genes"]) -> Integer[Array, "n words"]:
+def encode(space: GenomeSpace, genomes: Int[Array, "n genes"]) -> Integer[Array, "n words"]:
     """The canonical forms of genomes in a few words each, as which they are compared, moved and remembered."""
     return pack(space.canonical(genomes), gene_bits(space))
 
 
-def gene_bits(space: Space) -> int:
+def gene_bits(space: GenomeSpace) -> int:
     """How many bits hold any gene of a space; 32 where a gene may be negative."""
     with jax.ensure_compile_time_eval():
         lower, upper = np.asarray(space.lower), np.asarray(space.upper)
@@ -152,7 +152,7 @@ def pack(rows: Int[Array, "n genes"], bits: int) -> Integer[Array, "n words"]:
 @partial(jax.jit, static_argnames=("space", "n"))
 def sample_distinct(
     key: PRNGKeyArray,
-    space: Space,
+    space: GenomeSpace,
     n: int,
     archive: Int[Array | np.ndarray, "rows genes"] | None = None,
     archive_count: int | Int[Array, ""] | None = None,

@@ -18,19 +18,19 @@ from flax import struct
 from jaxtyping import Array, Float, Int, Integer, PRNGKeyArray, Real
 
 from rwejax.errors import InputError
-from rwejax.evolve.distinct import Space, encode, find_first, link, make_distinct, relink
+from rwejax.evolve.distinct import GenomeSpace, encode, find_first, link, make_distinct, relink
 from rwejax.evolve.ranking import rank_and_select
 from rwejax.evolve.variation import make_children
 
 Metrics = dict[str, Array]
 
-# State and Params are exempt from shape checks: JAX rebuilds a pytree around whatever a transformation puts in it, such
-# as a batch of arrays, shapes or dtypes.
+# The state and the params are exempt from shape checks: JAX rebuilds a pytree around whatever a transformation puts in
+# it, such as a batch of arrays, shapes or dtypes.
 
 
 @no_type_check
 @struct.dataclass
-class State(types.State):
+class NSGA2State(types.State):
     """What NSGA-II knows between generations: a pytree of arrays whose shapes and dtypes never change.
 
     Attributes:
@@ -62,7 +62,7 @@ class State(types.State):
 
 @no_type_check
 @struct.dataclass
-class Params(types.Params):
+class NSGA2Params(types.Params):
     """Probabilities of variation.
 
     Attributes:
@@ -75,7 +75,11 @@ class Params(types.Params):
 
 
 def metrics_fn(
-    key: PRNGKeyArray, population: Int[Array, "n genes"], fitness: Float[Array, "n m"], state: State, params: Params
+    key: PRNGKeyArray,
+    population: Int[Array, "n genes"],
+    fitness: Float[Array, "n m"],
+    state: NSGA2State,
+    params: NSGA2Params,
 ) -> Metrics:
     """Measures a generation, after its survivors were chosen.
 
@@ -87,7 +91,7 @@ def metrics_fn(
         params: the algorithm's parameters, unused.
 
     Returns:
-        generation_counter, best_fitness and best_solution as in `State`; front_size, how many survivors nobody
+        generation_counter, best_fitness and best_solution as in `NSGA2State`; front_size, how many survivors nobody
         dominates; ideal, (m,) the lowest value of each objective among the survivors, NaN where there is none.
     """
     del key, population, fitness, params
@@ -114,7 +118,7 @@ class NSGA2:
 
     Args:
         population_size: survivors, and children, per generation; at least 2, odd or even.
-        space: any object with `lower`, `upper`, `sample` and `canonical`, see `rwejax.evolve.Space`.
+        space: any object with `lower`, `upper`, `sample` and `canonical`, see `rwejax.evolve.GenomeSpace`.
         archive_size: how many evaluated genomes to remember, so that none of them is asked for again; the oldest are
             forgotten first. With 0, children still differ from each other and from the population.
         metrics_fn: makes the metrics that `tell` returns, called as `metrics_fn` in this module is.
@@ -147,7 +151,7 @@ class NSGA2:
     def __init__(
         self,
         population_size: int,
-        space: Space,
+        space: GenomeSpace,
         archive_size: int = 0,
         metrics_fn: Callable[..., Metrics] = metrics_fn,
     ) -> None:
@@ -159,9 +163,9 @@ class NSGA2:
         self.metrics_fn, self.num_dims = metrics_fn, len(space.lower)
 
     @property
-    def default_params(self) -> Params:
+    def default_params(self) -> NSGA2Params:
         """A crossover for nine children of ten, and one changed gene a child."""
-        return Params(crossover_rate=0.9, mutation_rate=1 / self.num_dims)
+        return NSGA2Params(crossover_rate=0.9, mutation_rate=1 / self.num_dims)
 
     @partial(jax.jit, static_argnames=("self",))
     def initial_population(self, key: PRNGKeyArray) -> Int[Array, "n genes"]:
@@ -176,8 +180,8 @@ class NSGA2:
         key: PRNGKeyArray,
         population: Int[Array | np.ndarray, "n genes"],
         fitness: Real[Array | np.ndarray, "..."],
-        params: Params,
-    ) -> State:
+        params: NSGA2Params,
+    ) -> NSGA2State:
         """Starts from an evaluated population.
 
         Args:
@@ -202,7 +206,7 @@ class NSGA2:
             )
         codes = encode(self.space, population)
         archive = jnp.zeros((self.archive_size, codes.shape[1]), codes.dtype)
-        state = State(
+        state = NSGA2State(
             archive=archive,
             archive_links=link(archive, jnp.zeros((self.archive_size,), dtype=bool)),
             archive_count=jnp.int32(0),
@@ -211,7 +215,9 @@ class NSGA2:
         )
         return self._remember(state, codes)
 
-    def ask(self, key: PRNGKeyArray, state: State, params: Params) -> tuple[Int[Array, "n genes"], State]:
+    def ask(
+        self, key: PRNGKeyArray, state: NSGA2State, params: NSGA2Params
+    ) -> tuple[Int[Array, "n genes"], NSGA2State]:
         """Makes the children of the population.
 
         They differ in canonical form from each other, from the population and from the archive, unless 100 rounds of
@@ -233,9 +239,9 @@ class NSGA2:
         key: PRNGKeyArray,
         population: Int[Array | np.ndarray, "n genes"],
         fitness: Real[Array | np.ndarray, "..."],
-        state: State,
-        params: Params,
-    ) -> tuple[State, Metrics]:
+        state: NSGA2State,
+        params: NSGA2Params,
+    ) -> tuple[NSGA2State, Metrics]:
         """Lets the best of the population and its children live on.
 
         Args:
@@ -267,17 +273,17 @@ class NSGA2:
         state = self._remember(state, codes)
         return state, self.metrics_fn(key, population, fitness, state, params)
 
-    def get_best_solution(self, state: State) -> Int[Array, " genes"]:
+    def get_best_solution(self, state: NSGA2State) -> Int[Array, " genes"]:
         """Returns `state.best_solution`."""
         return state.best_solution
 
-    def get_population(self, state: State) -> Int[Array, "n genes"]:
+    def get_population(self, state: NSGA2State) -> Int[Array, "n genes"]:
         """Returns `state.population`."""
         return state.population
 
     # Apart from `ask`, because a compiled function copies what it is given and returns.
     @partial(jax.jit, static_argnames=("self",))
-    def _ask(self, key: PRNGKeyArray, state: State, params: Params) -> Int[Array, "n genes"]:
+    def _ask(self, key: PRNGKeyArray, state: NSGA2State, params: NSGA2Params) -> Int[Array, "n genes"]:
         def propose(key: PRNGKeyArray, n: int) -> Int[Array, "n genes"]:
             bounds, rates = (self.space.lower, self.space.upper), (params.crossover_rate, params.mutation_rate)
             return make_children(key, n, state.population, state.rank, state.crowding, *bounds, *rates)
@@ -322,7 +328,7 @@ class NSGA2:
             "best_fitness": jnp.where(jnp.isnan(fitness[best]).any(), jnp.inf, fitness[best, 0]),
         }
 
-    def _remember(self, state: State, codes: Integer[Array, "n words"]) -> State:
+    def _remember(self, state: NSGA2State, codes: Integer[Array, "n words"]) -> NSGA2State:
         """Writes codes to the archive, a ring: the oldest are overwritten once it is full."""
         if self.archive_size == 0:
             return state

@@ -12,12 +12,12 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Int, PRNGKeyArray
 
-from rwejax.evolve.distinct import Space, sample_distinct
+from rwejax.evolve.distinct import GenomeSpace, sample_distinct
 
 
 @no_type_check
 @struct.dataclass
-class State:
+class RandomSearchState:
     """What was drawn so far.
 
     Attributes:
@@ -40,25 +40,27 @@ class RandomSearch:
 
     default_params = None
 
-    def __init__(self, population_size: int, space: Space, archive_size: int) -> None:
+    def __init__(self, population_size: int, space: GenomeSpace, archive_size: int) -> None:
         self.population_size, self.space, self.archive_size = population_size, space, archive_size
 
     def initial_population(self, key: PRNGKeyArray) -> Int[Array, "n genes"]:
         """The same as that of `NSGA2` for the same key."""
         return sample_distinct(key, self.space, self.population_size)
 
-    def init(self, key: PRNGKeyArray, population: Any, fitness: Any, params: None) -> State:
+    def init(self, key: PRNGKeyArray, population: Any, fitness: Any, params: None) -> RandomSearchState:
         """Start from an evaluated population."""
         nothing = jnp.zeros((self.archive_size, len(self.space.lower)), jnp.int32)
-        return self.tell(key, population, fitness, State(nothing, jnp.int32(0)), params)[0]
+        return self.tell(key, population, fitness, RandomSearchState(nothing, jnp.int32(0)), params)[0]
 
-    def ask(self, key: PRNGKeyArray, state: State, params: None) -> tuple[Int[Array, "n genes"], State]:
+    def ask(
+        self, key: PRNGKeyArray, state: RandomSearchState, params: None
+    ) -> tuple[Int[Array, "n genes"], RandomSearchState]:
         """Draw genomes that were never drawn before, as far as the space has such."""
         return sample_distinct(key, self.space, self.population_size, state.archive, state.archive_count), state
 
     @partial(jax.jit, static_argnames=("self",))
-    def tell(self, key: PRNGKeyArray, population: Any, fitness: Any, state: State, params: None) -> tuple:
+    def tell(self, key: PRNGKeyArray, population: Any, fitness: Any, state: RandomSearchState, params: None) -> tuple:
         """Remember the genomes; their fitness changes nothing."""
         forms = self.space.canonical(jnp.asarray(population, jnp.int32))
         archive = jax.lax.dynamic_update_slice(state.archive, forms, (state.archive_count, jnp.int32(0)))
-        return State(archive, state.archive_count + len(forms)), {}
+        return RandomSearchState(archive, state.archive_count + len(forms)), {}

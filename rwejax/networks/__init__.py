@@ -11,7 +11,7 @@ from rwejax.errors import InputError
 from rwejax.networks import cells, macro, nasbench201, nasbench_macro
 from rwejax.networks.executor import Maps, initialise, make_features, map_shapes
 from rwejax.networks.modules import IMAGES_AXIS, Norm
-from rwejax.networks.per_network import NOTHING, Observer, SingleNetwork, Weights
+from rwejax.networks.per_network import NOTHING, ActivationObserver, PerNetwork, Weights
 from rwejax.networks.program import ABSENT, Builder, CapacityError, Network, Program
 from rwejax.networks.trainable import AUXILIARY, PlainNetwork, last_reduction, read_rows
 from rwejax.spaces import CellSpace, Space
@@ -31,14 +31,14 @@ __all__ = [
     "AUXILIARY",
     "IMAGES_AXIS",
     "NOTHING",
+    "ActivationObserver",
     "CapacityError",
     "Maps",
     "Network",
     "Norm",
-    "Observer",
+    "PerNetwork",
     "PlainNetwork",
     "Program",
-    "SingleNetwork",
     "Weights",
     "build",
     "empty_program",

@@ -29,7 +29,7 @@ Images = Float[Array, "images height width channels"]
 
 
 @dataclass(frozen=True)
-class Observer:
+class ActivationObserver:
     """Reduces what passes by in a pass.
 
     Attributes:
@@ -41,11 +41,11 @@ class Observer:
     add: Callable[[Tree, Array, Array], Tree]
 
 
-NOTHING = Observer((), lambda seen, first, second: seen)
+NOTHING = ActivationObserver((), lambda seen, first, second: seen)
 
 
 @dataclass(frozen=True)
-class SingleNetwork:
+class PerNetwork:
     """The passes of one genome's network. Programs are built for one genome and chunks of one row.
 
     Attributes:
@@ -78,7 +78,7 @@ class SingleNetwork:
         return tables
 
     def forward(
-        self, program: Program, weights: Weights, images: Images, observer: Observer = NOTHING
+        self, program: Program, weights: Weights, images: Images, observer: ActivationObserver = NOTHING
     ) -> tuple[Buffers, Tree]:
         """Run the network.
 
@@ -103,7 +103,7 @@ class SingleNetwork:
         return buffers, seen
 
     def _forward_step(
-        self, group: Group, rows: Rows, weights: Array, observer: Observer
+        self, group: Group, rows: Rows, weights: Array, observer: ActivationObserver
     ) -> Callable[[Array, tuple[Buffers, Tree]], tuple[Buffers, Tree]]:
         def step(r: Array, carry: tuple[Buffers, Tree]) -> tuple[Buffers, Tree]:
             buffers, seen = carry
@@ -131,7 +131,7 @@ class SingleNetwork:
         weights: Weights,
         buffers: Buffers,
         features: Float[Array, "images d"],
-        observer: Observer = NOTHING,
+        observer: ActivationObserver = NOTHING,
     ) -> tuple[Weights, Images, Tree]:
         """Run the network backwards.
 
@@ -155,7 +155,7 @@ class SingleNetwork:
         return tables, maps["images"][0], seen
 
     def _backward_step(
-        self, group: Group, rows: Rows, weights: Array, buffers: Buffers, observer: Observer
+        self, group: Group, rows: Rows, weights: Array, buffers: Buffers, observer: ActivationObserver
     ) -> Callable[[Array, tuple[Buffers, Weights, Tree]], tuple[Buffers, Weights, Tree]]:
         def step(n: Array, carry: tuple[Buffers, Weights, Tree]) -> tuple[Buffers, Weights, Tree]:
             maps, tables, seen = carry

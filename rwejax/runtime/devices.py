@@ -1,5 +1,6 @@
 """How JAX is set up: one XLA device a core, compiled programs that outlive the process, and several hosts."""
 
+import contextlib
 import os
 
 import jax
@@ -14,30 +15,40 @@ _LONG_VECTORS = (
 
 
 def use_all_cores() -> None:
-    """Make JAX see each core of a CPU as a device of its own, unless the user has chosen or JAX has already started.
+    """Make JAX use a CPU to the full: each core a device of its own, and the longest vectors.
+
+    Call it before JAX starts, that is before the first array is made; once JAX has started, it is without effect.
+    Whatever the user has chosen by `jax_num_cpu_devices` or `XLA_FLAGS` stays. The command line does this for itself; a
+    library must leave it to its user, for both settings are those of the whole process.
 
     XLA runs the small convolutions of a search on one thread, so that a batch of images is best split over one device
-    a core: on two cores this halves the time of an evaluation. Accelerators stay JAX's default where there are any.
-    """
-    chosen = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-    if chosen or jax.config.jax_num_cpu_devices != -1:  # type: ignore[attr-defined]
-        return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        jax.config.update("jax_num_cpu_devices", cores)
-    except RuntimeError:
-        return  # JAX has started: its devices are what they are
+    a core: on two cores this halves the time of an evaluation. LLVM takes half of a processor's longest vectors unless
+    it is asked, and unrolls a short loop, such as that over the channels of a feature map, before it could make vectors
+    of it. Accelerators stay JAX's default where there are any.
 
-
-def use_long_vectors() -> None:
-    """Make XLA use a CPU's vectors to the full, unless the user has chosen; once JAX has started, it is without effect.
-
-    LLVM takes half of a processor's longest vectors unless it is asked, and unrolls a short loop, such as that over the
-    channels of a feature map, before it could make vectors of it.
+    Example:
+        >>> import rwejax
+        >>> rwejax.use_all_cores()
     """
     flags = os.environ.get("XLA_FLAGS", "").split()
     flags += [flag for flag in _LONG_VECTORS if not any(each.startswith(flag.split("=")[0]) for each in flags)]
     os.environ["XLA_FLAGS"] = " ".join(flags)
+    chosen = any(flag.startswith("--xla_force_host_platform_device_count") for flag in flags)
+    if chosen or jax.config.jax_num_cpu_devices != -1:  # type: ignore[attr-defined]
+        return
+    with contextlib.suppress(RuntimeError):  # JAX has started: its devices are what they are
+        jax.config.update("jax_num_cpu_devices", cores())
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def set_up_process() -> None:
+    """What a command does before any work: all cores, and compiled programs that outlive the process."""
+    use_all_cores()
+    keep_compilations()
 
 
 def keep_compilations() -> None:

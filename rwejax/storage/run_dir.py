@@ -10,7 +10,6 @@ Whatever lies beyond it is cut back and done again.
 """
 
 import contextlib
-import dataclasses
 import fcntl
 import json
 import math
@@ -26,7 +25,7 @@ from rwejax.config import RunConfig
 from rwejax.errors import InputError
 from rwejax.storage.atomic import partial_path, replacing
 from rwejax.storage.checkpoints import Checkpoints
-from rwejax.storage.yaml_config import read_config, write_config
+from rwejax.storage.yaml_config import read_stored, write_config
 
 Config = TypeVar("Config", bound=RunConfig)
 Line = TypeVar("Line")
@@ -172,23 +171,6 @@ def to_json(fields: dict[str, Any]) -> str:
 def finite(value: Any) -> Any:
     """The value, or None for a number that JSON does not have."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def read_stored(path: Path, defaults: Config) -> Config:
-    """The config of a run folder.
-
-    Raises:
-        InputError: the folder holds no run, or its config.yaml is broken.
-    """
-    try:
-        if not (path / "config.yaml").is_file():
-            found = "holds no config.yaml" if path.is_dir() else "is no folder" if path.exists() else "does not exist"
-            raise InputError(f"run folder {str(path)!r} {found}: give the folder of a run to resume")
-    except OSError as error:
-        raise InputError(f"run folder {str(path)!r} is unreadable ({error.strerror}): check the path") from error
-    config = read_config(path / "config.yaml", dataclasses.replace(defaults, run_dir=path))  # type: ignore[type-var]
-    config.validate()
-    return config
 
 
 def check_free(path: Path | None) -> None:

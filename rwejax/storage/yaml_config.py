@@ -9,11 +9,14 @@ from typing import Any, TypeVar
 
 import yaml
 
+from rwejax.config import RunConfig
 from rwejax.errors import InputError
 from rwejax.storage.atomic import replacing
 
 Config = TypeVar("Config")
 """A flat dataclass with a field `run_dir`, such as `SearchConfig`."""
+
+Stored = TypeVar("Stored", bound=RunConfig)
 
 _WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "a text", Path: "a path"}
 
@@ -59,6 +62,23 @@ def from_yaml(text: str, base: Config, path: str | Path = "-") -> Config:
             raise InputError(f"config file {str(path)!r} has the unknown key {key!r}: {hint}")
         values[key] = _convert(path, key, value, types_of[key])
     return dataclasses.replace(base, **values)  # type: ignore[type-var]
+
+
+def read_stored(path: Path, defaults: Stored) -> Stored:
+    """The config of a run folder.
+
+    Raises:
+        InputError: the folder holds no run, or its config.yaml is broken.
+    """
+    try:
+        if not (path / "config.yaml").is_file():
+            found = "holds no config.yaml" if path.is_dir() else "is no folder" if path.exists() else "does not exist"
+            raise InputError(f"run folder {str(path)!r} {found}: give the folder of a run to resume")
+    except OSError as error:
+        raise InputError(f"run folder {str(path)!r} is unreadable ({error.strerror}): check the path") from error
+    config = read_config(path / "config.yaml", dataclasses.replace(defaults, run_dir=path))  # type: ignore[type-var]
+    config.validate()
+    return config
 
 
 def write_config(path: Path, config: Any) -> None:

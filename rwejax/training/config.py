@@ -7,8 +7,6 @@ from pathlib import Path
 from rwejax.config import LARGEST_SEED, RunConfig, parse_macs, sizes_of
 from rwejax.errors import InputError
 
-STEMS = ("cifar", "imagenet")
-
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig(RunConfig):
@@ -91,6 +89,8 @@ class TrainConfig(RunConfig):
         """
         if not self.architecture:
             raise InputError("no architecture is named: give --run RUN of a search, or --architecture TEXT")
+        from rwejax.spaces.stems import STEMS  # which starts JAX
+
         if self.stem not in STEMS:
             raise InputError(f"stem {self.stem!r} is unknown: choose one of {', '.join(STEMS)}")
         for field in dataclasses.fields(self):

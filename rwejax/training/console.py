@@ -1,7 +1,5 @@
 """What a training shows on a screen: progress while it runs, and its accuracy."""
 
-import shlex
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,10 +7,12 @@ from typing import Any, Self
 
 from rich.console import Console
 
-from rwejax.console import Bar, attend, duration, make_console
-from rwejax.runtime.devices import keep_compilations
+from rwejax.console import ProgressBar, duration, make_console, run_with_display
+from rwejax.runtime.devices import set_up_process
+from rwejax.runtime.invocation import invocation
 from rwejax.training.config import TrainConfig
-from rwejax.training.loop import Observer, TrainResult, resume, train
+from rwejax.training.loop import TrainResult, resume, train
+from rwejax.training.observers import TrainObserver
 from rwejax.training.records import Epoch
 
 
@@ -30,17 +30,17 @@ def run(config: TrainConfig, resumed: Path | None = None, origin: Mapping[str, A
     Raises:
         InputError: something that the user gave cannot be used.
     """
-    keep_compilations()
+    set_up_process()
     console = make_console()
     observer = ConsoleObserver(console)
-    return attend(
+    return run_with_display(
         observer,
         lambda: train(config, observer, origin) if resumed is None else resume(resumed, observer),
         lambda result: print_result(console, result),
     )
 
 
-class ConsoleObserver(Observer):
+class ConsoleObserver(TrainObserver):
     """Shows a bar on a terminal, and prints one line an epoch elsewhere.
 
     Use it in a `with` statement, which takes the bar away at the end.
@@ -49,7 +49,7 @@ class ConsoleObserver(Observer):
     def __init__(self, console: Console) -> None:
         self._console, self._config, self._finished = console, TrainConfig(), 0
         self._run_dir: Path | None = None
-        self._bar = Bar(console) if console.is_terminal else None
+        self._bar = ProgressBar(console) if console.is_terminal else None
         self._shown = 0.0
         self._left = ""
 
@@ -108,7 +108,7 @@ class ConsoleObserver(Observer):
         else:
             self._print(
                 f"interrupted: {self._finished} of {self._config.epochs} epochs are saved; go on with\n"
-                f"    python {shlex.quote(sys.argv[0])} --resume {shlex.quote(str(self._run_dir))}"
+                f"    {invocation('train', '--resume', self._run_dir)}"
             )
         return 128 + number
 

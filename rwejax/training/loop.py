@@ -20,13 +20,13 @@ from rwejax.networks import PlainNetwork
 from rwejax.runtime.environment import describe_machine, now
 from rwejax.runtime.signals import uninterrupted
 from rwejax.storage.run_dir import check_free
-from rwejax.training.board import Board
+from rwejax.training.batches import Batch, BatchSource, Loaded, standardise_pixels
 from rwejax.training.config import TrainConfig
-from rwejax.training.images import Batch, Loaded, Source, standardise
+from rwejax.training.observers import TrainObserver
 from rwejax.training.records import Epoch, Test, Training
 from rwejax.training.step import (
-    State,
     Sums,
+    TrainState,
     first_state,
     from_arrays,
     make_measure,
@@ -34,6 +34,7 @@ from rwejax.training.step import (
     optimiser,
     to_arrays,
 )
+from rwejax.training.tensorboard import Board
 
 _IMAGENET = 224  # pixels
 
@@ -66,21 +67,8 @@ class TrainResult:
         return f"TrainResult(test_accuracy={self.test.test_accuracy:.2f}, run_dir={str(self.run_dir)!r})"
 
 
-class Observer:
-    """Is told how a training goes; does nothing by itself, so override what is of interest."""
-
-    def on_start(self, config: TrainConfig, run_dir: Path, epoch: int, macs: int, params: int) -> None:
-        """The run folder is there, and `epoch` epochs are finished; compilation comes next."""
-
-    def on_step(self, step: int, steps: int) -> None:
-        """So many steps of an epoch's are on their way."""
-
-    def on_epoch(self, epoch: Epoch, seconds_left: float) -> None:
-        """An epoch was finished and recorded."""
-
-
 def train(
-    config: TrainConfig, observer: Observer | None = None, origin: Mapping[str, Any] | None = None
+    config: TrainConfig, observer: TrainObserver | None = None, origin: Mapping[str, Any] | None = None
 ) -> TrainResult:
     """Train one network for real, on all devices of this host.
 
@@ -113,10 +101,10 @@ def train(
     task = _Task(config)
     with Training.create(config) as run:
         run.write_meta({**describe_machine(config.seed), **describe_images(task.source), "origin": origin})
-        return _finish(run, task, [], observer or Observer())
+        return _finish(run, task, [], observer or TrainObserver())
 
 
-def resume(run_dir: str | Path, observer: Observer | None = None) -> TrainResult:
+def resume(run_dir: str | Path, observer: TrainObserver | None = None) -> TrainResult:
     """Take up a training where its run folder ends, however it ended.
 
     Args:
@@ -138,7 +126,7 @@ def resume(run_dir: str | Path, observer: Observer | None = None) -> TrainResult
             meta["resume_times"] = [*known.get("resume_times", []), now()]
         if meta != known:
             run.write_meta(meta)
-        return _finish(run, task, epochs, observer or Observer())
+        return _finish(run, task, epochs, observer or TrainObserver())
 
 
 class _Task:
@@ -165,7 +153,7 @@ class _Task:
         self.key_weights, self.key_steps = jax.random.split(jax.random.key(config.seed, impl="rbg"))
 
         def standardised(images: Any) -> Any:
-            return standardise(images, self.source.mean, self.source.deviation)
+            return standardise_pixels(images, self.source.mean, self.source.deviation)
 
         height, _, channels = self.source.image_shape
         streamed = config.stem == "imagenet"  # these images are cropped and mirrored as they are read
@@ -175,14 +163,14 @@ class _Task:
         self.step = make_step(config, config.epochs * self.steps, standardised, **changes)
         self._measure = make_measure(standardised)
 
-    def first_state(self) -> State:
+    def first_state(self) -> TrainState:
         tx = optimiser(self.config, self.config.epochs * self.steps)
         return first_state(self.key_weights, self.network, self.source.image_shape, tx)
 
-    def replicated(self, state: State) -> State:
+    def replicated(self, state: TrainState) -> TrainState:
         return jax.device_put(state, self._whole)
 
-    def epoch(self, number: int, state: State, observer: Observer) -> tuple[State, Sums]:
+    def epoch(self, number: int, state: TrainState, observer: TrainObserver) -> tuple[TrainState, Sums]:
         """Train for an epoch, counted from 0."""
         sums: list[Sums] = []
         for images, labels in self.source.train_batches(number, self.config.batch_size):
@@ -191,7 +179,7 @@ class _Task:
             sums.append(found)
         return state, _mean(sums, self.steps * self.config.batch_size)
 
-    def measure(self, state: State, split: str) -> Sums:
+    def measure(self, state: TrainState, split: str) -> Sums:
         """Mean loss, and accuracy in %."""
         sums = [
             self._measure(state, *jax.device_put(_padded(batch, self.config.batch_size), self._split))
@@ -231,7 +219,7 @@ def choose(
     return allowed[-1], genome
 
 
-def describe_images(images: Source | data.Dataset) -> dict[str, Any]:
+def describe_images(images: BatchSource | data.Dataset) -> dict[str, Any]:
     """What meta.json says of the images, so that an export needs none."""
     return {
         "image_shape": list(images.image_shape),
@@ -241,7 +229,7 @@ def describe_images(images: Source | data.Dataset) -> dict[str, Any]:
     }
 
 
-def _load(config: TrainConfig) -> Source:
+def _load(config: TrainConfig) -> BatchSource:
     if config.stem == "imagenet":
         return data.stream(
             config.dataset, image_size=config.image_size or _IMAGENET, data_dir=config.data_dir, seed=config.seed
@@ -249,7 +237,7 @@ def _load(config: TrainConfig) -> Source:
     return Loaded(data.load_named(config), config.seed)
 
 
-def _finish(run: Training, task: _Task, epochs: list[Epoch], observer: Observer) -> TrainResult:
+def _finish(run: Training, task: _Task, epochs: list[Epoch], observer: TrainObserver) -> TrainResult:
     """Train all epochs that are missing, and test."""
     finished, state = _recover(run, task, len(epochs))
     del epochs[finished:]
@@ -299,12 +287,12 @@ def _finish(run: Training, task: _Task, epochs: list[Epoch], observer: Observer)
 
 
 def _draw(epochs: list[Epoch], path: Path) -> None:
-    from rwejax import plots  # takes half a second to import
+    from rwejax.training import plot  # takes half a second to import
 
-    plots.save_curve(epochs, path)
+    plot.save_curve(epochs, path)
 
 
-def _recover(run: Training, task: _Task, lines: int) -> tuple[int, State]:
+def _recover(run: Training, task: _Task, lines: int) -> tuple[int, TrainState]:
     """The finished epochs, and the state after them."""
     template = jax.eval_shape(task.first_state)
     found = run.checkpoints.load(to_arrays(template))

@@ -19,7 +19,7 @@ Labels = Int[Array | np.ndarray, " images"]
 Sums = dict[str, Float[Array, ""]]
 
 
-class State(train_state.TrainState):
+class TrainState(train_state.TrainState):
     """Weights, running statistics, and the optimiser's momentum."""
 
     batch_stats: Any
@@ -34,7 +34,7 @@ def optimiser(config: TrainConfig, steps: int) -> optax.GradientTransformation:
     )
 
 
-def first_state(key: jax.Array, network: PlainNetwork, shape: tuple[int, int, int], tx: Any) -> State:
+def first_state(key: jax.Array, network: PlainNetwork, shape: tuple[int, int, int], tx: Any) -> TrainState:
     """Random weights, and statistics that have seen nothing.
 
     Args:
@@ -45,21 +45,21 @@ def first_state(key: jax.Array, network: PlainNetwork, shape: tuple[int, int, in
     """
 
     @jax.jit
-    def initialise(key: jax.Array) -> State:
+    def initialise(key: jax.Array) -> TrainState:
         variables = network.init(key, jnp.zeros((2, *shape)), train=True)
         # What observers of random networks see is dropped here, and with it all that is computed for them.
         params, batch_stats = variables["params"], variables["batch_stats"]
-        return State.create(apply_fn=network.apply, params=params, tx=tx, batch_stats=batch_stats)
+        return TrainState.create(apply_fn=network.apply, params=params, tx=tx, batch_stats=batch_stats)
 
     return initialise(key)
 
 
-def to_arrays(state: State) -> dict[str, Any]:
+def to_arrays(state: TrainState) -> dict[str, Any]:
     """The arrays of a state by name."""
     return {_name(path): leaf for path, leaf in jax.tree.leaves_with_path(state)}
 
 
-def from_arrays(template: State, arrays: Mapping[str, Any]) -> State:
+def from_arrays(template: TrainState, arrays: Mapping[str, Any]) -> TrainState:
     """The state whose arrays these are, of the template's structure."""
     paths, structure = jax.tree.flatten_with_path(template)
     return jax.tree.unflatten(structure, [arrays[_name(path)] for path, _ in paths])
@@ -71,7 +71,7 @@ def _name(path: Any) -> str:
 
 def make_step(
     config: TrainConfig, steps: int, standardise: Callable[[Images], Array], **changes: Any
-) -> Callable[[jax.Array, State, Images, Labels], tuple[State, Sums]]:
+) -> Callable[[jax.Array, TrainState, Images, Labels], tuple[TrainState, Sums]]:
     """A function (key, state, images, labels) -> the state after one step, and sums over its images.
 
     Args:
@@ -81,7 +81,7 @@ def make_step(
         changes: how the images are changed at random; see `augment`.
     """
 
-    def step(key: jax.Array, state: State, images: Images, labels: Labels) -> tuple[State, Sums]:
+    def step(key: jax.Array, state: TrainState, images: Images, labels: Labels) -> tuple[TrainState, Sums]:
         key_images, key_drop = jax.random.split(jax.random.fold_in(key, state.step))
         images = augment(key_images, standardise(images), **changes)
         drop_path = config.drop_path * state.step / steps if config.drop_path else 0.0
@@ -110,10 +110,10 @@ def make_step(
     return jax.jit(step, donate_argnums=1)
 
 
-def make_measure(standardise: Callable[[Images], Array]) -> Callable[[State, Images, Labels], Sums]:
+def make_measure(standardise: Callable[[Images], Array]) -> Callable[[TrainState, Images, Labels], Sums]:
     """A function (state, images, labels) -> sums over the images, without those of a label below 0."""
 
-    def measure(state: State, images: Images, labels: Labels) -> Sums:
+    def measure(state: TrainState, images: Images, labels: Labels) -> Sums:
         logits = state.apply_fn({"params": state.params, "batch_stats": state.batch_stats}, standardise(images))
         counts = labels >= 0
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.maximum(labels, 0))

@@ -16,7 +16,8 @@ import pytest
 
 from rwejax import data, spaces
 from rwejax.errors import InputError
-from rwejax.evaluate import SCORES, RandomWeightEvaluator, random_weight, ridge_scores
+from rwejax.evaluate import RandomWeightEvaluator, random_weight, ridge_scores
+from rwejax.objectives import RWE_SCORES
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def test_scores_are_the_ridge_scores_of_the_features(evaluate, dataset, genomes)
     labels = np.concatenate([dataset.train_labels, dataset.validation_labels])
     for i, features in enumerate(evaluate.features(jax.random.key(1), genomes)):
         expected = ridge_scores(features, labels, 10, 64)
-        for name in SCORES:
+        for name in RWE_SCORES:
             assert getattr(scores, name)[i] == pytest.approx(float(getattr(expected, name)), rel=1e-3)
 
 
@@ -169,7 +170,7 @@ def test_a_dead_network_is_worst_and_changes_nothing_of_its_neighbours(dataset):
     evaluate = RandomWeightEvaluator(space, dataset, seeds=2, genomes_per_program=6, calibration_images=32)
     together = evaluate(jax.random.key(0), np.concatenate([alive[:1], dead, alive[1:]]))
     apart, nothing = (evaluate(jax.random.key(0), genomes) for genomes in (alive, dead))
-    for name in (*SCORES, "failed"):
+    for name in (*RWE_SCORES, "failed"):
         assert (getattr(together, name)[[0, 3, 4]] == getattr(apart, name)).all()
         assert (getattr(together, name)[[1, 2]] == getattr(nothing, name)).all()
     assert (apart.failed == 0).all()
@@ -181,7 +182,7 @@ def test_a_dead_network_is_worst_and_changes_nothing_of_its_neighbours(dataset):
     assert np.isneginf(nothing.log_evidence).all()
 
 
-@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("score", RWE_SCORES)
 def test_each_score_can_rank_and_lies_below_its_reference(evaluate, space, dataset, genomes, score):
     reference = RandomWeightEvaluator(space, dataset, score=score).reference
     scores = dataclasses.replace(evaluate(jax.random.key(0), genomes), score=score)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rwejax.evolve import Space, distinct, sample_distinct
+from rwejax.evolve import GenomeSpace, distinct, sample_distinct
 from rwejax.evolve.distinct import TRIES, fill_distinct, find, find_first, gene_bits, link, pack, relink
 
 
@@ -20,7 +20,7 @@ def as_set(genomes):
 
 
 def test_toy_space_is_a_space(grid):
-    assert isinstance(grid(2, 2), Space)
+    assert isinstance(grid(2, 2), GenomeSpace)
 
 
 @pytest.mark.parametrize("collide", [False, True])

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 
-from tests import commands
+from tests.cli import commands
 
 
 def search():

@@ -50,8 +50,27 @@ def test_a_folder_that_was_chosen_stays_and_no_home_means_none(environment, fold
     ],
 )
 def test_vectors_are_long_unless_the_user_has_chosen_and_jax_starts(chosen, expected):
-    code = "import os, rwejax, jax; print(os.environ['XLA_FLAGS'], int(jax.numpy.ones(2).sum()))"
+    code = "import os, rwejax, jax; rwejax.use_all_cores(); print(os.environ['XLA_FLAGS'], int(jax.numpy.ones(2).sum()))"
     assert run(code, XLA_FLAGS=chosen) == f"{expected} 2"
+
+
+def test_an_import_changes_nothing():
+    code = """
+import os, sys
+before = dict(os.environ)
+import rwejax
+assert "jax" not in sys.modules
+import jax
+settings = dict(jax.config.values)
+assert rwejax.RandomWeightEvaluator and rwejax.search and rwejax.NSGA2 and rwejax.train and rwejax.export
+print(dict(os.environ) == before, dict(jax.config.values) == settings, jax.device_count())
+"""
+    assert run(code, XLA_FLAGS="") == "True True 1"
+
+
+def test_all_cores_are_used_when_that_is_asked_for():
+    code = "import rwejax, jax; rwejax.use_all_cores(); print(jax.device_count() == rwejax.runtime.devices.cores())"
+    assert run(code, XLA_FLAGS="") == "True"
 
 
 def test_another_process_compiles_nothing_anew(tmp_path):

@@ -20,7 +20,7 @@ from rwejax import SearchConfig, resume, search
 from rwejax.errors import InputError
 from rwejax.runtime import launch
 from rwejax.runtime.launch import LOST, HostsConfig
-from tests import commands
+from tests.cli import commands
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "search.py"

@@ -3,7 +3,7 @@ import numpy as np
 import optax
 import pytest
 
-from rwejax.training import TrainConfig
+from rwejax.training.config import TrainConfig
 from rwejax.training.step import optimiser
 
 torch = pytest.importorskip("torch", reason="PyTorch comes with the extra bench: pip install 'rwejax[bench]'")

@@ -10,8 +10,11 @@ from PIL import Image
 
 from rwejax import spaces
 from rwejax.errors import InputError
-from rwejax.training import Observer, TrainConfig, choose, loop, resume, train
-from rwejax.training.exported import export_run
+from rwejax.exporting.from_run import export_run
+from rwejax.training import loop
+from rwejax.training.config import TrainConfig
+from rwejax.training.loop import choose, resume, train
+from rwejax.training.observers import TrainObserver
 
 SMALL = TrainConfig(architecture="101110", nodes=2, channels=6, batch_size=32, train_images=320, validation_images=50)
 CELL = (
@@ -21,7 +24,7 @@ CELL = (
 MICRO = "3 0 2 1 3 1 2 0 4 2 1 3 0 0 5 1 8 1 2 4 3 0 2 1 3 1 2 0 4 2 1 3 0 0 5 1 8 1 2 4"
 
 
-class Snapshots(Observer):
+class Snapshots(TrainObserver):
     """Copies the folder as a kill would leave it: in the middle of an epoch."""
 
     def __init__(self, folder):
@@ -84,7 +87,7 @@ def test_a_step_on_several_devices_is_that_on_one(monkeypatch):
     for devices in (jax.local_devices()[:1], jax.local_devices()):
         monkeypatch.setattr(jax, "local_devices", lambda devices=devices: devices)
         task = loop._Task(dataclasses.replace(SMALL, train_images=32))
-        state, sums = task.epoch(0, task.replicated(task.first_state()), Observer())
+        state, sums = task.epoch(0, task.replicated(task.first_state()), TrainObserver())
         assert len(jax.tree.leaves(state.params)[0].sharding.device_set) == len(devices)
         found.append((sums, jax.tree.map(np.asarray, state.params)))
     (one, weights), (many, others) = found

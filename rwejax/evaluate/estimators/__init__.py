@@ -21,7 +21,7 @@ from rwejax.evaluate.estimators import (
     synflow,
 )
 from rwejax.evaluate.estimators.complexity import Estimate
-from rwejax.evaluate.estimators.per_network import Classifier, SingleNetworkEstimator
+from rwejax.evaluate.estimators.per_network import Classifier, PerNetworkEstimator
 from rwejax.networks import Norm
 from rwejax.spaces import Space
 
@@ -29,7 +29,7 @@ from rwejax.spaces import Space
 def _single(score: Callable[[Classifier], Any], default_images: int = 128, **fixed: Any) -> Callable[..., Estimate]:
     def make(space: Space, dataset: Dataset, *, seeds: int = 1, images: int | None = None) -> Estimate:
         images = min(default_images, len(dataset.train_images)) if images is None else images
-        return SingleNetworkEstimator(space, dataset, score, seeds=seeds, images=images, **fixed)
+        return PerNetworkEstimator(space, dataset, score, seeds=seeds, images=images, **fixed)
 
     return make
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from rwejax.evaluate.estimators.per_network import Classifier
-from rwejax.networks import Observer
+from rwejax.networks import ActivationObserver
 
 
 def score(net: Classifier) -> Float[Array, ""]:
@@ -18,5 +18,5 @@ def score(net: Classifier) -> Float[Array, ""]:
         saliency = (output * gradient).reshape(len(output), -1, output.shape[-1]).sum(1)
         return total + 0.5 * jnp.square(saliency).mean(0).sum()
 
-    _, _, total = net.gradient(net.params, net.images, net.cross_entropy, Observer(jnp.zeros(()), add))
+    _, _, total = net.gradient(net.params, net.images, net.cross_entropy, ActivationObserver(jnp.zeros(()), add))
     return total

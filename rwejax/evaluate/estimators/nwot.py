@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from rwejax.evaluate.estimators.per_network import Classifier
-from rwejax.networks import Observer
+from rwejax.networks import ActivationObserver
 
 
 def score(net: Classifier) -> Float[Array, ""]:
@@ -21,5 +21,5 @@ def score(net: Classifier) -> Float[Array, ""]:
         on = (x > 0).reshape(n, -1).astype(x.dtype)
         return alike + jnp.where(counts, on @ on.T + (1 - on) @ (1 - on).T, 0)
 
-    _, alike = net.observe(Observer(jnp.zeros((n, n)), add))
+    _, alike = net.observe(ActivationObserver(jnp.zeros((n, n)), add))
     return jnp.linalg.slogdet(alike)[1]

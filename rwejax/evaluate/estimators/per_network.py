@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int
 from rwejax import networks
 from rwejax.data import Dataset
 from rwejax.errors import InputError
-from rwejax.networks import IMAGES_AXIS, NOTHING, Norm, Observer, Program, SingleNetwork
+from rwejax.networks import IMAGES_AXIS, NOTHING, ActivationObserver, Norm, PerNetwork, Program
 from rwejax.runtime import collectives
 from rwejax.spaces import Space
 
@@ -39,14 +39,14 @@ class Classifier:
         key: for what an estimator draws itself.
     """
 
-    network: SingleNetwork
+    network: PerNetwork
     program: Program
     params: Params
     images: Float[Array, "images height width channels"]
     labels: Int[Array, " images"]
     key: jax.Array
 
-    def observe(self, observer: Observer) -> tuple[Float[Array, "images features"], Any]:
+    def observe(self, observer: ActivationObserver) -> tuple[Float[Array, "images features"], Any]:
         """The pooled features, and what an observer of the ReLUs' inputs has seen."""
         buffers, seen = self.network.forward(self.program, self.params, self.images, observer)
         return buffers["features"][0], seen
@@ -56,7 +56,7 @@ class Classifier:
         return self.network.forward(self.program, params, images)[0]["features"][0] @ params["head"]
 
     def gradient(
-        self, params: Params, images: Array, loss: Loss, observer: Observer = NOTHING
+        self, params: Params, images: Array, loss: Loss, observer: ActivationObserver = NOTHING
     ) -> tuple[Params, Array, Any]:
         """The gradients of a loss of the logits.
 
@@ -73,7 +73,7 @@ class Classifier:
         features = buffers["features"][0]
         logits = features @ params["head"]
         in_logits = jax.grad(loss)(logits)
-        observer = Observer(observer.add(observer.start, logits, in_logits), observer.add)
+        observer = ActivationObserver(observer.add(observer.start, logits, in_logits), observer.add)
         gradients, in_images, seen = self.network.backward(
             self.program, params, buffers, in_logits @ params["head"].T, observer
         )
@@ -84,7 +84,7 @@ class Classifier:
         return optax.softmax_cross_entropy_with_integer_labels(logits, self.labels).mean()
 
 
-class SingleNetworkEstimator:
+class PerNetworkEstimator:
     """Scores each network of a population by itself, all in one compiled call.
 
     The first call compiles, later calls of any population do not. Genomes are split over all devices; where they are
@@ -167,7 +167,7 @@ class SingleNetworkEstimator:
         return np.where(np.isnan(scores), -np.inf, scores)
 
     def _compile(self) -> Any:
-        network = SingleNetwork(self._network, self._norm)
+        network = PerNetwork(self._network, self._norm)
 
         @jax.default_matmul_precision("float32")  # accelerators round the factors otherwise
         def run(key: jax.Array, programs: Program, images: Array, labels: Array) -> Float[Array, " n"]:

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int
 from rwejax.data import Dataset
 from rwejax.evaluate.estimators.complexity import Estimate
 from rwejax.evaluate.random_weight import RandomWeightEvaluator
-from rwejax.evaluate.ridge import standardise
+from rwejax.evaluate.ridge import standardise_features
 from rwejax.spaces import Space
 
 _EPOCHS = 30
@@ -45,7 +45,7 @@ def softmax(space: Space, dataset: Dataset, *, seeds: int = 1) -> Estimate:
 
 def _validation_error(features: Float[Array, "n d"], dataset: Dataset, key: jax.Array) -> Float[Array, ""]:
     train = len(dataset.train_labels)
-    x, labels = standardise(features, features[:train]), jnp.asarray(dataset.train_labels)
+    x, labels = standardise_features(features, features[:train]), jnp.asarray(dataset.train_labels)
     batch = min(_BATCH, train)
     steps = _EPOCHS * (train // batch)
     optimiser = optax.sgd(optax.cosine_decay_schedule(_LEARNING_RATE, steps), momentum=0.9)

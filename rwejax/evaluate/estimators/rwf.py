@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from rwejax.evaluate.estimators.per_network import Classifier
-from rwejax.evaluate.ridge import standardise
-from rwejax.networks import Observer
+from rwejax.evaluate.ridge import standardise_features
+from rwejax.networks import ActivationObserver
 
 _STRENGTH = 1.0
 _UNITS = 256
@@ -47,9 +47,9 @@ def maps_and_codes(net: Classifier) -> tuple[Float[Array, "n n"], Float[Array, "
 
     heights = {shape[0] for shape in net.network.network.buffers.values() if len(shape) == 3}
     start = {height: (jnp.zeros((n, n)), jnp.zeros(())) for height in heights}
-    features, alike = net.observe(Observer(start, add))
+    features, alike = net.observe(ActivationObserver(start, add))
 
-    standardised = standardise(features, features)
+    standardised = standardise_features(features, features)
     maps = standardised @ standardised.T / jnp.maximum(standardised.any(0).sum(), 1)
 
     seen = jnp.stack([relus > 0 for _, relus in alike.values()])

@@ -1,0 +1,45 @@
+"""Write a trained network so that nobody needs rwejax to use it: weights, Flax source, StableHLO, and a card.
+
+Examples:
+  rwejax export runs/train-macro-digits-20260101-120000 my-network
+  rwejax export runs/macro-digits-20260101-120000 my-network --pick knee  # of a search: not trained yet
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import tyro
+
+from rwejax.runtime.invocation import invocation
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """What is written where.
+
+    Attributes:
+        run: run folder of a training, or of a search, whose network then has random weights.
+        folder: where the files go, missing or empty.
+        pick: which network of a search's front: knee, error, or macs:LIMIT, such as macs:300M.
+    """
+
+    run: tyro.conf.Positional[Path]
+    folder: tyro.conf.Positional[Path]
+    pick: str = "knee"
+
+
+def main(words: Sequence[str]) -> int:
+    """Export as the flags say; returns the exit code."""
+    arguments = tyro.cli(Arguments, args=list(words), prog=invocation("export"), description=__doc__)
+    from rwejax.console import make_console
+    from rwejax.exporting.from_run import export_run
+
+    card = export_run(arguments.run, arguments.folder, arguments.pick)
+    console = make_console()
+    console.print(
+        f"{card.space} network of {card.macs / 1e6:.3g} M macs and {card.params / 1e3:.4g} k params, "
+        + ", ".join(f"{name}: {value:.4g}" for name, value in card.metrics.items())
+    )
+    console.print(f"exported to {arguments.folder}; its README.md says how to use it", markup=False, soft_wrap=True)
+    return 0

@@ -1,0 +1,111 @@
+"""What a correlation is told: flat, frozen dataclasses, read from the command line."""
+
+import dataclasses
+from pathlib import Path
+
+from rwejax.config import check_integers, sizes_of
+from rwejax.errors import InputError
+
+SMALLEST_SAMPLE = 3
+"""Networks below which no correlation is worth its name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CorrelateConfig:
+    """Which estimators are held against which accuracies, and what they look at.
+
+    Attributes:
+        space: search space, such as nasbench201, nasbench_macro, darts, macro or micro.
+        truth: CSV file with a column `architecture` or `genome`; or NATS-Bench's file or folder for nasbench201; or a
+            folder of NAS-Bench-301's results_*.json for darts.
+        column: what counts as true, higher being better, such as cifar10_accuracy.
+        estimators: names with commas between them.
+        sample: networks, drawn from the table; all where it has fewer.
+        seeds: weight draws that every score is averaged over.
+        seed: draws the networks, the images and the weights.
+        dataset: digits (embedded), folder:PATH (one folder of images a class), or any image classification set of
+            TensorFlow Datasets, such as cifar10. It need not be the one that the truth comes from.
+        data_dir: folder of the prepared TensorFlow Datasets; None: TFDS_DATA_DIR, or else TFDS's own default.
+        image_size: height and width to resize to, in pixels; None: as they are (digits 16).
+        images: images that an estimator looks at; those that fit a head on features, rwe and rwe_softmax, train on two
+            thirds and validate on one, the others take one batch of train images. None: 750 for a head, and each of
+            the others' own default, at most 500.
+        nodes: macro: nodes of a phase, 2 to 6; None: 4, as in a search.
+        layers: micro, darts: cells of the network; None: 5.
+        cells: nasbench201: cells of a stage; None: 1.
+        channels: channels of the first maps; None: macro, nasbench201 and nasbench_macro 16, micro and darts 8.
+        output: CSV file for the table, missing; the scores go beside it, to NAME.scores.csv, and the figures to
+            NAME-ESTIMATOR.png. None: runs/correlate-SPACE-COLUMN.csv, with a number where that exists.
+    """
+
+    space: str
+    truth: Path
+    column: str
+    estimators: str = "rwe,nwot,macs"
+    sample: int = 100
+    seeds: int = 1
+    seed: int = 0
+    dataset: str = "digits"
+    data_dir: Path | None = None
+    image_size: int | None = None
+    images: int | None = None
+    nodes: int | None = None
+    layers: int | None = None
+    cells: int | None = None
+    channels: int | None = None
+    output: Path | None = None
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Sizes of the networks, as options of the space."""
+        return sizes_of(self)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The estimators, each once."""
+        return tuple(dict.fromkeys(name.strip() for name in self.estimators.split(",") if name.strip()))
+
+    def validate(self) -> None:
+        """Refuse what cannot be measured. What only a space or a dataset can judge, these refuse themselves.
+
+        Raises:
+            InputError: a field is out of its range.
+        """
+        check_integers(self)
+        if self.sample < SMALLEST_SAMPLE:
+            raise InputError(f"sample is {self.sample}: give {SMALLEST_SAMPLE} networks or more, which have an order")
+        if not self.names:
+            raise InputError(f"estimators is {self.estimators!r}: give names with commas between them")
+
+
+@dataclasses.dataclass(frozen=True)
+class CorrelateRunsConfig:
+    """Which searches are held against which accuracies, generation by generation.
+
+    Attributes:
+        run: run folders of searches of one space, with commas between them.
+        truth: CSV file with a column `architecture` or `genome`; or NATS-Bench's file or folder for nasbench201; or a
+            folder of NAS-Bench-301's results_*.json for darts.
+        column: what counts as true, higher being better, such as cifar10_accuracy.
+        output: CSV file for the table, missing; the figure goes beside it, to NAME.png. None:
+            runs/correlate-runs-SPACE-COLUMN.csv, with a number where that exists.
+    """
+
+    run: str
+    truth: Path
+    column: str
+    output: Path | None = None
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The run folders, each once."""
+        return tuple(dict.fromkeys(Path(name.strip()) for name in self.run.split(",") if name.strip()))
+
+    def validate(self) -> None:
+        """Refuse what cannot be measured.
+
+        Raises:
+            InputError: no run folder is named.
+        """
+        if not self.folders:
+            raise InputError(f"run is {self.run!r}: give run folders with commas between them")

@@ -1,0 +1,180 @@
+"""What correlations show on a screen: progress while one runs, and their tables."""
+
+from typing import Self
+
+from rich import progress
+from rich.console import Console
+from rich.table import Table
+
+from rwejax.console import make_console, run_with_display
+from rwejax.correlating.config import CorrelateConfig
+from rwejax.correlating.loop import correlate
+from rwejax.correlating.output import figure_path, scores_path
+from rwejax.correlating.result import CorrelateObserver, CorrelateResult, Measured
+from rwejax.correlating.runs import CorrelateRunsResult
+from rwejax.runtime.devices import set_up_process
+
+_UNDEFINED = "-"
+
+
+def run(config: CorrelateConfig) -> int:
+    """Correlate on a console.
+
+    Args:
+        config: which estimators, which accuracies.
+
+    Returns:
+        The exit code: 0, or 128 plus the number of the signal that ended it.
+
+    Raises:
+        InputError: something that the user gave cannot be used.
+    """
+    set_up_process()
+    console = make_console()
+    observer = ConsoleObserver(console)
+    return run_with_display(observer, lambda: correlate(config, observer), lambda result: print_result(console, result))
+
+
+class ConsoleObserver(CorrelateObserver):
+    """Shows a bar for each estimator on a terminal, and prints a line when one is finished elsewhere.
+
+    Use it in a `with` statement, which takes the bars away at the end.
+
+    Attributes:
+        result: what is measured so far; None until the networks are drawn.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.result: CorrelateResult | None = None
+        self._console = console
+        self._bars: progress.Progress | None = None
+        if console.is_terminal:
+            columns = (
+                progress.SpinnerColumn(),
+                progress.TextColumn("{task.description}"),
+                progress.BarColumn(bar_width=None),
+                progress.MofNCompleteColumn(),
+                progress.TimeRemainingColumn(),
+            )
+            self._bars = progress.Progress(*columns, console=console, transient=True)
+            self._tasks: dict[str, progress.TaskID] = {}
+
+    def __enter__(self) -> Self:
+        if self._bars:
+            self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bars:
+            self._bars.stop()
+
+    def on_start(self, result: CorrelateResult) -> None:
+        """Say what is compared, and whether there are fewer networks than asked for."""
+        self.result = result
+        config, networks = result.config, len(result.values)
+        self._print(
+            f"correlating {', '.join(config.names)} on {config.dataset} with {config.column} of {networks} "
+            f"{config.space} networks"
+        )
+        if networks < config.sample:
+            self._print(f"the table has only {networks} networks of the {config.sample} asked for: all are taken")
+
+    def on_slice(self, estimator: str, networks: int) -> None:
+        """Show how far an estimator is."""
+        if not self._bars or not self.result:
+            return
+        if estimator not in self._tasks:
+            self._tasks[estimator] = self._bars.add_task(estimator, total=len(self.result.values))
+        self._bars.update(self._tasks[estimator], completed=networks, refresh=True)
+
+    def on_estimator(self, result: CorrelateResult) -> None:
+        """Say what an estimator got."""
+        self.result = result
+        measured = result.measured[-1]
+        if not self._bars:
+            self._print(
+                f"{measured.estimator}: Spearman {_interval(measured)}, {_seconds(measured.seconds)} s a network, "
+                f"and {measured.compile_seconds:.1f} s to compile"
+            )
+
+    def say_goodbye(self, number: int) -> int:
+        """Show what an interrupted correlation has measured; returns the exit code for the signal."""
+        self.__exit__()
+        if self.result is None or not self.result.measured:
+            self._print("interrupted before an estimator was finished: nothing is saved")
+        else:
+            print_result(self._console, self.result)
+            missing = self.result.config.names[len(self.result.measured) :]
+            self._print(
+                f"interrupted: measure the others with --estimators {','.join(missing)} and another --output"
+                if missing
+                else "interrupted when all was measured"
+            )
+        return 128 + number
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False, soft_wrap=True)
+
+
+def print_result(console: Console, result: CorrelateResult) -> None:
+    """Print the table, and where the rest is."""
+    title = f"{result.config.column} of {len(result.values)} {result.config.space} networks"
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
+    table.add_column("estimator", overflow="fold")
+    for name in (
+        "Spearman\n(95 % interval)",
+        "Kendall",
+        "given\nmacs",
+        "in quartiles\nof macs",
+        "top tenth\nfound (%)",
+        "s a\nnetwork",
+        "dead",
+    ):
+        table.add_column(name, justify="right")
+    for measured in result.measured:
+        found = measured.correlation
+        table.add_row(
+            measured.estimator,
+            _interval(measured),
+            _defined(found.kendall),
+            _defined(found.partial),
+            _defined(found.quartiles),
+            f"{100 * found.recall:.0f}",
+            _seconds(measured.seconds),
+            str(measured.dead),
+        )
+    console.print(table)
+    console.print(f"table: {result.output}", markup=False, soft_wrap=True)
+    console.print(f"scores: {scores_path(result.output)}", markup=False, soft_wrap=True)
+
+
+def print_runs(result: CorrelateRunsResult) -> None:
+    """Print the correlation inside each generation of searches, and where the rest is."""
+    console = make_console()
+    runs = len(result.runs)
+    title = f"{result.config.column} in {runs} run{'s' * (runs != 1)} of {result.space}"
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
+    for name in ("generation", "Spearman", "deviation", "evaluated", "known"):
+        table.add_column(name, justify="right")
+    for number, (mean, deviation) in enumerate(zip(result.mean, result.deviation, strict=True)):
+        counts = result.evaluated[:, number].sum(), result.known[:, number].sum()
+        table.add_row(str(number + 1), _defined(mean), _defined(deviation), *map(str, counts))
+    console.print(table)
+    unknown = result.evaluated.sum() - result.known.sum()
+    if unknown:
+        console.print(f"{unknown} of {result.evaluated.sum()} genomes are not in the table and were left out")
+    console.print(f"table: {result.output}", markup=False, soft_wrap=True)
+    console.print(f"figure: {figure_path(result.output)}", markup=False, soft_wrap=True)
+
+
+def _interval(measured: Measured) -> str:
+    found = measured.correlation
+    return f"{_defined(found.spearman)} ({_defined(found.low)} to {_defined(found.high)})"
+
+
+def _defined(value: float) -> str:
+    return _UNDEFINED if value != value else f"{value:.2f}"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2g}" if value >= 1e-3 else "<0.001"

@@ -1,0 +1,168 @@
+"""Hold estimators against the accuracies of trained networks."""
+
+import dataclasses
+import functools
+import time
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+
+from rwejax import data, spaces
+from rwejax.correlating import statistics, tables
+from rwejax.correlating.config import SMALLEST_SAMPLE, CorrelateConfig
+from rwejax.correlating.output import claim_table, free_table, record, scores_path, writing
+from rwejax.correlating.result import CorrelateObserver, CorrelateResult, Measured
+from rwejax.data import Dataset
+from rwejax.errors import InputError
+from rwejax.evaluate import estimators
+from rwejax.objectives import COMPLEXITY
+from rwejax.runtime.signals import uninterrupted
+
+_SLICE = 40  # networks between two signs of life
+_HEADS = ("rwe", "rwe_softmax")  # fit a head on train images, and validate it
+_HEAD_IMAGES = 750
+_BATCH_IMAGES = 500  # the largest default of an estimator that looks at one batch
+_UNSEEN_IMAGES = 250  # validation images of a dataset whose train images alone are looked at; there must be some
+
+
+def correlate(config: CorrelateConfig, observer: CorrelateObserver | None = None) -> CorrelateResult:
+    r"""Measure how well estimators rank networks whose accuracy is known.
+
+    Every estimator that is finished is on disk at once: its row in the table, its scores beside it, and its figure. On
+    an interruption they stay, and `KeyboardInterrupt` goes on to the caller; an estimator that was not finished is
+    lost. Nothing that exists is overwritten.
+
+    Args:
+        config: which estimators, which accuracies.
+        observer: is told of the progress.
+
+    Returns:
+        Scores and correlations. They are a function of the config and of the files that it names, up to the times.
+
+    Raises:
+        InputError: something in the config cannot be used.
+
+    Example:
+        >>> import tempfile
+        >>> from rwejax import CorrelateConfig, correlate
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> rows = [("00000000", 80), ("11111111", 90), ("22222222", 93), ("12121212", 92)]
+        >>> table = "".join(f"{text},{accuracy}\n" for text, accuracy in rows)
+        >>> _ = (folder / "truth.csv").write_text("architecture,accuracy\n" + table)
+        >>> config = CorrelateConfig("nasbench_macro", folder / "truth.csv", "accuracy", "macs")
+        >>> correlate(dataclasses.replace(config, output=folder / "table.csv")).measured[0].correlation.spearman
+        1.0
+    """
+    config.validate()
+    observer = observer or CorrelateObserver()
+    for name in config.names:
+        if name not in estimators.names():
+            raise InputError(f"estimator {name!r} is unknown: choose from {', '.join(estimators.names())}")
+    if config.output is not None:
+        free_table(config)
+    table = tables.read(
+        config.truth, config.column, spaces.get(config.space, **config.sizes), config.sample, config.seed
+    )
+    if len(table.values) < SMALLEST_SAMPLE:
+        raise InputError(
+            f"truth {str(config.truth)!r} has {len(table.values)} networks of space {config.space!r}: "
+            f"{SMALLEST_SAMPLE} or more are needed, which have an order"
+        )
+    images = _Images(config)
+    found = {name: images.of(name) for name in config.names}
+    any_images = found[config.names[0]]
+    shape, classes = any_images.image_shape, any_images.classes
+    space = spaces.get(config.space, input_shape=shape, classes=classes, **config.sizes)
+    # All are made before the first is run, so that a wrong number of images is answered at once.
+    made = {name: _make(name, config, space, dataset) for name, dataset in found.items()}
+    genomes = np.asarray(space.canonical(table.genomes))
+    result = CorrelateResult(
+        config=config,
+        space=space,
+        texts=table.texts,
+        values=table.values,
+        macs=space.macs(genomes),
+        available=table.available,
+        measured=(),
+        output=claim_table(config),
+    )
+    observer.on_start(result)
+    try:
+        for name, estimate in made.items():
+            measured = _measure(name, estimate, genomes, result, observer)
+            result = dataclasses.replace(result, measured=(*result.measured, measured))
+            with uninterrupted(), writing(result.output):
+                record(result)
+            observer.on_estimator(result)
+    finally:
+        if not result.measured:
+            scores_path(result.output).unlink(missing_ok=True)  # it only kept the place
+    return result
+
+
+class _Images:
+    """The datasets of the sizes that estimators ask for; of equal size, the same one."""
+
+    def __init__(self, config: CorrelateConfig) -> None:
+        self._config = config
+        self._load = functools.cache(self._load_anew)
+
+    def of(self, estimator: str) -> Dataset:
+        if estimator in _HEADS:
+            images = self._config.images or _HEAD_IMAGES
+            train = 2 * images // 3
+            return self._load(train, images - train)
+        images = self._config.images or _BATCH_IMAGES
+        return self._load(images, min(images, _UNSEEN_IMAGES))
+
+    def _load_anew(self, train: int, validation: int) -> Dataset:
+        config = self._config
+        return data.load(
+            config.dataset,
+            train=train,
+            validation=validation,
+            data_dir=config.data_dir,
+            image_size=config.image_size,
+            seed=config.seed,
+        )
+
+
+def _make(name: str, config: CorrelateConfig, space: spaces.Space, dataset: Dataset) -> estimators.Estimate:
+    options: dict[str, int] = {}
+    if name not in COMPLEXITY:
+        options["seeds"] = config.seeds
+        if name not in _HEADS and config.images is not None:
+            options["images"] = config.images
+    return estimators.get(name, space, dataset, **options)
+
+
+def _measure(
+    name: str,
+    estimate: estimators.Estimate,
+    genomes: Int[np.ndarray, "n genes"],
+    result: CorrelateResult,
+    observer: CorrelateObserver,
+) -> Measured:
+    """Score the networks slice by slice, two at least: the first one compiles, and only the others are timed."""
+    key = jax.random.key(result.config.seed)
+    slices = np.array_split(genomes, max(2, -(-len(genomes) // _SLICE)))
+    parts: list[Float[np.ndarray, " m"]] = []
+    times = []
+    observer.on_slice(name, 0)
+    for part in slices:
+        start = time.perf_counter()
+        parts.append(np.asarray(estimate(key, part), float))
+        times.append(time.perf_counter() - start)
+        observer.on_slice(name, sum(map(len, parts)))
+    scores = np.concatenate(parts)
+    scores = np.where(np.isnan(scores), -np.inf, scores)
+    seconds = sum(times[1:]) / (len(genomes) - len(slices[0]))
+    return Measured(
+        estimator=name,
+        scores=scores,
+        correlation=statistics.measure(scores, result.values, result.macs, result.config.seed),
+        dead=int((scores == -np.inf).sum()),
+        seconds=seconds,
+        compile_seconds=max(0.0, times[0] - seconds * len(slices[0])),
+    )

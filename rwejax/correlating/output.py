@@ -1,0 +1,116 @@
+"""The files that a correlation writes: a table, the scores beside it, and figures. Nothing is overwritten."""
+
+import contextlib
+import csv
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rwejax.correlating.config import CorrelateConfig
+from rwejax.correlating.result import CorrelateResult, Measured
+from rwejax.errors import InputError
+from rwejax.storage.atomic import replacing
+
+
+def scores_path(output: Path) -> Path:
+    """Where the scores lie that belong to a table."""
+    return output.with_name(f"{output.stem}.scores.csv")
+
+
+def figure_path(output: Path, estimator: str | None = None) -> Path:
+    """Where the figure lies that belongs to a table, or to one of the estimators in it."""
+    return output.with_name(f"{output.stem}{'' if estimator is None else f'-{estimator}'}.png")
+
+
+def free_table(config: CorrelateConfig) -> Path:
+    """The table's path, where neither it nor what belongs to it exists; see `free_output`."""
+
+    def files(output: Path) -> list[Path]:
+        return [output, scores_path(output), *(figure_path(output, name) for name in config.names)]
+
+    return free_output(config.output, f"correlate-{config.space}-{config.column}", files)
+
+
+def free_output(output: Path | None, name: str, files: Callable[[Path], list[Path]]) -> Path:
+    """A table's path that replaces nothing.
+
+    Args:
+        output: the path, if the user gave one.
+        name: otherwise the path is runs/NAME.csv, or runs/NAME-2.csv and so on.
+        files: everything that is written with a table.
+
+    Raises:
+        InputError: a file exists that belongs to the path that the user gave.
+    """
+    if output is not None:
+        if existing := [path for path in files(Path(output)) if path.exists()]:
+            raise InputError(f"output {str(existing[0])!r} exists: delete it, or give another file with --output")
+        return Path(output)
+    plain = re.sub(r"\W+", "-", name)
+    suffixes = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+    candidates = (Path("runs") / f"{plain}{suffix}.csv" for suffix in suffixes)
+    return next(path for path in candidates if not any(file.exists() for file in files(path)))
+
+
+def claim_table(config: CorrelateConfig) -> Path:
+    """The table's path, with an empty file of scores, so that no other process takes it."""
+    output = free_table(config)
+    with writing(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        scores_path(output).open("x").close()
+    return output
+
+
+@contextlib.contextmanager
+def writing(output: Path) -> Iterator[None]:
+    """Say in one sentence, an `InputError`, that a file cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"output {str(output)!r} cannot be written ({error.strerror}): give another file with --output"
+        ) from error
+
+
+def record(result: CorrelateResult) -> None:
+    """Write everything that is measured so far; each file appears whole or not at all."""
+    names = [measured.estimator for measured in result.measured]
+    columns = [measured.scores.tolist() for measured in result.measured]
+    with replacing(scores_path(result.output)) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["architecture", result.config.column, *names])
+        writer.writerows(zip(result.texts, result.values.tolist(), *columns, strict=True))
+    rows = [_row(result, measured) for measured in result.measured]
+    with replacing(result.output) as file:
+        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+    from rwejax.correlating import plot  # takes half a second to import
+
+    plot.save_scores(result, result.measured[-1], figure_path(result.output, names[-1]))
+
+
+def _row(result: CorrelateResult, measured: Measured) -> dict[str, Any]:
+    """A line of the table; what is undefined stays empty."""
+    config = result.config
+    row = {
+        "estimator": measured.estimator,
+        **measured.correlation._asdict(),
+        "seconds": measured.seconds,
+        "compile_seconds": measured.compile_seconds,
+        "dead": measured.dead,
+        "n": len(result.values),
+        "available": result.available,
+        "space": config.space,
+        "truth": config.truth,
+        "column": config.column,
+        "dataset": config.dataset,
+        "image_size": result.space.input_shape[0],
+        "images": config.images,
+        "seeds": config.seeds,
+        "seed": config.seed,
+        **{name: config.sizes.get(name) for name in ("nodes", "layers", "cells", "channels")},
+    }
+    return {name: "" if value is None or value != value else value for name, value in row.items()}

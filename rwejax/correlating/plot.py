@@ -1,0 +1,69 @@
+"""The figures of correlations: scores over truth, and Spearman over generations."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from rwejax.correlating.result import CorrelateResult, Measured
+from rwejax.correlating.runs import CorrelateRunsResult
+from rwejax.figures import FRONT, INK, QUIET, SHADES, dress, frame, save, short
+
+
+def plot_scores(result: CorrelateResult, measured: Measured, axes: Axes) -> None:
+    """Draw what an estimator says of each network against what it is worth, coloured by its multiply-adds.
+
+    Args:
+        result: the networks.
+        measured: the estimator. Dead networks have no place on its axis and are counted in its label.
+        axes: where to draw; gets labels, a title and a colour bar.
+    """
+    shown = np.isfinite(measured.scores)
+    dots = axes.scatter(
+        measured.scores[shown],
+        result.values[shown],
+        c=result.macs[shown] / 1e6,
+        cmap=SHADES,
+        s=14,
+        linewidths=0,
+        zorder=2,
+    )
+    hidden = f", {measured.dead} dead networks not shown" if measured.dead else ""
+    axes.set_xlabel(measured.estimator + hidden, color=INK)
+    axes.set_ylabel(result.config.column.replace("_", " "), color=INK)
+    title = f"{result.config.space}, {measured.estimator} on {short(result.config.dataset)}"
+    found = measured.correlation
+    if not np.isnan(found.spearman):
+        title += f", Spearman {found.spearman:.2f} ({found.low:.2f} to {found.high:.2f})"
+    dress(axes, title, dots, "multiply-adds (M)")
+
+
+def plot_generations(result: CorrelateRunsResult, axes: Axes) -> None:
+    """Draw the correlation inside each generation: the mean over runs, and a band of one deviation to either side.
+
+    Args:
+        result: of the runs.
+        axes: where to draw; gets labels and a title.
+    """
+    generations = np.arange(1, len(result.mean) + 1)
+    low, high = result.mean - result.deviation, result.mean + result.deviation
+    axes.fill_between(generations, low, high, color=QUIET, alpha=0.25, linewidth=0, zorder=2)
+    axes.plot(generations, result.mean, color=FRONT, linewidth=1.4, marker="o", markersize=3.5, zorder=3)
+    axes.axhline(0, color=QUIET, linewidth=0.8, zorder=1)
+    axes.set_ylim(-1.05, 1.05)
+    axes.set_xlabel("generation", color=INK)
+    axes.set_ylabel(f"Spearman with {result.config.column.replace('_', ' ')}", color=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    runs, share = len(result.runs), result.known.sum() / result.evaluated.sum()
+    frame(axes, f"{result.space}, {runs} run{'s' * (runs != 1)}, {100 * share:.0f} % of genomes known")
+
+
+def save_scores(result: CorrelateResult, measured: Measured, path: Path) -> None:
+    """Draw the scores of an estimator as a PNG file, which appears whole or not at all."""
+    save(lambda axes: plot_scores(result, measured, axes), path)
+
+
+def save_generations(result: CorrelateRunsResult, path: Path) -> None:
+    """Draw the correlations of searches' generations as a PNG file, which appears whole or not at all."""
+    save(lambda axes: plot_generations(result, axes), path)

@@ -1,0 +1,74 @@
+"""What a correlation has measured, and what is told of it while it runs."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from rwejax import spaces
+from rwejax.correlating.config import CorrelateConfig
+from rwejax.correlating.statistics import Correlation
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Measured:
+    """An estimator and how well it ranks.
+
+    Attributes:
+        estimator: its name.
+        scores: of the networks of the result; minus infinity where a network is dead.
+        correlation: with the tables.
+        dead: networks that score minus infinity, and so rank last.
+        seconds: an architecture, without compilation: the mean over all slices of the sample but the first.
+        compile_seconds: that the first slice took longer than that, most of it compilation.
+    """
+
+    estimator: str
+    scores: Float[np.ndarray, " n"]
+    correlation: Correlation
+    dead: int
+    seconds: float
+    compile_seconds: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CorrelateResult:
+    """What was measured. Row i of every array, and of the file of scores, is one network.
+
+    Attributes:
+        config: what was asked for.
+        space: the networks that were scored.
+        texts: their architectures as the table writes them.
+        values: (n,) what they are truly worth.
+        macs: (n,) multiply-adds for one image of the dataset.
+        available: networks that the table has for the space.
+        measured: the estimators that are finished, in the order of the config.
+        output: the table on disk.
+    """
+
+    config: CorrelateConfig
+    space: spaces.Space
+    texts: tuple[str, ...]
+    values: Float[np.ndarray, " n"]
+    macs: Int[np.ndarray, " n"]
+    available: int
+    measured: tuple[Measured, ...]
+    output: Path
+
+    def __repr__(self) -> str:
+        names = ", ".join(measured.estimator for measured in self.measured)
+        return f"CorrelateResult({names} on {len(self.values)} networks, output={str(self.output)!r})"
+
+
+class CorrelateObserver:
+    """Is told how a correlation goes; does nothing by itself, so override what is of interest."""
+
+    def on_start(self, result: CorrelateResult) -> None:
+        """The networks are drawn and the files are claimed; nothing is measured yet."""
+
+    def on_slice(self, estimator: str, networks: int) -> None:
+        """So many networks of the estimator are finished, 0 before it compiles."""
+
+    def on_estimator(self, result: CorrelateResult) -> None:
+        """The last of `result.measured` is finished and on disk."""

@@ -1,0 +1,156 @@
+"""Hold what searches have minimised against the accuracies of trained networks, generation by generation.
+
+The correlation inside each population of a search is what [1] shows of random-weight evaluation. A run folder does not
+record who survived, so here it is the correlation among the genomes that a generation evaluated: the first population,
+and after it the offspring.
+
+[1] Hu, Cheng, He, Lu, Wang, Zhang, "Accelerating multi-objective neural architecture search by random-weight
+    evaluation", Complex & Intelligent Systems 2021, https://arxiv.org/abs/2110.05242
+"""
+
+import csv
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from rwejax import spaces
+from rwejax.correlating import statistics, tables
+from rwejax.correlating.config import SMALLEST_SAMPLE, CorrelateRunsConfig
+from rwejax.correlating.output import figure_path, free_output, writing
+from rwejax.correlating.tables import Truth
+from rwejax.errors import InputError
+from rwejax.searching.config import SearchConfig
+from rwejax.searching.records import Evaluation, Run
+from rwejax.storage.atomic import replacing
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CorrelateRunsResult:
+    """Correlations inside the generations of searches.
+
+    Attributes:
+        config: what was asked for.
+        space: the name of the space of all runs.
+        runs: the run folders, in the order of the rows below.
+        evaluated: (runs, generations) genomes that a generation evaluated; 0 where a run has no such generation.
+        known: (runs, generations) those among them that the truth has.
+        spearman: (runs, generations) correlation of the negated objective with the truth among the known ones; NaN for
+            fewer than three of them, or a constant.
+        output: the table on disk.
+    """
+
+    config: CorrelateRunsConfig
+    space: str
+    runs: tuple[Path, ...]
+    evaluated: Int[np.ndarray, "runs generations"]
+    known: Int[np.ndarray, "runs generations"]
+    spearman: Float[np.ndarray, "runs generations"]
+    output: Path
+
+    @property
+    def mean(self) -> Float[np.ndarray, " generations"]:
+        """Of each generation over the runs that have a correlation there; NaN for none."""
+        return self._over_runs(np.mean)
+
+    @property
+    def deviation(self) -> Float[np.ndarray, " generations"]:
+        """The standard deviation over these runs; 0 for a single one, NaN for none."""
+        return self._over_runs(np.std)
+
+    def _over_runs(self, function: Any) -> Float[np.ndarray, " generations"]:
+        columns = (column[~np.isnan(column)] for column in self.spearman.T)
+        return np.array([function(column) if len(column) else np.nan for column in columns])
+
+
+def correlate_runs(config: CorrelateRunsConfig) -> CorrelateRunsResult:
+    """Measure how well the first objective of searches ranks the genomes inside each generation.
+
+    Truth is looked up by canonical genome; where the table has several networks that are one to the space, it is their
+    mean. Genomes that it does not have are left out and counted.
+
+    Args:
+        config: which runs, which accuracies.
+
+    Returns:
+        The correlations, which are also on disk as a table and a figure.
+
+    Raises:
+        InputError: something in the config cannot be used, or the table has none of the genomes.
+    """
+    config.validate()
+    runs = [_read(folder) for folder in config.folders]
+    first = runs[0][0]
+    for folder, (searched, _) in zip(config.folders, runs, strict=True):
+        if (searched.space, searched.sizes.get("nodes")) != (first.space, first.sizes.get("nodes")):
+            raise InputError(
+                f"run {str(folder)!r} has another space or number of nodes than run {str(config.folders[0])!r}: "
+                "give runs of one space"
+            )
+    output = free_output(config.output, f"correlate-runs-{first.space}-{config.column}", _files)
+    space = spaces.get(first.space, **first.sizes)
+    values = _by_genome(tables.read(config.truth, config.column, space), space)
+    generations = max((evaluation.generation for _, found in runs for evaluation in found), default=0)
+    rows = [_generations(found, generations, values, space) for _, found in runs]
+    evaluated, known, spearman = (np.array(part) for part in zip(*rows, strict=True))
+    if not known.sum():
+        raise InputError(
+            f"truth {str(config.truth)!r} has none of the {evaluated.sum()} genomes that the runs evaluated: "
+            "give a larger table"
+        )
+    result = CorrelateRunsResult(config, first.space, config.folders, evaluated, known, spearman, output)
+    with writing(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        _record(result)
+    return result
+
+
+def _files(output: Path) -> list[Path]:
+    return [output, figure_path(output)]
+
+
+def _read(folder: Path) -> tuple[SearchConfig, list[Evaluation]]:
+    with Run.open(folder) as run:
+        return run.config, run.evaluations()
+
+
+def _by_genome(table: Truth, space: spaces.Space) -> dict[bytes, float]:
+    canonical = np.asarray(space.canonical(table.genomes))
+    distinct, inverse, counts = np.unique(canonical, axis=0, return_inverse=True, return_counts=True)
+    means = np.bincount(inverse.ravel(), table.values) / counts
+    return dict(zip((genome.tobytes() for genome in distinct), means.tolist(), strict=True))
+
+
+def _generations(
+    evaluations: list[Evaluation], generations: int, values: dict[bytes, float], space: spaces.Space
+) -> tuple[list[int], list[int], list[float]]:
+    """Of each generation the genomes, those that are known, and the correlation among these."""
+    evaluated, known, spearman = [0] * generations, [0] * generations, [np.nan] * generations
+    members: list[list[Evaluation]] = [[] for _ in range(generations)]
+    for evaluation in evaluations:
+        members[evaluation.generation - 1].append(evaluation)
+    for number, found in enumerate(members):
+        if not found:
+            continue
+        genomes = np.array([space.from_string(evaluation.architecture) for evaluation in found], np.int32)
+        true = np.array([values.get(genome.tobytes(), np.nan) for genome in np.asarray(space.canonical(genomes))])
+        scores = -np.array([evaluation.objectives[0] for evaluation in found])
+        there = ~np.isnan(true)
+        evaluated[number], known[number] = len(found), int(there.sum())
+        if known[number] >= SMALLEST_SAMPLE:
+            spearman[number] = statistics.spearman(scores[there], true[there])
+    return evaluated, known, spearman
+
+
+def _record(result: CorrelateRunsResult) -> None:
+    with replacing(result.output) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["run", "generation", "evaluated", "known", "spearman"])
+        for (row, generation), spearman in np.ndenumerate(result.spearman):
+            counts = result.evaluated[row, generation], result.known[row, generation]
+            writer.writerow([result.runs[row], generation + 1, *counts, "" if np.isnan(spearman) else spearman])
+    from rwejax.correlating import plot  # takes half a second to import
+
+    plot.save_generations(result, figure_path(result.output))

@@ -1,0 +1,54 @@
+"""The look that all figures share. Drawn without pyplot, so that nothing global changes and no display is needed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+from rwejax.storage.atomic import replacing
+
+INK, QUIET, FRONT = "#1f2933", "#8a94a0", "#c2410c"
+# The ends of the map are too pale and too dark to be told from paper and ink.
+SHADES = ListedColormap(colormaps["YlGnBu"](np.linspace(0.25, 1.0, 256)))
+
+
+def short(dataset: str) -> str:
+    """A dataset's name, of a folder its last part."""
+    return dataset.rstrip("/").rpartition("/")[2] if ":" in dataset else dataset
+
+
+def frame(axes: Axes, title: str) -> None:
+    """Give axes the look that all figures share."""
+    axes.set_title(title, loc="left", color=INK, fontsize=11)
+    axes.grid(color="#e6e9ed", linewidth=0.8, zorder=0)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=QUIET, labelcolor=INK, length=3)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color(QUIET)
+
+
+def dress(axes: Axes, title: str, dots: PathCollection, label: str) -> Colorbar:
+    """Frame axes, and add a bar for the colours of the dots."""
+    frame(axes, title)
+    bar = axes.figure.colorbar(dots, ax=axes, pad=0.02, aspect=30)
+    bar.set_label(label, color=INK)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(colors=QUIET, labelcolor=INK, length=3)
+    return bar
+
+
+def save(plot: Callable[[Axes], None], path: Path) -> None:
+    """Draw on new axes, as a PNG file, which appears whole or not at all."""
+    figure = Figure(figsize=(7.2, 4.4), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    plot(figure.add_subplot())
+    with replacing(path, "wb") as file:
+        figure.savefig(file, format="png", dpi=160)

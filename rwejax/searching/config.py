@@ -1,0 +1,137 @@
+"""What a search is told: one flat, frozen dataclass, read from YAML or the command line."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, Self
+
+from rwejax.config import ESTIMATORS, PRECISIONS, RunConfig, check_integers, sizes_of
+from rwejax.errors import InputError
+from rwejax.objectives import COMPLEXITY, RWE_SCORES
+
+ALGORITHMS = ("nsga2", "random")
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchConfig(RunConfig):
+    """What is searched, on which images, by which algorithm. Evaluations: population size x generations.
+
+    Attributes:
+        space: macro (three phases of wired 3x3 convolutions), micro (NASNet-like cells), darts, nasbench201 or
+            nasbench_macro.
+        nodes: macro: nodes of a phase, 2 to 6; None: 4.
+        layers: micro, darts: cells of the network; None: 5.
+        cells: nasbench201: cells of a stage; None: 1.
+        channels: channels of the first maps; None: macro, nasbench201 and nasbench_macro 16, micro and darts 8, and
+            macro on the digits 8.
+        dataset: digits (embedded), folder:PATH (one folder of images a class), or any image classification set of
+            TensorFlow Datasets, such as cifar10.
+        data_dir: folder of the prepared TensorFlow Datasets; None: TFDS_DATA_DIR, or else TFDS's own default.
+        image_size: height and width to resize to, in pixels; None: as they are (digits 16).
+        train_images: images that heads are fitted on.
+        validation_images: further images; leave-one-out scores use both parts.
+        population_size: genomes of a generation, 2 or more.
+        generations: generations, the first population counted as one.
+        seeds: weight draws that every score is averaged over.
+        seed: draws the images, the weights and the genomes.
+        estimator: rwe, the papers' random-weight evaluation, or another estimator of networks, or two with a comma
+            between, as objectives beside macs; None: what chooses best in the space, rwf in darts and fit_path
+            elsewhere, or rwe where another score or a race of it is asked for.
+        score: which score of rwe ranks: loo_error, validation_error, loo_squared_error or log_evidence.
+        algorithm: nsga2, or random for the baseline.
+        run_dir: folder for the results, missing or empty; None: runs/SPACE-DATASET-TIME.
+        genomes_per_program: genomes evaluated together, which bounds memory; None: as many as fit, at most 64.
+        images_per_batch: images that a device takes at once, which bounds memory; None: as fits the device's cache.
+        calibration_images: train images that give the normalisation statistics.
+        precision: of rwe's networks: float32; or for accelerators tensorfloat32, rounded factors, or bfloat16, rounded
+            feature maps as well.
+        race_images: rwe alone, on one host: so many of the images are seen by all genomes, and the others only by those
+            that may still enter the front; the objective of those that drop out is foretold. None: all see all.
+
+    Example:
+        >>> SearchConfig(population_size=1).validate()
+        Traceback (most recent call last):
+        rwejax.errors.InputError: population_size is 1: give 2 or more, for parents come in pairs
+    """
+
+    space: str = "macro"
+    nodes: int | None = None
+    layers: int | None = None
+    cells: int | None = None
+    channels: int | None = None
+    dataset: str = "digits"
+    data_dir: Path | None = None
+    image_size: int | None = None
+    train_images: int = 500
+    validation_images: int = 250
+    population_size: int = 64
+    generations: int = 20
+    seeds: int = 1
+    seed: int = 0
+    estimator: str | None = None
+    score: str = "loo_error"
+    algorithm: str = "nsga2"
+    run_dir: Path | None = None
+    genomes_per_program: int | None = None
+    images_per_batch: int | None = None
+    calibration_images: int = 256
+    precision: str = "float32"
+    race_images: int | None = None
+
+    @property
+    def estimators(self) -> tuple[str, ...]:
+        """Names of the estimators, one objective each."""
+        asks_for_rwe = self.race_images or self.score != "loo_error"
+        chosen = self.estimator or ("rwe" if asks_for_rwe else ESTIMATORS.get(self.space, "fit_path"))
+        return tuple(name.strip() for name in chosen.split(","))
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Names of the recorded scores that are objectives; all but errors are better when they are higher."""
+        return tuple(self.score if name == "rwe" else name for name in self.estimators)
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """Names of all recorded scores."""
+        names = [score for name in self.estimators for score in (RWE_SCORES if name == "rwe" else (name,))]
+        names += ["race_error"] if self.race_images else []
+        return tuple(name for name in names if name not in COMPLEXITY)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Sizes of the networks, as options of the space."""
+        return sizes_of(self)
+
+    def anchored(self) -> Self:
+        """The same with absolute paths, sizes and estimator named: what means the same anywhere, ever after."""
+        named: dict[str, Any] = {"estimator": ",".join(self.estimators), **self.sizes}
+        return dataclasses.replace(super().anchored(), **named)
+
+    @property
+    def evaluations(self) -> int:
+        """Genomes that the whole search evaluates."""
+        return self.population_size * self.generations
+
+    def validate(self) -> None:
+        """Refuse what cannot be searched with. What only a space or a dataset can judge, these refuse themselves.
+
+        Raises:
+            InputError: a field is out of its range.
+        """
+        if self.population_size < 2:
+            raise InputError(f"population_size is {self.population_size}: give 2 or more, for parents come in pairs")
+        check_integers(self)
+        if len(self.estimators) > 2:
+            raise InputError(f"estimator {self.estimator!r} names {len(self.estimators)}: give one or two")
+        if self.race_images and self.estimators != ("rwe",):
+            raise InputError(
+                f"race_images is {self.race_images} with estimator {','.join(self.estimators)!r}: only rwe alone can "
+                "race; give --estimator rwe or leave race_images out"
+            )
+        if self.score != "loo_error" and "rwe" not in self.estimators:
+            raise InputError(
+                f"score is {self.score!r} with estimator {','.join(self.estimators)!r}: only rwe has scores; "
+                "give --estimator rwe or leave score out"
+            )
+        for name, known in (("score", tuple(RWE_SCORES)), ("algorithm", ALGORITHMS), ("precision", PRECISIONS)):
+            if (value := getattr(self, name)) not in known:
+                raise InputError(f"{name} {value!r} is unknown: choose one of {', '.join(known)}")

@@ -1,0 +1,341 @@
+"""The loop: ask for genomes, evaluate them, tell the scores, record everything."""
+
+import contextlib
+import time
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import serialization
+from jaxtyping import Float, Int
+
+from rwejax import data, spaces
+from rwejax.errors import InputError
+from rwejax.evaluate.objectives import Objectives, Scored
+from rwejax.evaluate.racing import Earlier, Race
+from rwejax.evolve import NSGA2, hypervolume
+from rwejax.evolve.random_search import RandomSearch
+from rwejax.runtime import collectives, devices
+from rwejax.runtime.environment import describe_machine, now
+from rwejax.runtime.signals import uninterrupted
+from rwejax.searching.config import SearchConfig
+from rwejax.searching.observers import Progress, SearchObserver
+from rwejax.searching.records import Evaluation, Run
+from rwejax.searching.result import SearchResult, from_text, make_result, objectives_of, to_text
+from rwejax.storage.run_dir import check_free
+from rwejax.storage.yaml_config import from_yaml, to_yaml
+
+_REFERENCE_GENOMES = 1000
+
+
+def search(config: SearchConfig, observer: SearchObserver | None = None) -> SearchResult:
+    """Search for architectures of low random-weight error and few multiply-adds.
+
+    Everything is recorded in a run folder, which `resume` takes up again. On an interruption the folder keeps all
+    finished generations, and `KeyboardInterrupt` goes on to the caller.
+
+    On several hosts, see `rwejax.connect`, all of them make this call and get the same result; the first has the run
+    folder and the observer.
+
+    Args:
+        config: what is searched, and how.
+        observer: is told of the progress.
+
+    Returns:
+        All evaluations and their front. It is a function of the config, up to the times.
+
+    Raises:
+        InputError: something in the config cannot be used.
+
+    Example:
+        >>> import tempfile
+        >>> from rwejax import SearchConfig, search
+        >>> config = SearchConfig(nodes=2, channels=4, train_images=100, validation_images=50, population_size=4,
+        ...                       generations=2, run_dir=tempfile.mkdtemp())
+        >>> result = search(config)
+        >>> result.genomes.shape, result.objectives.shape
+        ((8, 6), (8, 2))
+        >>> best = result.genomes[result.front[-1]]  # of the lowest error
+    """
+    config.validate()
+    config = config.anchored()
+    if devices.follows():
+        return _follow(config)
+    check_free(config.run_dir)
+    collectives.text_of_first_host(to_yaml(config))
+    task = _Task(config)
+    with Run.create(config) as run:
+        run.write_meta(describe_machine(config.seed))
+        return _shared(_finish(run, task, [], observer or SearchObserver()))
+
+
+def resume(run_dir: str | Path, observer: SearchObserver | None = None) -> SearchResult:
+    """Take up a search where its run folder ends, however it ended, on as many hosts as there are now.
+
+    Args:
+        run_dir: the run folder; of several hosts only the first needs it.
+        observer: is told of the progress.
+
+    Returns:
+        What an uninterrupted `search` would have returned. A finished run is only read.
+
+    Raises:
+        InputError: the folder holds no run, or is broken, or another process works on it.
+    """
+    if devices.follows():
+        return _follow(None)
+    observer = observer or SearchObserver()
+    with Run.open(run_dir) as run:
+        evaluations = run.evaluations()
+        if len(evaluations) >= run.config.evaluations:
+            collectives.text_of_first_host("")
+            observer.on_start(run.config, run.path, run.config.generations)
+            # A kill may have come before the front was written; a folder that may only be read is no reason to refuse.
+            with contextlib.suppress(OSError):
+                run.write_front(evaluations)
+                if not (run.path / "front.png").exists():
+                    _draw(make_result(run.config, run.path, run.evaluations()))
+            return _shared(make_result(run.config, run.path, run.evaluations()))
+        collectives.text_of_first_host(to_yaml(run.config))
+        task = _Task(run.config)
+        meta = run.read_meta() or describe_machine(run.config.seed)
+        run.write_meta({**meta, "resume_times": [*meta.get("resume_times", []), now()]})
+        return _shared(_finish(run, task, evaluations, observer))
+
+
+def _follow(config: SearchConfig | None) -> SearchResult:
+    """Evaluate, with the first host, what that one asks for.
+
+    Args:
+        config: the search as this host was told it; None if it was not.
+    """
+    text = collectives.text_of_first_host("")
+    if text:  # else there is nothing left to do
+        first = from_yaml(text, SearchConfig())
+        names = [] if config is None else first.differences(config)
+        if names:
+            flags = ", ".join(f"--{name.replace('_', '-')}" for name in names)
+            raise InputError(f"host {jax.process_index()} differs from host 0 in {flags}: give all hosts the same")
+        task = _Task(first)
+        nothing = np.zeros((first.population_size, len(task.space.lower)), np.int32)
+        for _ in range(int(collectives.every_host(0)[0])):
+            task.evaluate(nothing)
+    return from_text(collectives.text_of_first_host(""))
+
+
+def _shared(result: SearchResult) -> SearchResult:
+    """Give the result to the hosts that follow."""
+    if jax.process_count() > 1:
+        collectives.text_of_first_host(to_text(result))
+    return result
+
+
+class _Task:
+    """What a run folder does not hold because it follows from the config: images, space, evaluator, algorithm."""
+
+    def __init__(self, config: SearchConfig) -> None:
+        self.config = config
+        spaces.get(config.space, **config.sizes)  # a wrong name or option is answered before images are loaded
+        dataset = data.load_named(config)
+        shape, classes = dataset.image_shape, dataset.classes
+        self.space = spaces.get(config.space, input_shape=shape, classes=classes, **config.sizes)
+        # A host that has other images would spoil the scores of all, and nobody would see it.
+        if len(set(collectives.every_host(_checksum(dataset)).tolist())) > 1:
+            raise InputError(f"dataset {config.dataset!r} holds other images on one host than on another: copy it anew")
+        if config.race_images and jax.process_count() > 1:
+            raise InputError(
+                f"race_images is {config.race_images} on several hosts: leave it out, or search on one host"
+            )
+        given: dict[str, Any] = {
+            "seeds": config.seeds,
+            "score": config.score,
+            "genomes_per_program": config.genomes_per_program,
+            "images_per_batch": config.images_per_batch,
+            "calibration_images": config.calibration_images,
+            "precision": config.precision,
+        }
+        self.objectives: Objectives | Race = (
+            Race(self.space, dataset, config.race_images, **given)
+            if config.race_images
+            else Objectives(self.space, dataset, config.estimators, **given)
+        )
+        make = NSGA2 if config.algorithm == "nsga2" else RandomSearch
+        self.algorithm: Any = make(config.population_size, self.space, config.evaluations)
+        self.params = self.algorithm.default_params
+        # One key for all evaluations of a run: genomes of different generations must meet the same weights.
+        self.key_evaluate, self.key_evolve = jax.random.split(jax.random.key(config.seed))
+        self.largest_macs = _largest_macs(self.space)
+
+    def first_state(self, genomes: Int[Any, "n genes"], objectives: Float[np.ndarray, "n m"]) -> Any:
+        return self.algorithm.init(self.key_evolve, genomes, objectives.astype(np.float32), self.params)
+
+    def ask(self, generation: int, state: Any) -> Int[np.ndarray, "n genes"]:
+        """The genomes of a generation, counted from 0, in canonical form."""
+        key = jax.random.fold_in(self.key_evolve, 2 * generation)
+        if state is None:
+            asked = self.algorithm.initial_population(key)
+        else:
+            asked, _ = self.algorithm.ask(key, state, self.params)
+        return np.asarray(self.space.canonical(np.asarray(asked)))
+
+    def evaluate(self, genomes: Int[np.ndarray, "n genes"], evaluations: Sequence[Evaluation] = ()) -> Scored:
+        """Score the genomes of the first host, on all hosts. In a race, earlier evaluations say who drops out."""
+        genomes = collectives.every_host(np.asarray(genomes, np.int32))[0]
+        if isinstance(self.objectives, Race):
+            return self.objectives(self.key_evaluate, genomes, _earlier(evaluations, self.config.score))
+        return self.objectives(self.key_evaluate, genomes)
+
+    def tell(self, generation: int, state: Any, genomes: Int[Any, "n genes"], objectives: Float[Any, "n m"]) -> Any:
+        # Few macs are no merit of a network that has no score.
+        objectives = np.where(np.isfinite(objectives).all(1, keepdims=True), objectives, np.inf)
+        if state is None:
+            return self.first_state(genomes, objectives)
+        key = jax.random.fold_in(self.key_evolve, 2 * generation + 1)
+        return self.algorithm.tell(key, genomes, objectives.astype(np.float32), state, self.params)[0]
+
+    def compile_ahead(self, genomes: Int[np.ndarray, "n genes"]) -> None:
+        """Compile what follows on the first evaluation, by calling it and throwing the results away."""
+        objectives = np.ones((len(genomes), len(self.config.estimators) + 1))
+        state = self.tell(0, None, genomes, objectives)
+        self.ask(1, state)
+        self.tell(1, state, genomes, objectives)
+        self.hypervolume(objectives)
+
+    def reference(self, objectives: Float[np.ndarray, "n m"]) -> tuple[float, ...]:
+        """What the hypervolume is measured from; the first generation settles it."""
+        return *self.objectives.reference(objectives[: self.config.population_size, :-1]), self.largest_macs
+
+    def hypervolume(self, objectives: Float[np.ndarray, "n m"]) -> float:
+        # Padded, so that it is compiled once.
+        padded = np.full((self.config.evaluations, objectives.shape[1]), np.inf, np.float32)
+        padded[: len(objectives)] = objectives
+        return float(hypervolume(padded, np.array(self.reference(objectives), np.float32)))
+
+
+def _finish(run: Run, task: _Task, evaluations: list[Evaluation], observer: SearchObserver) -> SearchResult:
+    """Run all generations that are missing."""
+    config = run.config
+    generation, state = _recover(run, task, evaluations)
+    del evaluations[generation * config.population_size :]
+    run.cut(len(evaluations))
+    collectives.every_host(config.generations - generation)
+    observer.on_start(config, run.path, generation)
+    seconds: list[float] = []
+    compiler = ThreadPoolExecutor(1)
+    try:
+        while generation < config.generations:
+            start = time.perf_counter()
+            genomes = task.ask(generation, state)
+            ahead = compiler.submit(task.compile_ahead, genomes) if state is None else None
+            scored = task.evaluate(genomes, evaluations)
+            if ahead:
+                ahead.result()
+            share = (time.perf_counter() - start) / len(genomes)
+            evaluations += _records(task, genomes, scored, len(evaluations), generation + 1, share)
+            objectives = objectives_of(config, evaluations)
+            state = task.tell(generation, state, genomes, objectives[-len(genomes) :])
+            generation += 1
+            with uninterrupted():
+                if generation == 1:
+                    run.write_meta({**run.read_meta(), "hypervolume_reference": list(task.reference(objectives))})
+                run.record(evaluations, len(genomes), generation, _to_arrays(state))
+            seconds.append(time.perf_counter() - start)
+            observer.on_generation(_progress(task, generation, objectives, seconds))
+    finally:
+        # After an interruption too, and then of what is on disk: the last generation may not have got there.
+        with uninterrupted():
+            result = make_result(run.config, run.path, run.evaluations())
+            if result.evaluations:
+                with run.writing():
+                    _draw(result)
+    return result
+
+
+def _draw(result: SearchResult) -> None:
+    from rwejax.searching import plot  # takes half a second to import
+
+    plot.save_front(result, result.run_dir / "front.png")
+
+
+def _recover(run: Run, task: _Task, evaluations: Sequence[Evaluation]) -> tuple[int, Any]:
+    """The finished generations, and the algorithm's state after them; None before the first."""
+    size, genes, objectives = run.config.population_size, len(task.space.lower), len(run.config.estimators) + 1
+    template = jax.eval_shape(
+        task.first_state, np.zeros((size, genes), np.int32), np.zeros((size, objectives), np.float32)
+    )
+    found = run.checkpoints.load(serialization.to_state_dict(template))
+    generation = 0 if found is None else found[0]
+    # Evaluations are written before their checkpoint, and the next ones after it.
+    if not generation * size <= len(evaluations) or (found is None and len(evaluations) > size):
+        raise InputError(
+            f"run folder {str(run.path)!r} has {len(evaluations)} evaluations and a checkpoint of generation "
+            f"{generation} of {size} each, which do not fit: restore the missing files, or start a new run with its "
+            "config.yaml"
+        )
+    if found is None:
+        return 0, None
+    return generation, serialization.from_state_dict(template, jax.tree.map(jnp.asarray, found[1]))
+
+
+def _to_arrays(state: Any) -> dict[str, np.ndarray]:
+    return {name: np.asarray(value) for name, value in serialization.to_state_dict(state).items()}
+
+
+def _records(
+    task: _Task, genomes: Int[np.ndarray, "n genes"], scored: Scored, start: int, generation: int, seconds: float
+) -> list[Evaluation]:
+    macs, params = task.space.macs(genomes), task.space.params(genomes)
+    return [
+        Evaluation(
+            index=start + row,
+            generation=generation,
+            architecture=task.space.to_string(genomes[row]),
+            objectives=(*scored.objectives[row].tolist(), int(macs[row]) / 1e6),
+            scores={name: float(values[row]) for name, values in scored.scores.items()},
+            macs=int(macs[row]),
+            params=int(params[row]),
+            failed=int(scored.failed[row]),
+            seconds=seconds,
+        )
+        for row in range(len(genomes))
+    ]
+
+
+def _earlier(evaluations: Sequence[Evaluation], score: str) -> Earlier:
+    whole = [each.objectives[0] if np.isfinite(each.scores[score]) else np.inf for each in evaluations]
+    first = [each.scores["race_error"] for each in evaluations]
+    return Earlier(np.array(first, float), np.array(whole, float), np.array([each.macs for each in evaluations], float))
+
+
+def _progress(task: _Task, generation: int, objectives: Float[np.ndarray, "n m"], seconds: list[float]) -> Progress:
+    config = task.config
+    # The first generation of a process compiles, so it says little of the others.
+    pace = float(np.mean(seconds[1:] or seconds))
+    return Progress(
+        generation=generation,
+        evaluations=len(objectives),
+        best=float(objectives[:, 0].min()),
+        hypervolume=task.hypervolume(objectives),
+        evaluations_per_second=config.population_size / seconds[-1],
+        seconds_left=pace * (config.generations - generation),
+    )
+
+
+def _checksum(dataset: data.Dataset) -> np.uint32:
+    """Of all that is evaluated; one host alone has nothing to compare it with."""
+    arrays = dataset.train_images, dataset.train_labels, dataset.validation_images, dataset.validation_labels
+    checksum = 0
+    for array in arrays if jax.process_count() > 1 else ():
+        checksum = zlib.crc32(array.tobytes(), checksum)
+    return np.uint32(checksum)
+
+
+def _largest_macs(space: spaces.Space) -> float:
+    """Macs, in millions, of about the largest network of a space: of many random ones and the two corners."""
+    genomes = np.asarray(space.sample(jax.random.key(0), _REFERENCE_GENOMES))
+    return float(space.macs(np.concatenate([genomes, space.lower[None], space.upper[None]])).max() / 1e6)

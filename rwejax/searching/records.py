@@ -1,0 +1,175 @@
+"""What a search leaves on disk, and how it is taken up again.
+
+    config.yaml         the search; written first and whole, so that a folder without it is no run
+    meta.json           versions, device and seed
+    evaluations.jsonl   one line a genome, appended and synced after each generation
+    front.csv           the front so far, replaced after each generation
+    front.png           the front as a figure
+    checkpoints/        the algorithm's state after each of the last two generations
+
+The order of writing, evaluations before checkpoint, makes a kill at any moment harmless: what is on disk is a
+checkpoint and at least the evaluations that it presumes. Whatever lies beyond it is cut back and evaluated again.
+"""
+
+import csv
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from rwejax.searching.config import SearchConfig
+from rwejax.storage.atomic import replacing
+from rwejax.storage.run_dir import Folder, finite, read_lines, to_json
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """One line of evaluations.jsonl. On disk, numbers that are not finite are null: JSON has no others.
+
+    Attributes:
+        index: place among all evaluations of the run, from 0.
+        generation: generation, from 1.
+        architecture: text form of the canonical genome.
+        objectives: what was minimised: for each estimator its error, or its score negated, and macs in millions.
+        scores: all that the estimators have measured, by name; on disk each is a key of its own.
+        macs: multiply-adds for one image.
+        params: trainable numbers.
+        failed: weight draws that gave NaN or infinite features.
+        seconds: the genome's share of its generation's evaluation time.
+    """
+
+    index: int
+    generation: int
+    architecture: str
+    objectives: tuple[float, ...]
+    scores: dict[str, float]
+    macs: int
+    params: int
+    failed: int
+    seconds: float
+
+    def to_json(self) -> str:
+        """One line of strict JSON, without its end."""
+        fields: dict[str, Any] = {}
+        for name, value in vars(self).items():
+            fields |= value if name == "scores" else {name: value}
+        return to_json(fields | {"objectives": [finite(value) for value in self.objectives]})
+
+    @classmethod
+    def from_json(cls, line: str | bytes, scores: Sequence[str], count: int) -> Self:
+        """Read a line; null becomes the worst value there is.
+
+        Args:
+            line: what `to_json` wrote.
+            scores: names of the scores.
+            count: number of objectives.
+
+        Raises:
+            ValueError: the line is no evaluation with these scores and so many objectives.
+        """
+        fields = json.loads(line)
+        names = {field.name for field in dataclasses.fields(cls)} - {"scores"} | set(scores)
+        if not isinstance(fields, dict) or set(fields) != names:
+            raise ValueError("the keys are not those of an evaluation")
+        worst = {name: math.inf if "error" in name or name not in scores else -math.inf for name in fields}
+        fields = {name: worst[name] if value is None else value for name, value in fields.items()}
+        objectives = tuple(math.inf if value is None else value for value in fields.pop("objectives"))
+        if len(objectives) != count:
+            raise ValueError(f"{len(objectives)} objectives instead of {count}")
+        return cls(objectives=objectives, scores={name: fields.pop(name) for name in scores}, **fields)
+
+
+def find_front(objectives: Float[np.ndarray, "n m"]) -> Int[np.ndarray, " front"]:
+    """The distinct points that no other point dominates.
+
+    Of several evaluations with equal objectives the first one stands for all. Points that are not finite never count.
+
+    Args:
+        objectives: (n, m), to be minimised.
+
+    Returns:
+        Rows of `objectives`, by ascending last objective.
+
+    Example:
+        >>> find_front(np.array([[2.0, 1.0], [1.0, 2.0], [2.0, 2.0], [1.0, 2.0]])).tolist()
+        [0, 1]
+    """
+    finite = np.flatnonzero(np.isfinite(objectives).all(axis=1))
+    # In this order no point is dominated by, or a repeat of, a later one.
+    order = finite[np.lexsort(objectives[finite].T)]
+    points = objectives[order]
+    front: list[int] = []
+    for place, point in enumerate(points):
+        if not (points[front] <= point).all(axis=1).any():
+            front.append(place)
+    return order[front]
+
+
+class Run(Folder):
+    """The folder of a search."""
+
+    defaults = SearchConfig()
+    lines = "evaluations.jsonl"
+
+    config: SearchConfig
+
+    @classmethod
+    def name(cls, config: SearchConfig) -> str:
+        """Space and dataset."""
+        return f"{config.space}-{config.dataset.removeprefix('folder:').rstrip('/').rpartition('/')[2]}"
+
+    def record(
+        self, evaluations: Sequence[Evaluation], new: int, generation: int, state: dict[str, np.ndarray]
+    ) -> None:
+        """Write down a generation, in the order that makes a kill harmless.
+
+        Args:
+            evaluations: all evaluations so far.
+            new: how many of them, the last ones, are of this generation.
+            generation: finished generations.
+            state: the algorithm's state after them.
+
+        Raises:
+            InputError: the folder cannot be written any more.
+        """
+        with self.writing():
+            self.append([evaluation.to_json() for evaluation in evaluations[-new:]])
+            self.write_front(evaluations)
+            self.checkpoints.save(generation, state)
+
+    def evaluations(self) -> list[Evaluation]:
+        """The complete lines of evaluations.jsonl; see `read_evaluations`."""
+        return read_evaluations(self.path, self.config)
+
+    def write_front(self, evaluations: Sequence[Evaluation]) -> None:
+        """Write front.csv: the non-dominated, distinct evaluations by ascending macs."""
+        objectives = np.array([evaluation.objectives for evaluation in evaluations])
+        front = find_front(objectives.reshape(-1, len(self.config.estimators) + 1))
+        scores = self.config.recorded
+        with replacing(self.path / "front.csv") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["architecture", *scores, "macs", "params", "generation", "index"])
+            for each in (evaluations[row] for row in front):
+                values = [each.scores[name] for name in scores]
+                writer.writerow([each.architecture, *values, each.macs, each.params, each.generation, each.index])
+
+
+def read_evaluations(path: Path, config: SearchConfig) -> list[Evaluation]:
+    """The complete lines of a run's evaluations.jsonl; a last line that a kill has torn is left out.
+
+    Raises:
+        InputError: the file is unreadable, or another line than the last is broken.
+    """
+
+    def parse(line: bytes, number: int) -> Evaluation:
+        evaluation = Evaluation.from_json(line, config.recorded, len(config.estimators) + 1)
+        if evaluation.index != number:
+            raise ValueError(f"the index is {evaluation.index}, not {number}")
+        return evaluation
+
+    return read_lines(path / Run.lines, parse)

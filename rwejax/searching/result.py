@@ -1,0 +1,131 @@
+"""What a search has found, as arrays, and the choice of one network. Made from what is on disk or another host sent."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from rwejax import spaces
+from rwejax.config import parse_macs
+from rwejax.errors import InputError
+from rwejax.searching.config import SearchConfig
+from rwejax.searching.records import Evaluation, find_front, read_evaluations
+from rwejax.storage.yaml_config import from_yaml, read_stored, to_yaml
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SearchResult:
+    """What a search has found. Row i of every array is line i of evaluations.jsonl.
+
+    Attributes:
+        genomes: (evaluations, genes) int32 canonical genomes, in the order of their evaluation.
+        objectives: (evaluations, m) what was minimised: for each estimator its error, or its score negated, and macs in
+            millions.
+        front: rows of the distinct points that no other point dominates, by ascending macs;
+            `result.genomes[result.front]` are their genomes.
+        evaluations: everything that was recorded of each genome.
+        run_dir: the run folder.
+        config: the search.
+    """
+
+    genomes: Int[np.ndarray, "n genes"]
+    objectives: Float[np.ndarray, "n m"]
+    front: Int[np.ndarray, " front"]
+    evaluations: tuple[Evaluation, ...]
+    run_dir: Path
+    config: SearchConfig
+
+    def __repr__(self) -> str:
+        return f"SearchResult(evaluations={len(self.genomes)}, front={len(self.front)}, run_dir={str(self.run_dir)!r})"
+
+
+def pick(result: SearchResult, rule: str = "knee") -> int:
+    """Choose one network of a front.
+
+    Args:
+        result: of a search.
+        rule: "knee", the point that lies farthest below the plane through the extremes, each objective scaled to the
+            front (Das, "On characterizing the knee of the Pareto curve", Structural Optimization 1999); "error", the
+            best by the first estimator; or "macs:LIMIT", such as "macs:300M", the best of those with at most so many
+            multiply-adds.
+
+    Returns:
+        Its row: `result.genomes[pick(result)]` is its genome.
+
+    Raises:
+        InputError: the rule is none of these, or the front is empty, or has no network so small.
+
+    Example:
+        >>> import types
+        >>> objectives = np.array([[30.0, 1.0], [12.0, 2.0], [10.0, 9.0]])
+        >>> result = types.SimpleNamespace(objectives=objectives, front=np.arange(3))
+        >>> pick(result), pick(result, "error"), pick(result, "macs:3M")
+        (1, 2, 1)
+    """
+    front = result.front
+    if not len(front):
+        raise InputError("the front is empty, so that there is nothing to pick: search first")
+    objectives = result.objectives[front]
+    if rule == "knee":
+        low, high = objectives.min(0), objectives.max(0)
+        scaled = (objectives - low) / np.where(high > low, high - low, 1)
+        return int(front[scaled.sum(1).argmin()])
+    if rule == "error":
+        return int(front[objectives[:, 0].argmin()])
+    if not rule.startswith("macs:"):
+        raise InputError(f"pick {rule!r} is unknown: give knee, error or macs:LIMIT, such as macs:300M")
+    small = objectives[:, -1] <= parse_macs(rule.removeprefix("macs:")) / 1e6
+    if not small.any():
+        least = objectives[:, -1].min()
+        raise InputError(f"pick {rule!r} leaves no network: the smallest of the front has {least:.3g} million macs")
+    return int(front[small][objectives[small, 0].argmin()])
+
+
+def read_result(run_dir: str | Path) -> SearchResult:
+    """What a search has found so far, from its run folder, which may still be at work.
+
+    Raises:
+        InputError: the folder holds no run, or is broken.
+    """
+    config = read_stored(Path(run_dir), SearchConfig())
+    return make_result(config, Path(run_dir), read_evaluations(Path(run_dir), config))
+
+
+def make_result(config: SearchConfig, run_dir: Path, evaluations: Sequence[Evaluation]) -> SearchResult:
+    """The result, as a function of the lines of evaluations.jsonl."""
+    space = spaces.get(config.space, **config.sizes)
+    genomes = [space.from_string(evaluation.architecture) for evaluation in evaluations]
+    objectives = objectives_of(config, evaluations)
+    return SearchResult(
+        genomes=np.array(genomes, np.int32).reshape(-1, len(space.lower)),
+        objectives=objectives,
+        front=find_front(objectives),
+        evaluations=tuple(evaluations),
+        run_dir=run_dir,
+        config=config,
+    )
+
+
+def objectives_of(config: SearchConfig, evaluations: Sequence[Evaluation]) -> Float[np.ndarray, "n m"]:
+    """What was minimised, a row an evaluation."""
+    values = [evaluation.objectives for evaluation in evaluations]
+    return np.array(values, np.float64).reshape(-1, len(config.estimators) + 1)
+
+
+def to_text(result: SearchResult) -> str:
+    """All of a result, to be sent."""
+    lines = [evaluation.to_json() for evaluation in result.evaluations]
+    return json.dumps({"config": to_yaml(result.config), "run_dir": str(result.run_dir), "evaluations": lines})
+
+
+def from_text(text: str) -> SearchResult:
+    """What `to_text` wrote."""
+    found = json.loads(text)
+    run_dir = Path(found["run_dir"])
+    config = dataclasses.replace(from_yaml(found["config"], SearchConfig()), run_dir=run_dir)
+    count = len(config.estimators) + 1
+    evaluations = [Evaluation.from_json(line, config.recorded, count) for line in found["evaluations"]]
+    return make_result(config, run_dir, evaluations)

@@ -1,0 +1,87 @@
+"""The images of a training, batch by batch, from memory."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Array, Float, Float32, Int32, UInt8
+
+from rwejax.data import Dataset
+
+Images = Float32[np.ndarray, "images height width channels"] | UInt8[np.ndarray, "images height width channels"]
+Batch = tuple[Images, Int32[np.ndarray, " images"]]
+
+
+class BatchSource(Protocol):
+    """Where batches come from: `Loaded`, or what `rwejax.data.stream` returns."""
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height and width in pixels, and channels, of one image."""
+
+    @property
+    def mean(self) -> Float32[np.ndarray, " channels"]:
+        """What is taken away from the pixels, 0 to 255."""
+
+    @property
+    def deviation(self) -> Float32[np.ndarray, " channels"]:
+        """What the rest is divided by."""
+
+    def count(self, split: str) -> int:
+        """Number of images of "train", "validation" or "test"."""
+
+    def train_batches(self, epoch: int, batch_size: int) -> Iterator[Batch]:
+        """The train images in an order of the epoch's own; what does not fill a batch is left out."""
+
+    def batches(self, split: str, batch_size: int) -> Iterator[Batch]:
+        """The images of a split in their order; the last batch may be smaller."""
+
+
+class Loaded:
+    """A dataset in memory, already standardised.
+
+    Attributes:
+        classes: number of classes.
+        image_shape: height, width and channels of an image.
+        mean: what was taken away from the pixels.
+        deviation: what the rest was divided by.
+    """
+
+    def __init__(self, dataset: Dataset, seed: int) -> None:
+        self.classes, self.image_shape = dataset.classes, dataset.image_shape
+        self.mean, self.deviation = dataset.mean, dataset.deviation
+        self._dataset, self._seed = dataset, seed
+
+    def count(self, split: str) -> int:
+        """Number of images of "train", "validation" or "test"."""
+        return len(self._split(split)[1])
+
+    def train_batches(self, epoch: int, batch_size: int) -> Iterator[Batch]:
+        """The train images in an order of the epoch's own; what does not fill a batch is left out."""
+        images, labels = self._split("train")
+        order = np.random.default_rng([self._seed, epoch]).permutation(len(labels))
+        for start in range(0, len(order) - batch_size + 1, batch_size):
+            rows = order[start : start + batch_size]
+            yield images[rows], labels[rows]
+
+    def batches(self, split: str, batch_size: int) -> Iterator[Batch]:
+        """The images of a split in their order; the last batch may be smaller."""
+        images, labels = self._split(split)
+        for start in range(0, len(labels), batch_size):
+            yield images[start : start + batch_size], labels[start : start + batch_size]
+
+    def _split(self, split: str) -> Batch:
+        if split == "test":
+            return self._dataset.test()
+        return getattr(self._dataset, f"{split}_images"), getattr(self._dataset, f"{split}_labels")
+
+
+def standardise_pixels(
+    images: Array | np.ndarray, mean: Float[np.ndarray, " channels"], deviation: Float[np.ndarray, " channels"]
+) -> Array | np.ndarray:
+    """Zero mean and unit variance for pixels of 8 bits, in compiled code; what is of floats is so already."""
+    return images if np.issubdtype(images.dtype, np.floating) else (images - mean) / deviation

@@ -1,0 +1,59 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from rwejax import pick
+from rwejax.errors import InputError
+from rwejax.searching.records import find_front
+
+POINTS = arrays.arrays(np.float64, st.tuples(st.integers(1, 12), st.integers(2, 3)), elements=st.integers(1, 20))
+
+
+def result_of(objectives):
+    return SimpleNamespace(objectives=objectives, front=find_front(objectives))
+
+
+@given(POINTS, st.floats(0.01, 100), st.floats(-5, 5))
+def test_the_pick_is_on_the_front_whatever_the_units(objectives, scale, shift):
+    result = result_of(objectives)
+    knee = pick(result)
+    assert knee in result.front
+    moved = SimpleNamespace(objectives=scale * objectives + shift, front=result.front)
+    chosen, again = (
+        (objectives[row] - objectives[result.front].min(0)) / np.maximum(np.ptp(objectives[result.front], 0), 1e-9)
+        for row in (knee, pick(moved))
+    )
+    assert again.sum() == pytest.approx(chosen.sum())
+
+
+@given(POINTS)
+def test_the_least_error_with_and_without_a_limit(objectives):
+    result = result_of(objectives)
+    assert objectives[pick(result, "error"), 0] == objectives[:, 0].min()
+    limit = np.median(objectives[result.front, -1])
+    row = pick(result, f"macs:{limit}M")
+    within = objectives[:, -1] <= limit
+    assert within[row]
+    assert objectives[row, 0] == objectives[within, 0].min()
+
+
+@pytest.mark.parametrize(
+    ("rule", "sentence"),
+    [
+        ("best", "pick 'best' is unknown: give knee, error or macs:LIMIT"),
+        ("macs:many", "macs 'many' are no number of multiply-adds: give one such as 300M"),
+        ("macs:900K", "pick 'macs:900K' leaves no network: the smallest of the front has 2 million macs"),
+    ],
+)
+def test_bad_rules_are_one_sentence(rule, sentence):
+    with pytest.raises(InputError, match=sentence):
+        pick(result_of(np.array([[1.0, 5.0], [3.0, 2.0]])), rule)
+
+
+def test_units_of_the_limit():
+    result = result_of(np.array([[1.0, 5000.0], [3.0, 2.0], [2.0, 40.0]]))
+    assert [pick(result, rule) for rule in ("macs:5G", "macs:40M", "macs:2000K", "macs:2000000")] == [0, 2, 1, 1]
