@@ -9,7 +9,7 @@ from .correlating.config import CorrelateRunsConfig as CorrelateRunsConfig
 from .correlating.loop import correlate as correlate
 from .correlating.result import CorrelateObserver as CorrelateObserver
 from .correlating.result import CorrelateResult as CorrelateResult
-from .correlating.runs import CorrelateRunsResult as CorrelateRunsResult
+from .correlating.result import CorrelateRunsResult as CorrelateRunsResult
 from .correlating.runs import correlate_runs as correlate_runs
 from .errors import InputError as InputError
 from .evaluate.problem import RandomWeightProblem as RandomWeightProblem

@@ -10,8 +10,7 @@ from rwejax.console import make_console, run_with_display
 from rwejax.correlating.config import CorrelateConfig
 from rwejax.correlating.loop import correlate
 from rwejax.correlating.output import figure_path, scores_path
-from rwejax.correlating.result import CorrelateObserver, CorrelateResult, Measured
-from rwejax.correlating.runs import CorrelateRunsResult
+from rwejax.correlating.result import CorrelateObserver, CorrelateResult, CorrelateRunsResult, Measured
 from rwejax.runtime.devices import set_up_process
 
 _UNDEFINED = "-"

@@ -6,8 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from rwejax.correlating.result import CorrelateResult, Measured
-from rwejax.correlating.runs import CorrelateRunsResult
+from rwejax.correlating.result import CorrelateResult, CorrelateRunsResult, Measured
 from rwejax.figures import FRONT, INK, QUIET, SHADES, dress, frame, save, short
 
 

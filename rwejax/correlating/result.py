@@ -2,12 +2,13 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from rwejax import spaces
-from rwejax.correlating.config import CorrelateConfig
+from rwejax.correlating.config import CorrelateConfig, CorrelateRunsConfig
 from rwejax.correlating.statistics import Correlation
 
 
@@ -59,6 +60,44 @@ class CorrelateResult:
     def __repr__(self) -> str:
         names = ", ".join(measured.estimator for measured in self.measured)
         return f"CorrelateResult({names} on {len(self.values)} networks, output={str(self.output)!r})"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CorrelateRunsResult:
+    """Correlations inside the generations of searches.
+
+    Attributes:
+        config: what was asked for.
+        space: the name of the space of all runs.
+        runs: the run folders, in the order of the rows below.
+        evaluated: (runs, generations) genomes that a generation evaluated; 0 where a run has no such generation.
+        known: (runs, generations) those among them that the truth has.
+        spearman: (runs, generations) correlation of the negated objective with the truth among the known ones; NaN for
+            fewer than three of them, or a constant.
+        output: the table on disk.
+    """
+
+    config: CorrelateRunsConfig
+    space: str
+    runs: tuple[Path, ...]
+    evaluated: Int[np.ndarray, "runs generations"]
+    known: Int[np.ndarray, "runs generations"]
+    spearman: Float[np.ndarray, "runs generations"]
+    output: Path
+
+    @property
+    def mean(self) -> Float[np.ndarray, " generations"]:
+        """Of each generation over the runs that have a correlation there; NaN for none."""
+        return self._over_runs(np.mean)
+
+    @property
+    def deviation(self) -> Float[np.ndarray, " generations"]:
+        """The standard deviation over these runs; 0 for a single one, NaN for none."""
+        return self._over_runs(np.std)
+
+    def _over_runs(self, function: Any) -> Float[np.ndarray, " generations"]:
+        columns = (column[~np.isnan(column)] for column in self.spearman.T)
+        return np.array([function(column) if len(column) else np.nan for column in columns])
 
 
 class CorrelateObserver:

@@ -50,7 +50,9 @@ def test_a_folder_that_was_chosen_stays_and_no_home_means_none(environment, fold
     ],
 )
 def test_vectors_are_long_unless_the_user_has_chosen_and_jax_starts(chosen, expected):
-    code = "import os, rwejax, jax; rwejax.use_all_cores(); print(os.environ['XLA_FLAGS'], int(jax.numpy.ones(2).sum()))"
+    code = (
+        "import os, rwejax, jax; rwejax.use_all_cores(); print(os.environ['XLA_FLAGS'], int(jax.numpy.ones(2).sum()))"
+    )
     assert run(code, XLA_FLAGS=chosen) == f"{expected} 2"
 
 
