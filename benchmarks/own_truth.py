@@ -85,7 +85,7 @@ def report(config: Config, console: Console) -> None:
     means = [row.mean() for row in found.values()]
     seconds = np.median([float(row["seconds"]) for row in read(config.trained)])
     console.print(
-        f"{len(found)} networks, accuracy {min(means):.1f} to {max(means):.1f} %, deviation {np.std(means):.2f}, "
+        f"{len(found)} networks, accuracy {min(means):.1f} to {max(means):.1f} %, std {np.std(means):.2f}, "
         f"{seconds:.1f} s a training: {config.table}"
     )
     if config.against is not None:

@@ -26,7 +26,7 @@ from rwejax.objectives import RWE_SCORES
 
 @dataclass(frozen=True)
 class Config(Setting):
-    """Hold the ranks of bfloat16 against those of float32."""
+    """Compare the ranks of bfloat16 with those of float32."""
 
     spaces: str = "macro,micro,nasbench201"
     """Names of search spaces."""

@@ -27,7 +27,7 @@ from rwejax.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Setting):
-    """Hold seconds an architecture against rank correlation, for the papers' protocol in PyTorch and for rwejax."""
+    """Compare seconds an architecture with rank correlation, for the papers' protocol in PyTorch and for rwejax."""
 
     truth: Path
     """Folder of the tables: nasbench201.csv, nasbench_macro.csv, darts_trained.csv, nasbench301_surrogate.csv."""

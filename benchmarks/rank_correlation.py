@@ -69,7 +69,7 @@ class Config:
     permuted: bool = False
     """Give the images each other's labels, as a control: what is left of a correlation owes nothing to the labels."""
     seeds: int = 1
-    """Weight draws that every score is averaged over."""
+    """Initialisations that every score is averaged over."""
     seed: int = 0
     """Draws the networks, the images and the weights."""
     parts: Path = Path("runs/rank_correlation")

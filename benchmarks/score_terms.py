@@ -118,8 +118,8 @@ def make(
 
     def of_features(x: jax.Array) -> jax.Array:
         x = x.reshape(n, -1)
-        deviation = x.std(0)
-        z = jnp.where(deviation > 1e-6, (x - x.mean(0)) / jnp.maximum(deviation, 1e-6), 0)
+        std = x.std(0)
+        z = jnp.where(std > 1e-6, (x - x.mean(0)) / jnp.maximum(std, 1e-6), 0)
         return z @ z.T
 
     def terms(kernel: jax.Array) -> jax.Array:

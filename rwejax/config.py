@@ -6,8 +6,9 @@ Nothing heavy is imported here, so that `--help` and a mistyped key are answered
 import dataclasses
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from rwejax.errors import InputError
 
@@ -40,6 +41,9 @@ LARGEST_SEED = 2**31 - 1
 class RunConfig(ABC):
     """What the configs of run folders have in common: dataclasses that have these fields, and others."""
 
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Fields that older files have by another name."""
+
     dataset: str
     data_dir: Path | None
     run_dir: Path | None
@@ -48,7 +52,7 @@ class RunConfig(ABC):
     def validate(self) -> None:
         """Refuse what cannot be done."""
 
-    def anchored(self) -> Self:
+    def resolved(self) -> Self:
         """The same with absolute paths, so that it can be resumed from any working directory."""
         data_dir = None if self.data_dir is None else Path(self.data_dir).expanduser().absolute()
         dataset = self.dataset

@@ -8,7 +8,7 @@ from rich import progress
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from rwejax.runtime.signals import answering
+from rwejax.runtime.signals import interruptible
 
 Result = TypeVar("Result")
 
@@ -24,7 +24,7 @@ class ProgressDisplay(Protocol):
     def __exit__(self, *_: object) -> None:
         """Leave the screen to others."""
 
-    def say_goodbye(self, number: int) -> int:
+    def on_interrupt(self, number: int) -> int:
         """Say what an interruption by a signal leaves; returns the exit code."""
 
 
@@ -34,11 +34,11 @@ def run_with_display(observer: ProgressDisplay, command: Callable[[], Result], s
     Returns:
         The exit code: 0, or 128 plus the number of the signal that ended it.
     """
-    with observer, answering(observer.say_goodbye):
+    with observer, interruptible(observer.on_interrupt):
         try:
             result = command()
         except KeyboardInterrupt as interrupt:
-            return observer.say_goodbye(interrupt.args[0] if interrupt.args else signal.SIGINT)
+            return observer.on_interrupt(interrupt.args[0] if interrupt.args else signal.SIGINT)
     show(result)
     return 0
 

@@ -124,10 +124,10 @@ def test_the_defaults_are_valid():
 def test_paths_become_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/somebody")
-    anchored = SearchConfig(dataset="folder:pictures", data_dir=Path("~/sets")).anchored()
-    assert anchored.dataset == f"folder:{tmp_path}/pictures"
-    assert anchored.data_dir == Path("/home/somebody/sets")
-    assert SearchConfig().anchored() == SearchConfig(estimator="fit_path", nodes=4, channels=8)
+    resolved = SearchConfig(dataset="folder:pictures", data_dir=Path("~/sets")).resolved()
+    assert resolved.dataset == f"folder:{tmp_path}/pictures"
+    assert resolved.data_dir == Path("/home/somebody/sets")
+    assert SearchConfig().resolved() == SearchConfig(estimator="fit_path", nodes=4, channels=8)
 
 
 def test_only_the_digits_have_narrower_macro_networks():
@@ -141,10 +141,10 @@ def test_only_the_digits_have_narrower_macro_networks():
 def test_every_space_has_an_estimator_of_its_own_unless_rwe_is_asked_for(space):
     config = SearchConfig(space=space)
     assert config.estimators == (ESTIMATORS[space],)
-    assert config.anchored().estimator in evaluate.estimators.names()
+    assert config.resolved().estimator in evaluate.estimators.names()
     for asking in SearchConfig(space=space, score="log_evidence"), SearchConfig(space=space, race_images=200):
         assert asking.estimators == ("rwe",)
-        assert asking.anchored().estimator == "rwe"
+        assert asking.resolved().estimator == "rwe"
     assert SearchConfig(space=space, score="log_evidence", estimator="rwe, nwot").estimators == ("rwe", "nwot")
 
 
@@ -189,4 +189,4 @@ def test_the_configs_are_valid_and_say_their_command(path):
 
 def test_the_digits_config_is_the_default():
     config = read_config(next(path for path in CONFIGS if path.stem == "macro_digits"), SearchConfig())
-    assert config == SearchConfig().anchored()
+    assert config == SearchConfig().resolved()

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rwejax import config, data, networks, spaces
+from rwejax import data, networks, objectives, spaces
 from rwejax.errors import InputError
 from rwejax.evaluate import estimators
 from tests.networks.rows import chunks
@@ -330,7 +330,7 @@ def test_rows_of_genomes_in_pieces_are_the_same_networks(name):
     assert len(set(expected)) == len(np.unique(space.canonical(genomes), axis=0))
     for size, chunk in ((len(genomes), 1), (len(genomes), 3), (4, 1), (1, 2)):
         pieces = [genomes[start : start + size] for start in range(0, len(genomes), size)]
-        for places in (None, networks.find_places(space, network, size, chunk)):
+        for places in (None, networks.buffer_sizes(space, network, size, chunk)):
             found = [row for piece in pieces for row in lowered(space, network, piece, chunk, known, places)]
             assert found == expected
 
@@ -338,7 +338,7 @@ def test_rows_of_genomes_in_pieces_are_the_same_networks(name):
 @every_space
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 40), chunk=st.integers(1, 4))
 @settings(max_examples=20, deadline=None)
-def test_maps_that_take_turns_in_places_are_the_same_networks(name, seed, n, chunk):
+def test_maps_that_reuse_buffer_slots_are_the_same_networks(name, seed, n, chunk):
     space = spaces.get(name, **smallest(name))
     network = networks.network(space)
     genomes = np.random.default_rng(seed).integers(space.lower, space.upper + 1, (n, len(space.lower)))
@@ -346,14 +346,14 @@ def test_maps_that_take_turns_in_places_are_the_same_networks(name, seed, n, chu
     unlimited = dict.fromkeys(network.buffers, np.inf)
     assert lowered(space, network, genomes, chunk, known, unlimited) == lowered(space, network, genomes, 1, known)
     for genome in genomes[:3]:  # fits
-        lowered(space, network, genome[None], chunk, known, networks.find_places(space, network, 1, chunk))
+        lowered(space, network, genome[None], chunk, known, networks.buffer_sizes(space, network, 1, chunk))
 
 
 @pytest.mark.parametrize(("name", "share"), [("macro", 0.7), ("micro", 0.5), ("nasbench201", 0.1)])
 def test_maps_need_less_room_than_rows(name, share):
     space = spaces.get(name)
     network, genomes = networks.network(space), np.asarray(space.sample(KEY, 40))
-    places = networks.find_places(space, network, 40, 1)
+    places = networks.buffer_sizes(space, network, 40, 1)
     program, _ = networks.lower(space, network, genomes, 40, 1, places)
     rows = sum(
         int(program.rows[group.name].chunks) * np.prod(network.buffers[group.target]) for group in network.groups
@@ -367,7 +367,7 @@ def dataset():
 
 
 @every_space
-@pytest.mark.parametrize("measure", config.COMPLEXITY)
+@pytest.mark.parametrize("measure", objectives.COMPLEXITY)
 def test_the_larger_network_scores_higher(name, measure, dataset):
     """By the estimators that look at the size alone, of the network that a genome stands for."""
     space = spaces.get(name, input_shape=dataset.image_shape, classes=dataset.classes)

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="PyTorch comes with the extra bench:
 
 from benchmarks.parts import torch_networks, torch_peer  # noqa: E402
 
-IMAGES, CALIBRATION = 12, 8  # so few that a pixel's deviation may be small, which enlarges rounding
+IMAGES, CALIBRATION = 12, 8  # so few that a pixel's std may be small, which enlarges rounding
 OPTIONS = {"micro": {"layers": 7}, "darts": {"layers": 7}, "nasbench201": {"cells": 2}, "nasbench_macro": {}}
 
 

@@ -1,4 +1,4 @@
-"""Times the papers' protocol and holds it against a table; needs PyTorch."""
+"""Times the papers' protocol and rank-correlates it with a table; needs PyTorch."""
 
 import statistics
 import time

@@ -179,7 +179,7 @@ def time_part(function: Callable[..., Any], inputs: Sequence[tuple], repetitions
 
 
 def compare(ours: Rwejax, with_pymoo: bool) -> dict[str, Any]:
-    """Check the children, and hold ranks and survivors against pymoo's on the same objectives."""
+    """Check the children, and compare ranks and survivors with pymoo's on the same objectives."""
     children = np.asarray(ours.children(0))
     fitness = ours.objectives(children)
     state, space = ours.state, ours.algorithm.space

@@ -92,7 +92,7 @@ def compare_seconds(ours: Sequence[float], theirs: Sequence[float]) -> dict[str,
 def compare_scores(
     ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray], images: int, validation: int
 ) -> dict[str, Any]:
-    """Hold the two sides' scores against each other.
+    """Compare the two sides' scores.
 
     Args:
         ours: for each name the scores of the genomes.

@@ -1,4 +1,4 @@
-"""Tables of trained networks that estimators are held against, and CSV files."""
+"""Tables of trained networks that estimators are compared with, and CSV files."""
 
 import csv
 from pathlib import Path

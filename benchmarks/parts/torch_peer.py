@@ -129,17 +129,17 @@ def ridge_scores(x: Tensor, labels: Tensor, classes: int, train: int) -> dict[st
         train: number of train images.
     """
     targets = functional.one_hot(labels, classes).float()
-    mean, deviation = _moments(x)
-    fit = _Fit((x - mean) / deviation, targets)
+    mean, std = _moments(x)
+    fit = _Fit((x - mean) / std, targets)
     residuals = fit.leave_one_out()
     squared = residuals.square().sum(-1).mean(-1)
     best = squared.argmin()
 
-    mean, deviation = _moments(x[:train])
-    head = _Fit((x[:train] - mean) / deviation, targets[:train])
+    mean, std = _moments(x[:train])
+    head = _Fit((x[:train] - mean) / std, targets[:train])
     strength = head.strengths[head.leave_one_out().square().sum(-1).mean(-1).argmin()]
     weights = head.vectors @ (head.projected / (head.values + strength)[:, None])
-    predicted = (x[train:] - mean) / deviation @ weights + head.mean
+    predicted = (x[train:] - mean) / std @ weights + head.mean
     return {
         "loo_error": 100 * ((targets - residuals[best]).argmax(-1) != labels).float().mean().item(),
         "validation_error": 100 * (predicted.argmax(-1) != labels[train:]).float().mean().item(),
@@ -175,7 +175,7 @@ class _Fit:
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of each feature; infinite where a feature is constant, which makes it 0."""
-    deviation, mean = torch.std_mean(x, 0, correction=0)
-    constant = deviation <= 1e-6 * (mean.abs() + torch.finfo(x.dtype).tiny)
-    return mean, deviation.masked_fill(constant, torch.inf)
+    """Mean and std of each feature; infinite where a feature is constant, which makes it 0."""
+    std, mean = torch.std_mean(x, 0, correction=0)
+    constant = std <= 1e-6 * (mean.abs() + torch.finfo(x.dtype).tiny)
+    return mean, std.masked_fill(constant, torch.inf)

@@ -42,8 +42,8 @@ class Protocol:
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         with torch.no_grad():
             features = torch.cat([network(part) for part in self.images.split(self.batch)])
-        deviation, mean = torch.std_mean(features[: self.train], 0, correction=0)
-        features = (features - mean) / deviation.masked_fill(deviation == 0, torch.inf)
+        std, mean = torch.std_mean(features[: self.train], 0, correction=0)
+        features = (features - mean) / std.masked_fill(std == 0, torch.inf)
         return self._trained_head(features)
 
     def _trained_head(self, features: Tensor) -> float:

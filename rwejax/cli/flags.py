@@ -39,7 +39,7 @@ def resumed(flags: Callable[[Config], Config], file: Path | None, run: Path, def
     """
     stored = read_stored(run, defaults)
     asked = overlay(flags, file, stored)
-    names = stored.anchored().differences(asked.anchored())
+    names = stored.resolved().differences(asked.resolved())
     if names:
         values = [(name.replace("_", "-"), getattr(stored, name)) for name in names]
         how = " ".join(f"no --{flag}" if value is None else f"--{flag} {value}" for flag, value in values)

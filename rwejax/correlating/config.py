@@ -12,7 +12,7 @@ SMALLEST_SAMPLE = 3
 
 @dataclasses.dataclass(frozen=True)
 class CorrelateConfig:
-    """Which estimators are held against which accuracies, and what they look at.
+    """Which estimators are rank-correlated with which accuracies, and what they look at.
 
     Attributes:
         space: search space, such as nasbench201, nasbench_macro, darts, macro or micro.
@@ -21,7 +21,7 @@ class CorrelateConfig:
         column: what counts as true, higher being better, such as cifar10_accuracy.
         estimators: names with commas between them.
         sample: networks, drawn from the table; all where it has fewer.
-        seeds: weight draws that every score is averaged over.
+        seeds: initialisations that every score is averaged over.
         seed: draws the networks, the images and the weights.
         dataset: digits (embedded), folder:PATH (one folder of images a class), or any image classification set of
             TensorFlow Datasets, such as cifar10. It need not be the one that the truth comes from.
@@ -80,7 +80,7 @@ class CorrelateConfig:
 
 @dataclasses.dataclass(frozen=True)
 class CorrelateRunsConfig:
-    """Which searches are held against which accuracies, generation by generation.
+    """Which searches are rank-correlated with which accuracies, generation by generation.
 
     Attributes:
         run: run folders of searches of one space, with commas between them.

@@ -96,7 +96,7 @@ class ConsoleObserver(CorrelateObserver):
                 f"and {measured.compile_seconds:.1f} s to compile"
             )
 
-    def say_goodbye(self, number: int) -> int:
+    def on_interrupt(self, number: int) -> int:
         """Show what an interrupted correlation has measured; returns the exit code for the signal."""
         self.__exit__()
         if self.result is None or not self.result.measured:
@@ -153,11 +153,11 @@ def print_runs(result: CorrelateRunsResult) -> None:
     runs = len(result.runs)
     title = f"{result.config.column} in {runs} run{'s' * (runs != 1)} of {result.space}"
     table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
-    for name in ("generation", "Spearman", "deviation", "evaluated", "known"):
+    for name in ("generation", "Spearman", "std", "evaluated", "known"):
         table.add_column(name, justify="right")
-    for number, (mean, deviation) in enumerate(zip(result.mean, result.deviation, strict=True)):
+    for number, (mean, std) in enumerate(zip(result.mean, result.std, strict=True)):
         counts = result.evaluated[:, number].sum(), result.known[:, number].sum()
-        table.add_row(str(number + 1), _defined(mean), _defined(deviation), *map(str, counts))
+        table.add_row(str(number + 1), _defined(mean), _defined(std), *map(str, counts))
     console.print(table)
     unknown = result.evaluated.sum() - result.known.sum()
     if unknown:

@@ -1,4 +1,4 @@
-"""Hold estimators against the accuracies of trained networks."""
+"""Rank-correlate estimators with the accuracies of trained networks."""
 
 import dataclasses
 import functools
@@ -45,6 +45,7 @@ def correlate(config: CorrelateConfig, observer: CorrelateObserver | None = None
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> from rwejax import CorrelateConfig, correlate
         >>> folder = Path(tempfile.mkdtemp())
         >>> rows = [("00000000", 80), ("11111111", 90), ("22222222", 93), ("12121212", 92)]

@@ -39,14 +39,14 @@ def plot_scores(result: CorrelateResult, measured: Measured, axes: Axes) -> None
 
 
 def plot_generations(result: CorrelateRunsResult, axes: Axes) -> None:
-    """Draw the correlation inside each generation: the mean over runs, and a band of one deviation to either side.
+    """Draw the correlation inside each generation: the mean over runs, and a band of a standard deviation around it.
 
     Args:
         result: of the runs.
         axes: where to draw; gets labels and a title.
     """
     generations = np.arange(1, len(result.mean) + 1)
-    low, high = result.mean - result.deviation, result.mean + result.deviation
+    low, high = result.mean - result.std, result.mean + result.std
     axes.fill_between(generations, low, high, color=QUIET, alpha=0.25, linewidth=0, zorder=2)
     axes.plot(generations, result.mean, color=FRONT, linewidth=1.4, marker="o", markersize=3.5, zorder=3)
     axes.axhline(0, color=QUIET, linewidth=0.8, zorder=1)

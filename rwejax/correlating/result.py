@@ -91,7 +91,7 @@ class CorrelateRunsResult:
         return self._over_runs(np.mean)
 
     @property
-    def deviation(self) -> Float[np.ndarray, " generations"]:
+    def std(self) -> Float[np.ndarray, " generations"]:
         """The standard deviation over these runs; 0 for a single one, NaN for none."""
         return self._over_runs(np.std)
 

@@ -1,4 +1,4 @@
-"""Hold what searches have minimised against the accuracies of trained networks, generation by generation.
+"""Rank-correlate what searches have minimised with the accuracies of trained networks, generation by generation.
 
 The correlation inside each population of a search is what [1] shows of random-weight evaluation. A run folder does not
 record who survived, so here it is the correlation among the genomes that a generation evaluated: the first population,

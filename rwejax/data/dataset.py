@@ -19,8 +19,8 @@ from rwejax.errors import InputError
 class Dataset:
     """Images and labels to search with, all standardised alike.
 
-    The train subset alone defines the standardisation: of every channel its mean is taken away, then what is left is
-    divided by its deviation. Neither the validation nor the test images enter it.
+    The train subset alone defines the standardisation: of every channel its mean is subtracted, then what is left is
+    divided by its std. Neither the validation nor the test images enter it.
 
     Attributes:
         name: as given to `load`.
@@ -30,7 +30,7 @@ class Dataset:
         validation_labels: (validation,), int32.
         classes: the number of classes.
         mean: (channels,), of the train subset, on the scale 0..255 of the stored pixels.
-        deviation: (channels,), likewise; 1 where a channel is constant.
+        std: (channels,), likewise; 1 where a channel is constant.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Dataset:
     validation_labels: Int32[np.ndarray, " validation"]
     classes: int
     mean: Float32[np.ndarray, " channels"]
-    deviation: Float32[np.ndarray, " channels"]
+    std: Float32[np.ndarray, " channels"]
     _read_test: Callable[[], Split]
 
     @property
@@ -64,7 +64,7 @@ class Dataset:
                 f"dataset {self.name!r} has test images of shape {split.images.shape[1:]} but train images of shape "
                 f"{self.image_shape}: give an image_size to bring both to one"
             )
-        return _standardise(split.images, self.mean, self.deviation), split.labels
+        return _standardise(split.images, self.mean, self.std), split.labels
 
     def __repr__(self) -> str:
         return (
@@ -134,16 +134,16 @@ def load(
     train_rows, validation_rows = splits.draw(whole.labels[drawable], whole.classes, train, validation, seed)
     train_split = _rows(whole, drawable[train_rows])
     validation_split = _rows(whole, drawable[validation_rows])
-    mean, deviation = _moments(train_split.images)
+    mean, std = _moments(train_split.images)
     return Dataset(
         name=name,
-        train_images=_standardise(train_split.images, mean, deviation),
+        train_images=_standardise(train_split.images, mean, std),
         train_labels=train_split.labels,
-        validation_images=_standardise(validation_split.images, mean, deviation),
+        validation_images=_standardise(validation_split.images, mean, std),
         validation_labels=validation_split.labels,
         classes=whole.classes,
         mean=mean,
-        deviation=deviation,
+        std=std,
         _read_test=read_test,
     )
 
@@ -210,7 +210,7 @@ def _rows(split: Split, rows: Integer[np.ndarray, " rows"]) -> Split:
 def _moments(
     images: UInt8[np.ndarray, "images height width channels"],
 ) -> tuple[Float32[np.ndarray, " channels"], Float32[np.ndarray, " channels"]]:
-    """Mean and deviation of every channel, from exact integer sums, so that they depend on no order of summation."""
+    """Mean and std of every channel, from exact integer sums, so that they depend on no order of summation."""
     _, height, width, channels = images.shape
     sums = np.zeros((2, height * width * channels), np.int64)
     for start in range(0, len(images), 1024):
@@ -218,18 +218,18 @@ def _moments(
         sums[0] += piece.sum(axis=0, dtype=np.int64)
         sums[1] += np.square(piece).sum(axis=0, dtype=np.int64)  # 255 * 255 still fits 16 bits
     first, second = sums.reshape(2, height * width, channels).sum(axis=1) / (len(images) * height * width)
-    deviation = np.sqrt(np.maximum(second - np.square(first), 0.0))
-    return first.astype(np.float32), np.where(deviation > 0, deviation, 1.0).astype(np.float32)
+    std = np.sqrt(np.maximum(second - np.square(first), 0.0))
+    return first.astype(np.float32), np.where(std > 0, std, 1.0).astype(np.float32)
 
 
 def _standardise(
     images: UInt8[np.ndarray, "images height width channels"],
     mean: Float32[np.ndarray, " channels"],
-    deviation: Float32[np.ndarray, " channels"],
+    std: Float32[np.ndarray, " channels"],
 ) -> Float32[np.ndarray, "images height width channels"]:
     # Broadcasting over whole images instead of three channels keeps numpy's inner loop long: ten times as fast.
     pixels = images.shape[1] * images.shape[2]
     flat = images.reshape(len(images), -1).astype(np.float32)
     flat -= np.tile(mean, pixels)
-    flat /= np.tile(deviation, pixels)
+    flat /= np.tile(std, pixels)
     return flat.reshape(images.shape)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # Of ImageNet's red, green and blue, as published with torchvision's models, times 255:
 # https://docs.pytorch.org/vision/stable/models/generated/torchvision.models.resnet50.html
 MEAN = np.array([0.485, 0.456, 0.406], np.float32) * 255
-DEVIATION = np.array([0.229, 0.224, 0.225], np.float32) * 255
+STD = np.array([0.229, 0.224, 0.225], np.float32) * 255
 
 VALIDATION_SHARE = 0.1  # of the images that are not for testing
 LABELS_READ = 100_000  # images up to which a public set's labels are read beforehand, to divide it by class
@@ -58,7 +58,7 @@ class Stream:
         seed: shuffles and crops.
         classes: the number of classes.
         mean: (3,) float32, of ImageNet's channels, on the scale 0..255 of the pixels; to standardise with.
-        deviation: (3,) float32, likewise.
+        std: (3,) float32, likewise.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Stream:
     seed: int
     classes: int
     mean: Float32[np.ndarray, "3"]
-    deviation: Float32[np.ndarray, "3"]
+    std: Float32[np.ndarray, "3"]
     _parts: dict[str, _Part]
 
     @property
@@ -206,7 +206,7 @@ def stream(name: str, *, image_size: int = 224, data_dir: str | Path | None = No
     # Pillow warns of odd metadata, which changes no pixel; threads share one list of filters, so that none of them can
     # silence it for itself.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    return Stream(name, image_size, seed, classes, MEAN, DEVIATION, _divide(splits, seed))
+    return Stream(name, image_size, seed, classes, MEAN, STD, _divide(splits, seed))
 
 
 def _divide(splits: dict[str, Encoded], seed: int) -> dict[str, _Part]:

@@ -21,9 +21,9 @@ class Scored(NamedTuple):
 
     Attributes:
         objectives: one column an estimator, lower is better; infinite where an estimator has no number, or a network
-            failed in every weight draw.
+            failed in every initialisation.
         scores: what is recorded of each genome, by name: the four ridge scores for `rwe`, else the estimator's own.
-        failed: weight draws with NaN or infinite features for `rwe`; for others 1 where there is no finite score.
+        failed: initialisations with NaN or infinite features for `rwe`; for others 1 where there is no finite score.
     """
 
     objectives: Float[np.ndarray, "n estimators"]
@@ -38,7 +38,7 @@ class Objectives:
         space: the search space, made for the images of `dataset`.
         dataset: images and labels.
         names: of the estimators.
-        seeds: weight draws that every score is averaged over.
+        seeds: initialisations that every score is averaged over.
         options: further arguments of `RandomWeightEvaluator`, for `rwe`.
 
     Raises:

@@ -1,7 +1,7 @@
-"""A race: all genomes see the first images, and only those that may still enter the front see the others.
+"""A race: all genomes see the first images, and only those that can still reach the front see the others.
 
-What a genome scores on all images is foretold from its score on the first ones, by the mean difference of the earlier
-genomes that saw both. It drops out if one of these with no more multiply-adds is better even than the foretold score
+What a genome scores on all images is predicted from its score on the first ones, by the mean difference of the earlier
+genomes that saw both. It drops out if one of these with no more multiply-adds is better even than the predicted score
 less a standard deviation of the differences.
 
 Candidates that a part of the data rules out are dropped early in Maron and Moore, "Hoeffding races", NIPS 1993; they
@@ -82,14 +82,14 @@ class Race:
             earlier: what was evaluated before, with the same key; if nothing was, all genomes see all images.
 
         Returns:
-            The objectives, foretold for genomes that have dropped out; scores on all images, the worst there are where
+            The objectives, predicted for genomes that have dropped out; scores on all images, the worst there are where
             these were not seen; and `race_error`, the objective on the first images.
         """
         first = self._first(key, genomes)
         start = first.objectives[:, 0]
-        foretold, spread = foretell(start, earlier)
-        enters = may_enter(foretold - spread, self._space.macs(genomes), earlier)
-        objectives, failed = foretold.copy(), first.failed.copy()
+        predicted, spread = predict(start, earlier)
+        enters = can_reach_front(predicted - spread, self._space.macs(genomes), earlier)
+        objectives, failed = predicted.copy(), first.failed.copy()
         scores = {name: np.full(len(genomes), -np.inf if name == "log_evidence" else np.inf) for name in first.scores}
         if enters.any():
             whole = self._whole(key, genomes[enters])
@@ -103,16 +103,16 @@ class Race:
         return self._whole.reference(first)
 
 
-def foretell(first: Float[np.ndarray, " n"], earlier: Earlier) -> tuple[Float[np.ndarray, " n"], float]:
+def predict(first: Float[np.ndarray, " n"], earlier: Earlier) -> tuple[Float[np.ndarray, " n"], float]:
     """What genomes will score on all images, and the standard deviation of the error of that.
 
-    The deviation is infinite as long as fewer than two earlier genomes say something.
+    The std is infinite as long as fewer than two earlier genomes say something.
 
     Example:
         >>> import numpy as np
         >>> earlier = Earlier(np.array([50.0, 60.0, 70.0]), np.array([44.0, 56.0, np.inf]), np.array([3.0, 2.0, 1.0]))
-        >>> foretold, spread = foretell(np.array([40.0]), earlier)
-        >>> foretold.tolist(), round(spread, 3)
+        >>> predicted, spread = predict(np.array([40.0]), earlier)
+        >>> predicted.tolist(), round(spread, 3)
         ([35.0], 1.414)
     """
     seen = np.isfinite(earlier.first) & np.isfinite(earlier.whole)
@@ -122,7 +122,7 @@ def foretell(first: Float[np.ndarray, " n"], earlier: Earlier) -> tuple[Float[np
     return first + differences.mean(), float(differences.std(ddof=1))
 
 
-def may_enter(
+def can_reach_front(
     hoped: Float[np.ndarray, " n"], macs: Float[np.ndarray, " n"] | Int[np.ndarray, " n"], earlier: Earlier
 ) -> Bool[np.ndarray, " n"]:
     """Whether no earlier genome that saw all images is as good as hoped for with no more multiply-adds.
@@ -130,7 +130,7 @@ def may_enter(
     Example:
         >>> import numpy as np
         >>> earlier = Earlier(np.array([50.0, 60.0]), np.array([44.0, np.inf]), np.array([3.0, 2.0]))
-        >>> may_enter(np.array([44.5, 43.5, 50.0]), np.array([3, 3, 2]), earlier).tolist()
+        >>> can_reach_front(np.array([44.5, 43.5, 50.0]), np.array([3, 3, 2]), earlier).tolist()
         [False, True, True]
     """
     better = (earlier.whole <= hoped[:, None]) & (earlier.macs <= macs[:, None]) & np.isfinite(earlier.whole)

@@ -37,14 +37,14 @@ _MAX_GENOMES = 64
 
 @struct.dataclass
 class Scores:
-    """The scores of a population, each averaged over the weight draws.
+    """The scores of a population, each averaged over the initialisations.
 
     Attributes:
         loo_error: leave-one-out error on train and validation images, in %.
         validation_error: error on the validation images of a head fitted on the train images, in %.
         loo_squared_error: leave-one-out squared error, summed over the entries of the one-hot target.
         log_evidence: log marginal likelihood of the targets, in nats an image and class; higher is better.
-        failed: number of weight draws with NaN or infinite features, or with none since no path leads through the
+        failed: number of initialisations with NaN or infinite features, or with none since no path leads through the
             network; they score 100 %, infinity or minus infinity.
         score: the name of the score that ranks.
     """
@@ -94,7 +94,7 @@ class RandomWeightEvaluator:
         space: the search space, made for the images of `dataset`.
         dataset: images and labels.
         head: "ridge", the closed-form head.
-        seeds: weight draws to average over.
+        seeds: initialisations to average over.
         score: which of `RWE_SCORES` ranks.
         genomes_per_program: genomes that are evaluated together, by default the size of the first population, at most
             64 and as many as a third of a CPU's memory holds, or half of an accelerator's. Memory grows with it; so
@@ -257,7 +257,7 @@ class RandomWeightEvaluator:
         collectives.meet(self._mesh)
         self._capacity = -(-wanted // devices) * devices
         self._chunk = min(self._chunk, self._capacity)
-        self._places = networks.find_places(self.space, self._network, self._capacity, self._chunk)
+        self._buffer_sizes = networks.buffer_sizes(self.space, self._network, self._capacity, self._chunk)
         run = networks.make_features(self._network, self._capacity, self._chunk, self._dtype)
         # Compiled functions must not hold the evaluator, whose maps are to go when it goes.
         order, products, classes = self._order, self._products, self.dataset.classes
@@ -291,7 +291,7 @@ class RandomWeightEvaluator:
         limit = limit or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * self._hosts / 3
         genomes = most
         while genomes > 1:
-            shapes = self._map_shapes(networks.find_places(self.space, self._network, genomes, self._chunk))
+            shapes = self._map_shapes(networks.buffer_sizes(self.space, self._network, genomes, self._chunk))
             share = limit / sum(shape.size * shape.dtype.itemsize for shape in jax.tree.leaves(shapes))
             if share >= 1:
                 break
@@ -313,15 +313,15 @@ class RandomWeightEvaluator:
         return result
 
     def _map_shapes(
-        self, places: Mapping[str, int]
+        self, sizes: Mapping[str, int]
     ) -> tuple[dict[str, jax.ShapeDtypeStruct], dict[str, jax.ShapeDtypeStruct]]:
         """The maps of the calibration images and of a batch."""
         counts = self._images.calibration.shape[0], self._images.batches.shape[1]
-        calibration, batch = (networks.map_shapes(self._network, places, count, self._dtype) for count in counts)
+        calibration, batch = (networks.map_shapes(self._network, sizes, count, self._dtype) for count in counts)
         return calibration, batch
 
     def _new_maps(self) -> tuple[networks.Maps, networks.Maps]:
-        shapes = self._map_shapes(self._places)
+        shapes = self._map_shapes(self._buffer_sizes)
         # All in one program: to compile one for each takes a second.
         make = jax.jit(lambda: jax.tree.map(jnp.zeros_like, shapes), out_shardings=NamedSharding(self._mesh, _MAPS))
         return make()
@@ -338,7 +338,7 @@ class RandomWeightEvaluator:
             members = pending.pop(0)
             try:
                 program, rows = networks.lower(
-                    self.space, self._network, genomes[members], self._capacity, self._chunk, self._places
+                    self.space, self._network, genomes[members], self._capacity, self._chunk, self._buffer_sizes
                 )
             except networks.CapacityError:
                 pending[:0] = np.array_split(members, 2)

@@ -118,10 +118,10 @@ def constant_scores(labels: Int[np.ndarray, " n"], classes: int) -> dict[str, fl
 
 
 def standardise_features(features: Float[Array, "n d"], by: Float[Array, "m d"]) -> Float[Array, "n d"]:
-    """Zero mean and unit deviation over the rows of `by`; a feature that is constant there becomes 0."""
-    mean, deviation = by.mean(0), by.std(0)
-    constant = deviation <= 1e-6 * (jnp.abs(mean) + jnp.finfo(deviation.dtype).tiny)
-    return jnp.where(constant, 0.0, (features - mean) / jnp.where(constant, 1.0, deviation))
+    """Zero mean and unit standard deviation over the rows of `by`; a feature that is constant there becomes 0."""
+    mean, std = by.mean(0), by.std(0)
+    constant = std <= 1e-6 * (jnp.abs(mean) + jnp.finfo(std.dtype).tiny)
+    return jnp.where(constant, 0.0, (features - mean) / jnp.where(constant, 1.0, std))
 
 
 def _decompose(features: Float[Array, "n d"], targets: Float[Array, "n k"]) -> _Fit:

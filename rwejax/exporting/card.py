@@ -22,7 +22,7 @@ import numpy as np
 from network import Network, load
 
 card = json.loads(Path("card.json").read_text())
-images = (pixels - np.float32(card["mean"])) / np.float32(card["deviation"])
+images = (pixels - np.float32(card["mean"])) / np.float32(card["std"])
 logits = jax.jit(Network().apply)(load("weights.safetensors"), images)
 ```
 
@@ -49,11 +49,11 @@ class Card:
         sizes: options of the space, such as channels and layers.
         classes: number of classes.
         macs: multiply-adds for one image.
-        params: trainable numbers.
+        params: parameters.
         objectives: what a search minimised, by name.
         dataset: what it was trained on.
-        mean: of each channel, taken away from pixels on the scale 0 to 255.
-        deviation: of each channel, by which what is left is divided.
+        mean: of each channel, subtracted from pixels on the scale 0 to 255.
+        std: of each channel, by which what is left is divided.
         metrics: what was measured after training, by name, such as the test accuracy in %.
         provenance: where it comes from, by name: versions, run folder, seed.
     """
@@ -67,7 +67,7 @@ class Card:
     objectives: Mapping[str, float]
     dataset: str
     mean: tuple[float, ...]
-    deviation: tuple[float, ...]
+    std: tuple[float, ...]
     metrics: Mapping[str, float]
     provenance: Mapping[str, Any]
 

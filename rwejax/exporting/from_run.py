@@ -55,7 +55,7 @@ class _Found:
 def _of_training(run_dir: Path) -> _Found:
     with Training.open(run_dir) as run:
         meta, epochs, test = run.read_meta(), run.epochs(), run.test()
-        if "image_shape" not in meta:
+        if "std" not in meta:
             raise InputError(f"meta.json in run folder {str(run_dir)!r} is missing: resume the run, which mends that")
         found = _found(run.config, meta)
         loaded = run.checkpoints.load(to_arrays(found.state))
@@ -107,7 +107,7 @@ def _found(config: TrainConfig, meta: Mapping[str, Any]) -> _Found:
         objectives={},
         dataset=config.dataset,
         mean=tuple(meta["mean"]),
-        deviation=tuple(meta["deviation"]),
+        std=tuple(meta["std"]),
         metrics={},
         provenance={},
     )

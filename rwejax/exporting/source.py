@@ -73,15 +73,15 @@ def _lines(network: PlainNetwork) -> list[str]:
     """A line a row; where a group begins, a comment says what its maps are."""
     names = {("images", 0): "images"}
     lines = []
-    read = {(network.network.groups[row.group].source, place) for row in network.rows for place in row.sources}
+    read = {(network.network.groups[row.group].source, slot) for row in network.rows for slot in row.sources}
     before = None
     for i, row in enumerate(network.rows, start=1):
         group = network.network.groups[row.group]
         if group is not before:
             lines.append(f"# {group.name}: {' x '.join(map(str, network.network.buffers[group.target]))}")
             before = group
-        maps = [names[group.source, place] for place in row.sources]
-        here = group.target, row.place
+        maps = [names[group.source, slot] for slot in row.sources]
+        here = group.target, row.buffer_slot
         names[here] = f"x{i}"
         remark = "" if here in read or here == ("features", 0) else "  # unread"
         lines.append(f"x{i} = {_expression(group.kinds[row.kind][1].module, row.name, maps)}{remark}")

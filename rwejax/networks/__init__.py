@@ -40,9 +40,9 @@ __all__ = [
     "PlainNetwork",
     "Program",
     "Weights",
+    "buffer_sizes",
     "build",
     "empty_program",
-    "find_places",
     "initialise",
     "lower",
     "make_features",
@@ -67,7 +67,7 @@ def lower(
     genomes: Int[np.ndarray, "n genes"],
     capacity: int,
     chunk: int,
-    places: Mapping[str, int] | None = None,
+    sizes: Mapping[str, int] | None = None,
 ) -> tuple[Program, Int[np.ndarray, " n"]]:
     """Lower genomes to a program.
 
@@ -77,7 +77,7 @@ def lower(
         genomes: a population; one of no genomes becomes `empty_program`.
         capacity: the number of genomes whose rows must fit; every program of a capacity has the same shapes.
         chunk: rows that the executor computes at once.
-        places: maps that each buffer has room for; see `find_places`. None: every map keeps a place of its own.
+        sizes: slots of each buffer; see `buffer_sizes`. None: every map keeps a slot of its own.
 
     Returns:
         The program, and for each genome its row of features; genomes that decode to the same network share one, and
@@ -86,19 +86,19 @@ def lower(
     Raises:
         CapacityError: the rows do not fit.
     """
-    builder = Builder(network, capacity, chunk, places)
+    builder = Builder(network, capacity, chunk, sizes)
     rows = _LOWERINGS[space.name].add_rows(space, space.canonical(genomes), builder)
     return builder.build(), rows
 
 
-def find_places(space: Space, network: Network, genomes: int, chunk: int) -> dict[str, int]:
-    """The maps that each buffer should have room for, so that so many genomes fit together, and one alone always does.
+def buffer_sizes(space: Space, network: Network, genomes: int, chunk: int) -> dict[str, int]:
+    """The slots that each buffer should have, so that so many genomes fit together, and one alone always does.
 
     A quarter more than random populations need; a population that evolves has more rows in common.
     """
-    places = dict.fromkeys(network.buffers, 0)
+    sizes = dict.fromkeys(network.buffers, 0)
     for group in network.groups:
-        places[group.target] += group.rows * chunk
+        sizes[group.target] += group.rows * chunk
     random = np.random.default_rng(0)
     for _ in range(_POPULATIONS):
         drawn = space.canonical(random.integers(space.lower, space.upper + 1, (genomes, len(space.lower))))
@@ -106,8 +106,8 @@ def find_places(space: Space, network: Network, genomes: int, chunk: int) -> dic
         _LOWERINGS[space.name].add_rows(space, drawn[np.lexsort(drawn.T[::-1])], builder)
         builder.build()
         for name, used in builder.used.items():
-            places[name] = max(places[name], math.ceil(1.25 * used) + chunk)
-    return places | {"features": genomes + chunk}  # the last chunk may run over the end
+            sizes[name] = max(sizes[name], math.ceil(1.25 * used) + chunk)
+    return sizes | {"features": genomes + chunk}  # the last chunk may run over the end
 
 
 def empty_program(network: Network, capacity: int, chunk: int) -> Program:

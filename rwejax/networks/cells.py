@@ -104,11 +104,11 @@ class Output(nn.Module):
     def __call__(self, sources: Sources, norm: Norm) -> Float[Array, "images features"]:
         """Pool the blocks."""
 
-        def place(k: Int[Array, ""] | int) -> Array:
+        def padded(k: Int[Array, ""] | int) -> Array:
             pooled = features(sources[k], self.pool)
             return jnp.zeros((sources.arity, *pooled.shape), pooled.dtype).at[sources.blocks[k]].add(pooled)
 
-        blocks = jnp.moveaxis(sources.add_up(place), 0, 1)
+        blocks = jnp.moveaxis(sources.add_up(padded), 0, 1)
         return blocks.reshape(blocks.shape[0], -1)
 
 

@@ -3,7 +3,7 @@
 Rows of a group go through one loop of dynamic length, `chunk` rows of a slot at a time: one after another on a CPU,
 vmapped with the kernel unbatched on an accelerator. Of a group's kinds only the one that a chunk has is computed.
 Padding is never computed, and what a chunk computes beyond the end of its slot is never read.
-Buffers of feature maps are lent by the caller and given back, so that a call neither asks for memory nor clears it.
+Buffers of feature maps are donated by the caller and returned, so that a call neither asks for memory nor clears it.
 """
 
 import functools
@@ -52,10 +52,10 @@ def initialise(network: Network, key: jax.Array) -> Kernels:
     return jax.tree.unflatten(tree, kernels)
 
 
-def map_shapes(network: Network, places: Mapping[str, int], images: int, dtype: Any) -> dict[str, jax.ShapeDtypeStruct]:
-    """The buffers that a pass of so many images needs, where they have so many places."""
+def map_shapes(network: Network, sizes: Mapping[str, int], images: int, dtype: Any) -> dict[str, jax.ShapeDtypeStruct]:
+    """The buffers that a pass of so many images needs, where each has so many slots."""
     return {
-        name: jax.ShapeDtypeStruct((places[name], images, *shape), jnp.float32 if name == "features" else dtype)
+        name: jax.ShapeDtypeStruct((sizes[name], images, *shape), jnp.float32 if name == "features" else dtype)
         for name, shape in network.buffers.items()
         if name != "images"
     }
@@ -137,8 +137,8 @@ def _run_group(
 
     def step(c: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         target, statistics = carry
-        tables = rows.begin, rows.place, rows.slot, rows.fan_in, rows.kind
-        begin, place, slot, fan_in, which = (_row(table, c) for table in tables)
+        tables = rows.begin, rows.buffer_slot, rows.slot, rows.fan_in, rows.kind
+        begin, buffer_slot, slot, fan_in, which = (_row(table, c) for table in tables)
         origin = target if group.source == group.target else source
 
         def branch(name: str, kind: Kind) -> Callable[[], tuple[Array, Array]]:
@@ -180,7 +180,7 @@ def _run_group(
 
         branches = [branch(name, kind) for name, kind in group.kinds]
         y, stored = lax.switch(which, branches) if len(branches) > 1 else branches[0]()
-        target = lax.dynamic_update_slice_in_dim(target, y, place, 0)
+        target = lax.dynamic_update_slice_in_dim(target, y, buffer_slot, 0)
         if norm is Norm.BATCH:
             statistics = lax.dynamic_update_slice_in_dim(statistics, stored, begin, 0)
         return target, statistics

@@ -120,7 +120,7 @@ class PerNetwork:
                 return row
 
             y, seen = _switch(rows.kind[r], [branch(kind) for _, kind in group.kinds], weights[r])
-            target = lax.dynamic_update_index_in_dim(buffers[group.target], y, rows.place[r], 0)
+            target = lax.dynamic_update_index_in_dim(buffers[group.target], y, rows.buffer_slot[r], 0)
             return {**buffers, group.target: target}, seen
 
         return step
@@ -160,7 +160,7 @@ class PerNetwork:
         def step(n: Array, carry: tuple[Buffers, Weights, Tree]) -> tuple[Buffers, Weights, Tree]:
             maps, tables, seen = carry
             r = rows.chunks - 1 - n
-            gradient = maps[group.target][rows.place[r]]
+            gradient = maps[group.target][rows.buffer_slot[r]]
 
             def branch(kind: Kind) -> Callable[[Array], tuple[Array, Array, Tree]]:
                 def row(table: Array) -> tuple[Array, Array, Tree]:

@@ -87,8 +87,8 @@ class Rows:
         slot: slot of each chunk.
         fan_in: number of sources of each row of the chunk.
         begin: first row of each chunk, counted inside the group.
-        place: where in the target buffer the map of the chunk's first row goes; those of its other rows follow.
-        sources: places in the source buffer of the maps that each row reads; its first `fan_in` entries count.
+        buffer_slot: where in the target buffer the map of the chunk's first row goes; those of its other rows follow.
+        sources: slots in the source buffer of the maps that each row reads; its first `fan_in` entries count.
         blocks: position among the slot's possible inputs of each source.
     """
 
@@ -97,7 +97,7 @@ class Rows:
     slot: Int[Table, " chunks"]
     fan_in: Int[Table, " chunks"]
     begin: Int[Table, " chunks"]
-    place: Int[Table, " chunks"]
+    buffer_slot: Int[Table, " chunks"]
     sources: Int[Table, "rows arity"]
     blocks: Int[Table, "rows arity"]
 
@@ -115,26 +115,28 @@ class CapacityError(Exception):
 
 
 class Builder:
-    """Collects the rows of a population, group by group and slot by slot, and finds places for their maps.
+    """Collects the rows of a population, group by group and slot by slot, and finds buffer slots for their maps.
 
     Rows computed one at a time run genome by genome, so that what a row reads was written shortly before and still lies
-    in the cache; rows computed several at a time run slot by slot. The place of a map that nothing reads any more is
+    in the cache; rows computed several at a time run slot by slot. The slot of a map that nothing reads any more is
     given to a later one, the last that became free first.
 
     Args:
         network: the groups.
         genomes: the number of genomes whose rows must fit.
         chunk: rows that the executor computes at once.
-        places: maps that each buffer has room for. None: every map keeps a place of its own, in the order in which the
+        buffer_sizes: slots of each buffer. None: every map keeps a slot of its own, in the order in which the
             rows were added, so that the program can also be run backwards.
 
     Attributes:
-        used: the places that `build` gave to maps in each buffer where maps follow one another.
+        used: the slots that `build` gave to maps in each buffer where maps follow one another.
     """
 
-    def __init__(self, network: Network, genomes: int, chunk: int, places: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self, network: Network, genomes: int, chunk: int, buffer_sizes: Mapping[str, float] | None = None
+    ) -> None:
         self._groups = {group.name: group for group in network.groups}
-        self._genomes, self._chunk, self._places = genomes, chunk, places
+        self._genomes, self._chunk, self._buffer_sizes = genomes, chunk, buffer_sizes
         self._added = {group.name: [_Rows.none(group.arity)] for group in network.groups}
         self._counts = dict.fromkeys(network.buffers, 0) | {"images": 1}
         self.used: dict[str, int] = {}
@@ -200,11 +202,11 @@ class Builder:
             CapacityError: the maps do not fit.
         """
         rows = {name: self._in_order(group) for name, group in self._groups.items()}
-        places = {name: np.arange(count) for name, count in self._counts.items()}
-        if self._places is not None:
-            places |= self._share(self._places, rows)
+        slots = {name: np.arange(count) for name, count in self._counts.items()}
+        if self._buffer_sizes is not None:
+            slots |= self._share(self._buffer_sizes, rows)
         tables = {
-            name: self._table(group, rows[name], places[group.source], places[group.target])
+            name: self._table(group, rows[name], slots[group.source], slots[group.target])
             for name, group in self._groups.items()
         }
         return Program(tables, np.array(self._counts["features"], np.int32))
@@ -217,8 +219,8 @@ class Builder:
         return rows.take(np.argsort(rows.genome, kind="stable")) if self._chunk == 1 else rows
 
     def _share(self, limits: Mapping[str, float], rows: Mapping[str, "_Rows"]) -> dict[str, Int[np.ndarray, " rows"]]:
-        """The place of each row of all buffers but the images and the features, which nothing replaces."""
-        # The chunk that reads a row last, all groups counted through; what nothing reads keeps its place.
+        """The buffer slot of each row of all buffers but the images and the features, which nothing replaces."""
+        # The chunk that reads a row last, all groups counted through; what nothing reads keeps its slot.
         last = {name: np.zeros(count, int) for name, count in self._counts.items()}
         first, count = {}, 0
         for name, group in self._groups.items():
@@ -227,13 +229,13 @@ class Builder:
             first[name] = count
             count += len(chunks)
         free: dict[str, list[int]] = {name: [] for name in self._counts}
-        ending: list[list[int]] = [[] for _ in range(count)]  # places that a chunk is the last to read
-        places = {group.target: np.zeros(self._counts[group.target], int) for group in self._groups.values()}
-        del places["features"]
-        self.used = dict.fromkeys(places, 0)
+        ending: list[list[int]] = [[] for _ in range(count)]  # slots that a chunk is the last to read
+        slots = {group.target: np.zeros(self._counts[group.target], int) for group in self._groups.values()}
+        del slots["features"]
+        self.used = dict.fromkeys(slots, 0)
         for name, group in self._groups.items():
             chunks, number, target = rows[name].chunks(self._chunk), rows[name].number, group.target
-            if target not in places or not len(chunks):
+            if target not in slots or not len(chunks):
                 continue
             found = []
             ends = np.maximum.reduceat(last[target][number], chunks).tolist()
@@ -247,23 +249,23 @@ class Builder:
             if self.used[target] > limits[target]:
                 raise CapacityError(target)
             of_row = np.searchsorted(chunks, np.arange(len(number)), "right") - 1
-            places[target][number] = np.array(found)[of_row] + np.arange(len(number)) - chunks[of_row]
-        return places
+            slots[target][number] = np.array(found)[of_row] + np.arange(len(number)) - chunks[of_row]
+        return slots
 
     def _table(
         self, group: Group, rows: "_Rows", read: Int[np.ndarray, " rows"], written: Int[np.ndarray, " rows"]
     ) -> Rows:
         capacity, count = group.rows * self._genomes, len(rows.number)
-        kinds, slots, fan_ins, begins, places = np.zeros((5, capacity), np.int32)
+        kinds, slots, fan_ins, begins, buffer_slots = np.zeros((5, capacity), np.int32)
         sources, blocks = np.zeros((2, capacity + self._chunk, group.arity), np.int32)
         chunks = rows.chunks(self._chunk)
         columns = rows.kind, rows.slot, rows.fan_in, np.arange(count), written[rows.number]
-        for table, column in zip((kinds, slots, fan_ins, begins, places), columns, strict=True):
+        for table, column in zip((kinds, slots, fan_ins, begins, buffer_slots), columns, strict=True):
             table[: len(chunks)] = column[chunks]
         there = np.arange(group.arity) < rows.fan_in[:, None]
         present = np.nonzero(rows.sources != ABSENT)
         sources[:count][there], blocks[:count][there] = read[rows.sources[present]], present[1]
-        return Rows(np.array(len(chunks), np.int32), kinds, slots, fan_ins, begins, places, sources, blocks)
+        return Rows(np.array(len(chunks), np.int32), kinds, slots, fan_ins, begins, buffer_slots, sources, blocks)
 
 
 class _Rows(NamedTuple):

@@ -25,15 +25,15 @@ class PlainRow(NamedTuple):
         name: of its module.
         group: position of its group in the network.
         kind: position of its kind in the group.
-        sources: maps that it reads, as their places in the group's source buffer.
-        place: of its own map in the group's target buffer.
+        sources: maps that it reads, as their slots in the group's source buffer.
+        buffer_slot: of its own map in the group's target buffer.
     """
 
     name: str
     group: int
     kind: int
     sources: tuple[int, ...]
-    place: int
+    buffer_slot: int
 
 
 class AuxiliaryHead(nn.Module):
@@ -63,7 +63,7 @@ class PlainNetwork(nn.Module):
         network: the space's groups.
         rows: the operations, in the order in which they depend on each other.
         classes: classes of the last linear layer; 0 leaves it out, so that the features come out.
-        auxiliary: buffer and places of the maps whose concatenation an auxiliary head reads in training, if any.
+        auxiliary: buffer and slots of the maps whose concatenation an auxiliary head reads in training, if any.
     """
 
     network: Network
@@ -92,17 +92,17 @@ class PlainNetwork(nn.Module):
         maps = {("images", 0): images}
         for row in self.rows:
             group = self.network.groups[row.group]
-            read = [maps[group.source, place] for place in row.sources]
+            read = [maps[group.source, slot] for slot in row.sources]
             sources = Sources(read.__getitem__, np.arange(len(read)), len(read), padded=True)
             kind = group.kinds[row.kind][1]
             x = kind.module.clone(parent=self, name=row.name)(sources, norm)
-            maps[group.target, row.place] = self._leave_out(x, drop_path) if drops and kind.branch else x
+            maps[group.target, row.buffer_slot] = self._leave_out(x, drop_path) if drops and kind.branch else x
         features = maps["features", 0]
         outputs = nn.Dense(self.classes, name="head")(features) if self.classes else features
         if not train or self.auxiliary is None:
             return outputs
-        buffer, places = self.auxiliary
-        blocks = jnp.concatenate([maps[buffer, place] for place in places], -1)
+        buffer, slots = self.auxiliary
+        blocks = jnp.concatenate([maps[buffer, slot] for slot in slots], -1)
         return outputs, AuxiliaryHead(self.classes, name=AUXILIARY)(blocks, norm)
 
     def _leave_out(self, x: Images, probability: Float[Array, ""] | float) -> Images:
@@ -119,12 +119,12 @@ def read_rows(network: Network, program: Program) -> tuple[PlainRow, ...]:
             kind, row = int(rows.kind[c]), int(rows.begin[c])
             name = f"{group.name}_{c}_{group.kinds[kind][0]}"
             sources = tuple(rows.sources[row, : rows.fan_in[c]].tolist())
-            found.append(PlainRow(name, number, kind, sources, int(rows.place[c])))
+            found.append(PlainRow(name, number, kind, sources, int(rows.buffer_slot[c])))
     return tuple(found)
 
 
 def last_reduction(network: Network, rows: tuple[PlainRow, ...]) -> tuple[str, tuple[int, ...]]:
-    """Buffer and places of the blocks of the last cell that reduces, in a network of cells.
+    """Buffer and slots of the blocks of the last cell that reduces, in a network of cells.
 
     They are what the first cell after it projects, or, where none comes after it, the output.
     """

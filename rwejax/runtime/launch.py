@@ -21,7 +21,7 @@ from rich.console import Console
 from rwejax.errors import InputError
 from rwejax.runtime import devices
 from rwejax.runtime.hosts import HostsConfig
-from rwejax.runtime.signals import answering, exit_code
+from rwejax.runtime.signals import exit_code, interruptible
 
 LOST = 3
 """Exit code of a host that has lost another one, or has not found it."""
@@ -47,7 +47,7 @@ def launch(hosts: HostsConfig, command: Callable[[], int]) -> int:
     if hosts.host == 0:
         _check_port(hosts)
     spawn = multiprocessing.get_context("spawn")
-    with tempfile.NamedTemporaryFile() as log, answering(lambda number: 128 + number):
+    with tempfile.NamedTemporaryFile() as log, interruptible(lambda number: 128 + number):
         process = spawn.Process(target=_work, args=(hosts, command, log.name))
         # Ctrl-C is passed on, so that it comes once and not amid an import.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)

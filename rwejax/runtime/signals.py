@@ -35,15 +35,15 @@ def uninterrupted() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def answering(say_goodbye: Callable[[int], int]) -> Iterator[None]:
+def interruptible(on_interrupt: Callable[[int], int]) -> Iterator[None]:
     """Make SIGTERM do what Ctrl-C does, and answer both even while XLA compiles.
 
     Python hears of a signal only between two of its own steps, and a compilation is one step. A thread that the signal
     wakes at once waits a little for the main thread to answer, and else ends the process: whatever the run folder holds
-    at any moment can be taken up again.
+    at any moment can be resumed.
 
     Args:
-        say_goodbye: given the signal's number, tells the user what is saved and returns the exit code.
+        on_interrupt: given the signal's number, tells the user what is saved and returns the exit code.
 
     Returns:
         A context in which the main thread gets a `KeyboardInterrupt(number)`.
@@ -56,7 +56,7 @@ def answering(say_goodbye: Callable[[int], int]) -> Iterator[None]:
     def watch() -> None:
         while number := os.read(reading, 1):
             if number[0] in _SIGNALS and not answered.wait(_PATIENCE):
-                os._exit(say_goodbye(number[0]))
+                os._exit(on_interrupt(number[0]))
 
     answered = threading.Event()
     reading, writing = os.pipe()

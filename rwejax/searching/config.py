@@ -31,7 +31,7 @@ class SearchConfig(RunConfig):
         validation_images: further images; leave-one-out scores use both parts.
         population_size: genomes of a generation, 2 or more.
         generations: generations, the first population counted as one.
-        seeds: weight draws that every score is averaged over.
+        seeds: initialisations that every score is averaged over.
         seed: draws the images, the weights and the genomes.
         estimator: rwe, the papers' random-weight evaluation, or another estimator of networks, or two with a comma
             between, as objectives beside macs; None: what chooses best in the space, rwf in darts and fit_path
@@ -45,7 +45,7 @@ class SearchConfig(RunConfig):
         precision: of rwe's networks: float32; or for accelerators tensorfloat32, rounded factors, or bfloat16, rounded
             feature maps as well.
         race_images: rwe alone, on one host: so many of the images are seen by all genomes, and the others only by those
-            that may still enter the front; the objective of those that drop out is foretold. None: all see all.
+            that can still reach the front; the objective of those that drop out is predicted. None: all see all.
 
     Example:
         >>> SearchConfig(population_size=1).validate()
@@ -101,10 +101,10 @@ class SearchConfig(RunConfig):
         """Sizes of the networks, as options of the space."""
         return sizes_of(self)
 
-    def anchored(self) -> Self:
+    def resolved(self) -> Self:
         """The same with absolute paths, sizes and estimator named: what means the same anywhere, ever after."""
         named: dict[str, Any] = {"estimator": ",".join(self.estimators), **self.sizes}
-        return dataclasses.replace(super().anchored(), **named)
+        return dataclasses.replace(super().resolved(), **named)
 
     @property
     def evaluations(self) -> int:

@@ -12,7 +12,7 @@ from rwejax.console import ProgressBar, duration, make_console, run_with_display
 from rwejax.objectives import label
 from rwejax.runtime.devices import follows, set_up_process
 from rwejax.runtime.invocation import invocation
-from rwejax.runtime.signals import answering
+from rwejax.runtime.signals import interruptible
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.loop import resume, search
 from rwejax.searching.observers import Progress, SearchObserver
@@ -20,11 +20,11 @@ from rwejax.searching.result import SearchResult
 
 
 def run(config: SearchConfig, resumed: Path | None = None) -> int:
-    """Search, or take up a run, on a console.
+    """Search, or resume a run, on a console.
 
     Args:
         config: the search.
-        resumed: the run folder to take up instead; it has a config of its own.
+        resumed: the run folder to resume instead; it has a config of its own.
 
     Returns:
         The exit code: 0, or 128 plus the number of the signal that ended the search.
@@ -50,16 +50,16 @@ def _follow(console: Console, config: SearchConfig, resumed: Path | None) -> int
     def say(text: str) -> None:
         console.print(f"host {jax.process_index()} of {jax.process_count()}: {text}", markup=False, soft_wrap=True)
 
-    def say_goodbye(number: int) -> int:
+    def on_interrupt(number: int) -> int:
         say("interrupted, which ends the search on the other hosts too; host 0 has what is finished")
         return 128 + number
 
     say("evaluates its share of the search that host 0 leads")
-    with answering(say_goodbye):
+    with interruptible(on_interrupt):
         try:
             result = search(config) if resumed is None else resume(resumed)
         except KeyboardInterrupt as interrupt:
-            return say_goodbye(interrupt.args[0] if interrupt.args else signal.SIGINT)
+            return on_interrupt(interrupt.args[0] if interrupt.args else signal.SIGINT)
     say(f"the search has ended after {len(result.evaluations)} evaluations")
     return 0
 
@@ -130,8 +130,8 @@ class ConsoleObserver(SearchObserver):
         total = self._config.generations
         return f"generation {self._finished:>{len(str(total))}}/{total}"
 
-    def say_goodbye(self, number: int) -> int:
-        """Say how an interrupted search is taken up again; returns the exit code for the signal."""
+    def on_interrupt(self, number: int) -> int:
+        """Say how an interrupted search is resumed; returns the exit code for the signal."""
         self.__exit__()
         if self.run_dir is None:
             self._print("interrupted before the search began")

@@ -36,7 +36,7 @@ _REFERENCE_GENOMES = 1000
 def search(config: SearchConfig, observer: SearchObserver | None = None) -> SearchResult:
     """Search for architectures of low random-weight error and few multiply-adds.
 
-    Everything is recorded in a run folder, which `resume` takes up again. On an interruption the folder keeps all
+    Everything is recorded in a run folder, which `resume` continues. On an interruption the folder keeps all
     finished generations, and `KeyboardInterrupt` goes on to the caller.
 
     On several hosts, see `rwejax.connect`, all of them make this call and get the same result; the first has the run
@@ -63,7 +63,7 @@ def search(config: SearchConfig, observer: SearchObserver | None = None) -> Sear
         >>> best = result.genomes[result.front[-1]]  # of the lowest error
     """
     config.validate()
-    config = config.anchored()
+    config = config.resolved()
     if devices.follows():
         return _follow(config)
     check_free(config.run_dir)
@@ -75,7 +75,7 @@ def search(config: SearchConfig, observer: SearchObserver | None = None) -> Sear
 
 
 def resume(run_dir: str | Path, observer: SearchObserver | None = None) -> SearchResult:
-    """Take up a search where its run folder ends, however it ended, on as many hosts as there are now.
+    """Resume a search from its run folder, however it ended, on as many hosts as there are now.
 
     Args:
         run_dir: the run folder; of several hosts only the first needs it.

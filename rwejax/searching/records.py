@@ -1,4 +1,4 @@
-"""What a search leaves on disk, and how it is taken up again.
+"""What a search leaves on disk, and how it is resumed.
 
     config.yaml         the search; written first and whole, so that a folder without it is no run
     meta.json           versions, device and seed
@@ -38,8 +38,8 @@ class Evaluation:
         objectives: what was minimised: for each estimator its error, or its score negated, and macs in millions.
         scores: all that the estimators have measured, by name; on disk each is a key of its own.
         macs: multiply-adds for one image.
-        params: trainable numbers.
-        failed: weight draws that gave NaN or infinite features.
+        params: parameters.
+        failed: initialisations that gave NaN or infinite features.
         seconds: the genome's share of its generation's evaluation time.
     """
 

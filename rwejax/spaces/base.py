@@ -44,7 +44,7 @@ class Space(Protocol):
         """Multiply-adds of the convolutions and linear layers for one image, int64."""
 
     def params(self, genomes: Genomes) -> Int[np.ndarray, " n"]:
-        """Trainable numbers, int64."""
+        """Parameters, int64."""
 
     def to_string(self, genome: Any) -> str:
         """The text form of one genome."""

@@ -188,7 +188,7 @@ class CellSpace(ABC):
         return self._complexity(genomes)[0]
 
     def params(self, genomes: Genomes) -> Int[np.ndarray, " n"]:
-        """Every trainable number: convolutions, scale and bias of the norms, the linear layer with its bias."""
+        """Every parameter: convolutions, scale and bias of the norms, the linear layer with its bias."""
         return self._complexity(genomes)[1]
 
     def _complexity(self, genomes: Genomes) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:

@@ -155,7 +155,7 @@ class Macro:
         return total
 
     def params(self, genomes: Genomes) -> Int[np.ndarray, " n"]:
-        """Every trainable number: convolutions, scale and bias of the norms, the linear layer with its bias."""
+        """Every parameter: convolutions, scale and bias of the norms, the linear layer with its bias."""
         wiring = self.wiring(genomes)
         total = np.full(len(wiring.inputs), (self.maps[-1][2] + 1) * self.classes, np.int64)
         for p, (_, _, channels) in enumerate(self.maps):
@@ -164,7 +164,7 @@ class Macro:
         return total
 
     def _entry(self, phase: int) -> tuple[int, int]:
-        """Multiply-adds and trainable numbers of the convolutions that a phase enters through."""
+        """Multiply-adds and parameters of the convolutions that a phase enters through."""
         if phase == 0 and self.stem == "imagenet":
             return stems.cost(stems.imagenet(self.input_shape[2], self.channels), self.input_shape)
         height, width, channels = self.maps[phase]

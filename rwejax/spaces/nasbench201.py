@@ -125,7 +125,7 @@ class NASBench201:
         return total + self.stages[-1][2] * self.classes
 
     def params(self, genomes: Genomes) -> Int[np.ndarray, " n"]:
-        """Every trainable number: convolutions, scale and bias of the norms, the linear layer with its bias."""
+        """Every parameter: convolutions, scale and bias of the norms, the linear layer with its bias."""
         taps = self._taps(genomes)
         norms = np.isin(genomes, (CONV_1X1, CONV_3X3)).sum(-1)
         total = np.full(len(taps), 9 * self.input_shape[2] * self.channels + 2 * self.channels, np.int64)

@@ -134,7 +134,7 @@ class NASBenchMacro:
         return stem + head + _chosen(costs, genomes)
 
     def params(self, genomes: Genomes) -> Int[np.ndarray, " n"]:
-        """Every trainable number: convolutions, scale and bias of the norms, the linear layer with its bias."""
+        """Every parameter: convolutions, scale and bias of the norms, the linear layer with its bias."""
         stem = (9 * self.input_shape[2] + 2) * self.channels
         head = (self.layers[-1].outputs + 2) * HEAD_CHANNELS + (HEAD_CHANNELS + 1) * self.classes
         costs = []

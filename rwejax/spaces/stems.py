@@ -28,7 +28,7 @@ def imagenet(image_channels: int, channels: int) -> list[Kernel]:
 
 
 def cost(kernels: list[Kernel], input_shape: tuple[int, int, int]) -> tuple[int, int]:
-    """Multiply-adds for one image, and trainable numbers."""
+    """Multiply-adds for one image, and parameters."""
     pixels = input_shape[0] * input_shape[1]
     macs = sum(9 * kernel.read * kernel.written * (pixels // kernel.stride**2) for kernel in kernels)
     return macs, sum((9 * kernel.read + 2) * kernel.written for kernel in kernels)
@@ -38,7 +38,7 @@ def check(stem: str, channels: int) -> None:
     """Refuse a stem that is not there, or cannot have so many channels.
 
     Raises:
-        InputError: so it is.
+        InputError: the stem is unknown, or the channels are odd for the imagenet stem.
     """
     if stem not in STEMS:
         raise InputError(f"stem {stem!r} is unknown: choose one of {', '.join(STEMS)}")

@@ -71,7 +71,7 @@ class Folder(ABC):
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """Take up a folder.
+        """Open an existing folder.
 
         Raises:
             InputError: the folder holds no run, its config.yaml is broken, or another process works on it.

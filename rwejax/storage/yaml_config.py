@@ -54,8 +54,10 @@ def from_yaml(text: str, base: Config, path: str | Path = "-") -> Config:
         raise InputError(f"config file {str(path)!r} holds no keys: write one 'key: value' a line")
     hints = typing.get_type_hints(type(base))
     types_of = {field.name: hints[field.name] for field in dataclasses.fields(base)}  # type: ignore[arg-type]
+    renamed = getattr(base, "renamed", {})
     values = {}
-    for key, value in content.items():
+    for written, value in content.items():
+        key = renamed.get(written, written)
         if key not in types_of:
             close = difflib.get_close_matches(str(key), types_of, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"the keys are {', '.join(types_of)}"

@@ -8,26 +8,26 @@ from jaxtyping import Array, Float
 Images = Float[Array, "images height width channels"]
 
 
-def augment(key: jax.Array, images: Images, crop: int = 0, mirror: bool = False, cutout: int = 0) -> Images:
+def augment(key: jax.Array, images: Images, crop_padding: int = 0, flip: bool = False, cutout: int = 0) -> Images:
     """Change each image of a batch on its own.
 
     Args:
         key: draws the changes.
         images: standardised, so that 0 is the mean of a channel.
-        crop: pixels of zeros around an image, out of which one of its size is cut (He et al., "Deep residual learning",
-            CVPR 2016, section 4.2).
-        mirror: whether half of the images are mirrored.
+        crop_padding: pixels of zeros around an image, out of which one of its size is cut (He et al., "Deep residual
+            learning", CVPR 2016, section 4.2).
+        flip: whether half of the images are mirrored.
         cutout: height and width of a square of zeros in each image; its centre is any pixel, so that parts of it may
             lie outside (DeVries, Taylor, "Improved regularization of convolutional neural networks with cutout", 2017).
     """
-    key_mirror, key_crop, key_cutout = jax.random.split(key, 3)
+    key_flip, key_crop, key_cutout = jax.random.split(key, 3)
     count, height, width, channels = images.shape
-    if mirror:
-        mirrored = jax.random.bernoulli(key_mirror, shape=(count, 1, 1, 1))
+    if flip:
+        mirrored = jax.random.bernoulli(key_flip, shape=(count, 1, 1, 1))
         images = jnp.where(mirrored, images[:, :, ::-1], images)
-    if crop:
-        corners = jax.random.randint(key_crop, (count, 2), 0, 2 * crop + 1)
-        padded = jnp.pad(images, ((0, 0), (crop, crop), (crop, crop), (0, 0)))
+    if crop_padding:
+        corners = jax.random.randint(key_crop, (count, 2), 0, 2 * crop_padding + 1)
+        padded = jnp.pad(images, ((0, 0), (crop_padding, crop_padding), (crop_padding, crop_padding), (0, 0)))
         cut = jax.vmap(lambda image, corner: lax.dynamic_slice(image, (*corner, 0), (height, width, channels)))
         images = cut(padded, corners)
     if cutout:

@@ -25,10 +25,10 @@ class BatchSource(Protocol):
 
     @property
     def mean(self) -> Float32[np.ndarray, " channels"]:
-        """What is taken away from the pixels, 0 to 255."""
+        """What is subtracted from the pixels, 0 to 255."""
 
     @property
-    def deviation(self) -> Float32[np.ndarray, " channels"]:
+    def std(self) -> Float32[np.ndarray, " channels"]:
         """What the rest is divided by."""
 
     def count(self, split: str) -> int:
@@ -47,13 +47,13 @@ class Loaded:
     Attributes:
         classes: number of classes.
         image_shape: height, width and channels of an image.
-        mean: what was taken away from the pixels.
-        deviation: what the rest was divided by.
+        mean: what was subtracted from the pixels.
+        std: what the rest was divided by.
     """
 
     def __init__(self, dataset: Dataset, seed: int) -> None:
         self.classes, self.image_shape = dataset.classes, dataset.image_shape
-        self.mean, self.deviation = dataset.mean, dataset.deviation
+        self.mean, self.std = dataset.mean, dataset.std
         self._dataset, self._seed = dataset, seed
 
     def count(self, split: str) -> int:
@@ -81,7 +81,7 @@ class Loaded:
 
 
 def standardise_pixels(
-    images: Array | np.ndarray, mean: Float[np.ndarray, " channels"], deviation: Float[np.ndarray, " channels"]
+    images: Array | np.ndarray, mean: Float[np.ndarray, " channels"], std: Float[np.ndarray, " channels"]
 ) -> Array | np.ndarray:
     """Zero mean and unit variance for pixels of 8 bits, in compiled code; what is of floats is so already."""
-    return images if np.issubdtype(images.dtype, np.floating) else (images - mean) / deviation
+    return images if np.issubdtype(images.dtype, np.floating) else (images - mean) / std

@@ -2,7 +2,9 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from rwejax.config import LARGEST_SEED, RunConfig, parse_macs, sizes_of
 from rwejax.errors import InputError
@@ -36,10 +38,10 @@ class TrainConfig(RunConfig):
         learning_rate: at the start of a cosine that ends at 0.
         momentum: of stochastic gradient descent.
         weight_decay: share of each weight that is added to its gradient.
-        clipping: largest norm of a gradient; 0: any.
+        grad_clip: largest norm of a gradient; 0: any.
         label_smoothing: share of the target that is spread over all classes.
-        crop: pixels by which an image is shifted at most, along both axes; None: an eighth of its size.
-        mirror: whether half of the images are mirrored; None: those that have colours.
+        crop_padding: pixels by which an image is shifted at most, along both axes; None: an eighth of its size.
+        flip: whether half of the images are mirrored; None: those that have colours.
         cutout: height and width of the square that is blanked in each image, in pixels; 0: none.
         auxiliary: weight of the auxiliary head's loss, in micro and darts; 0: no such head.
         drop_path: probability with which a branch of a cell is left out at the end of the training, to which it rises
@@ -47,6 +49,8 @@ class TrainConfig(RunConfig):
         seed: draws the images, the weights, their order and how they are changed.
         run_dir: folder for the results, missing or empty; None: runs/train-SPACE-DATASET-TIME.
     """
+
+    renamed: ClassVar[Mapping[str, str]] = {"clipping": "grad_clip", "crop": "crop_padding", "mirror": "flip"}
 
     space: str = "macro"
     architecture: str = ""
@@ -66,10 +70,10 @@ class TrainConfig(RunConfig):
     learning_rate: float = 0.05
     momentum: float = 0.9
     weight_decay: float = 3e-4
-    clipping: float = 5.0
+    grad_clip: float = 5.0
     label_smoothing: float = 0.0
-    crop: int | None = None
-    mirror: bool | None = None
+    crop_padding: int | None = None
+    flip: bool | None = None
     cutout: int = 0
     auxiliary: float = 0.0
     drop_path: float = 0.0
@@ -95,7 +99,7 @@ class TrainConfig(RunConfig):
             raise InputError(f"stem {self.stem!r} is unknown: choose one of {', '.join(STEMS)}")
         for field in dataclasses.fields(self):
             value, name = getattr(self, field.name), field.name
-            least = 0 if name in ("crop", "cutout") else 1
+            least = 0 if name in ("crop_padding", "cutout") else 1
             if isinstance(value, int) and not isinstance(value, bool) and name != "seed" and value < least:
                 raise InputError(f"{name} is {value}: give {least} or more")
             if isinstance(value, float) and not 0 <= value < math.inf:
@@ -106,7 +110,7 @@ class TrainConfig(RunConfig):
         if not 0 <= self.seed <= LARGEST_SEED:
             raise InputError(f"seed is {self.seed}: give a seed from 0 to {LARGEST_SEED}")
         if self.stem == "imagenet":
-            for name in ("train_images", "validation_images", "crop", "mirror"):
+            for name in ("train_images", "validation_images", "crop_padding", "flip"):
                 if (value := getattr(self, name)) is not None:
                     raise InputError(
                         f"{name} is {value}: with --stem imagenet images are read, cropped and mirrored as "

@@ -17,11 +17,11 @@ from rwejax.training.records import Epoch
 
 
 def run(config: TrainConfig, resumed: Path | None = None, origin: Mapping[str, Any] | None = None) -> int:
-    """Train, or take up a training, on a console.
+    """Train, or resume a training, on a console.
 
     Args:
         config: the training.
-        resumed: the run folder to take up instead; it has a config of its own.
+        resumed: the run folder to resume instead; it has a config of its own.
         origin: where the architecture comes from.
 
     Returns:
@@ -100,8 +100,8 @@ class ConsoleObserver(TrainObserver):
         else:
             self._print("  ".join((f"{self._label():<14}", *facts, self._left)))
 
-    def say_goodbye(self, number: int) -> int:
-        """Say how an interrupted training is taken up again; returns the exit code for the signal."""
+    def on_interrupt(self, number: int) -> int:
+        """Say how an interrupted training is resumed; returns the exit code for the signal."""
         self.__exit__()
         if self._run_dir is None:
             self._print("interrupted before the training began")

@@ -72,7 +72,7 @@ def train(
 ) -> TrainResult:
     """Train one network for real, on all devices of this host.
 
-    Everything is recorded in a run folder, which `resume` takes up again. On an interruption the folder keeps all
+    Everything is recorded in a run folder, which `resume` continues. On an interruption the folder keeps all
     finished epochs, and `KeyboardInterrupt` goes on to the caller.
 
     Args:
@@ -96,7 +96,7 @@ def train(
         (1, True)
     """
     config.validate()
-    config = config.anchored()
+    config = config.resolved()
     check_free(config.run_dir)
     task = _Task(config)
     with Training.create(config) as run:
@@ -105,7 +105,7 @@ def train(
 
 
 def resume(run_dir: str | Path, observer: TrainObserver | None = None) -> TrainResult:
-    """Take up a training where its run folder ends, however it ended.
+    """Resume a training from its run folder, however it ended.
 
     Args:
         run_dir: the run folder.
@@ -153,13 +153,13 @@ class _Task:
         self.key_weights, self.key_steps = jax.random.split(jax.random.key(config.seed, impl="rbg"))
 
         def standardised(images: Any) -> Any:
-            return standardise_pixels(images, self.source.mean, self.source.deviation)
+            return standardise_pixels(images, self.source.mean, self.source.std)
 
         height, _, channels = self.source.image_shape
         streamed = config.stem == "imagenet"  # these images are cropped and mirrored as they are read
-        crop = height // 8 if config.crop is None else config.crop
-        mirror = channels > 1 if config.mirror is None else config.mirror
-        changes = {"cutout": config.cutout} | ({} if streamed else {"crop": crop, "mirror": mirror})
+        crop_padding = height // 8 if config.crop_padding is None else config.crop_padding
+        flip = channels > 1 if config.flip is None else config.flip
+        changes = {"cutout": config.cutout} | ({} if streamed else {"crop_padding": crop_padding, "flip": flip})
         self.step = make_step(config, config.epochs * self.steps, standardised, **changes)
         self._measure = make_measure(standardised)
 
@@ -225,7 +225,7 @@ def describe_images(images: BatchSource | data.Dataset) -> dict[str, Any]:
         "image_shape": list(images.image_shape),
         "classes": images.classes,
         "mean": images.mean.tolist(),
-        "deviation": images.deviation.tolist(),
+        "std": images.std.tolist(),
     }
 
 

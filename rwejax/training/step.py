@@ -28,7 +28,7 @@ class TrainState(train_state.TrainState):
 def optimiser(config: TrainConfig, steps: int) -> optax.GradientTransformation:
     """Clipped gradients, weight decay, momentum, and a cosine over all steps."""
     return optax.chain(
-        optax.clip_by_global_norm(config.clipping) if config.clipping else optax.identity(),
+        optax.clip_by_global_norm(config.grad_clip) if config.grad_clip else optax.identity(),
         optax.add_decayed_weights(config.weight_decay),
         optax.sgd(optax.cosine_decay_schedule(config.learning_rate, steps), config.momentum),
     )

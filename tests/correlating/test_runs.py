@@ -75,7 +75,7 @@ def test_each_generation_has_its_correlation(runs):
     np.testing.assert_array_equal(result.evaluated, [[8, 8, 8, 8], [8, 8, 8, 0]])
     np.testing.assert_array_equal(result.known, result.evaluated)
     np.testing.assert_allclose(result.mean, [*expected[:, :3].mean(0), expected[0, 3]])
-    np.testing.assert_allclose(result.deviation, [*expected[:, :3].std(0), 0])
+    np.testing.assert_allclose(result.std, [*expected[:, :3].std(0), 0])
     with open("runs/correlate-runs-macro-accuracy.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["run"], row["generation"]) for row in rows[3:5]] == [("a", "4"), ("b", "1")]
@@ -118,7 +118,7 @@ def test_a_figure_shows_mean_and_band():
     figure.canvas.draw()
     np.testing.assert_array_equal(axes.lines[0].get_xydata(), np.stack([np.arange(1, 5), result.mean], 1))
     band = axes.collections[0].get_paths()[0].vertices
-    assert band[:, 1].max() == pytest.approx((result.mean + result.deviation).max())
+    assert band[:, 1].max() == pytest.approx((result.mean + result.std).max())
     assert axes.get_title(loc="left") == "macro, 2 runs, 100 % of genomes known"
     assert axes.get_ylabel() == "Spearman with accuracy"
 

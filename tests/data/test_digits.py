@@ -8,7 +8,7 @@ from rwejax.errors import InputError
 
 def pixels(images, dataset):
     """Undoes the standardisation."""
-    return np.rint(images * dataset.deviation + dataset.mean).astype(int)
+    return np.rint(images * dataset.std + dataset.mean).astype(int)
 
 
 def test_shapes_and_types():

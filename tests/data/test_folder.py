@@ -8,7 +8,7 @@ from rwejax.errors import InputError
 
 def pixels(images, dataset):
     """Undoes the standardisation."""
-    return np.rint(images * dataset.deviation + dataset.mean).astype(int)
+    return np.rint(images * dataset.std + dataset.mean).astype(int)
 
 
 def test_images_and_labels_are_those_in_the_files(image_folder):
@@ -82,7 +82,7 @@ def test_constant_images_are_not_divided_by_zero(tmp_path):
             Image.new("RGB", (8, 8), (0, 100, 255)).save(tmp_path / kind / f"{i}.png")
     dataset = load(f"folder:{tmp_path}", train=2, validation=2)
     np.testing.assert_array_equal(dataset.train_images, 0)
-    np.testing.assert_array_equal(dataset.deviation, 1)
+    np.testing.assert_array_equal(dataset.std, 1)
 
 
 def test_unequal_classes_fill_up(tmp_path):

@@ -63,7 +63,7 @@ def test_shapes_and_numbers(plain):
     assert [stream.count(split) for split in ("train", "validation", "test")] == [43, 5, 12]
     assert "train=43, validation=5, test=12, classes=3" in repr(stream)
     np.testing.assert_allclose(stream.mean, [123.675, 116.28, 103.53], rtol=1e-6)
-    np.testing.assert_allclose(stream.deviation, [58.395, 57.12, 57.375], rtol=1e-6)
+    np.testing.assert_allclose(stream.std, [58.395, 57.12, 57.375], rtol=1e-6)
     for batches, sizes in (
         (stream.train_batches(0, 20), [20, 20]),
         (stream.train_batches(0, 43), [43]),

@@ -20,7 +20,7 @@ REACHABLE = tfds_download.reachable
 
 def pixels(images, dataset):
     """Undoes the standardisation."""
-    return np.rint(images * dataset.deviation + dataset.mean).astype(int)
+    return np.rint(images * dataset.std + dataset.mean).astype(int)
 
 
 @pytest.fixture

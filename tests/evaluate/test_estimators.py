@@ -141,7 +141,7 @@ def every_operation_of_cells(dataset):
 def test_gradients_are_differences(dataset, name):
     """In double precision, along a random direction in the weights and the images."""
     network, program = every_operation_of_cells(dataset) if " " in name else space_and_program(name, dataset)
-    single = networks.SingleNetwork(network)
+    single = networks.PerNetwork(network)
     with jax.enable_x64(True):
         program = jax.tree.map(jnp.asarray, program)
         # Flat parts of real images make ties under a max pool, where there is no gradient.
@@ -179,7 +179,7 @@ def test_weights_of_a_program_are_its_kernels(space, genomes):
     network = networks.network(space)
     program, _ = networks.lower(space, network, genomes[:1], 1, 1)
     kernels = networks.initialise(network, KEY)
-    table = networks.SingleNetwork(network).weights(program, kernels)["stage2"]
+    table = networks.PerNetwork(network).weights(program, kernels)["stage2"]
     used = plain.weights(kernels, genomes[0])
     edges = [kernel for name, kernel in used.items() if name.startswith("2 edge")]
     assert len(edges) >= 2

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rwejax import RandomWeightEvaluator, data, spaces
 from rwejax.errors import InputError
-from rwejax.evaluate.racing import Earlier, Race, foretell, may_enter
+from rwejax.evaluate.racing import Earlier, Race, can_reach_front, predict
 
 KEY = jax.random.key(0)
 IMAGES = 60
@@ -56,10 +56,10 @@ def test_those_that_cannot_enter_are_foretold_and_the_others_are_scored_as_ever(
     macs = space.macs(genomes)
     earlier = Earlier(whole.scores["race_error"][:6], whole.objectives[:6, 0], macs[:6])
     found = evaluate(KEY, genomes[6:], earlier)
-    foretold, spread = foretell(found.scores["race_error"], earlier)
-    enters = may_enter(foretold - spread, macs[6:], earlier)
+    predicted, spread = predict(found.scores["race_error"], earlier)
+    enters = can_reach_front(predicted - spread, macs[6:], earlier)
     assert 0 < enters.sum() < len(enters)
-    np.testing.assert_array_equal(found.objectives[:, 0], np.where(enters, whole.objectives[6:, 0], foretold))
+    np.testing.assert_array_equal(found.objectives[:, 0], np.where(enters, whole.objectives[6:, 0], predicted))
     np.testing.assert_array_equal(np.isfinite(found.scores["loo_error"]), enters)
     np.testing.assert_array_equal(np.isfinite(found.scores["log_evidence"]), enters)
 
@@ -70,7 +70,7 @@ numbers = st.one_of(st.integers(0, 5).map(float), st.just(np.inf))
 @given(st.lists(st.tuples(numbers, numbers), max_size=8), st.lists(st.tuples(numbers, st.integers(0, 5)), min_size=1))
 def test_a_genome_may_enter_unless_somebody_is_as_good(earlier, hoped):
     whole, macs = np.array(earlier, float).reshape(-1, 2).T
-    found = may_enter(*np.array(hoped, float).T, Earlier(whole, whole, macs))
+    found = can_reach_front(*np.array(hoped, float).T, Earlier(whole, whole, macs))
     for (score, cost), enters in zip(hoped, found, strict=True):
         assert enters != any(each <= score and other <= cost for each, other in earlier if each < np.inf)
 
@@ -78,7 +78,7 @@ def test_a_genome_may_enter_unless_somebody_is_as_good(earlier, hoped):
 @given(st.lists(st.tuples(numbers, numbers), max_size=8))
 def test_what_nobody_has_shown_is_not_foretold(earlier):
     first, whole = np.array(earlier, float).reshape(-1, 2).T
-    found, spread = foretell(np.array([3.0]), Earlier(first, whole, whole))
+    found, spread = predict(np.array([3.0]), Earlier(first, whole, whole))
     shown = [(a, b) for a, b in earlier if a < np.inf and b < np.inf]
     if len(shown) < 2:
         assert (found, spread) == (3.0, np.inf)

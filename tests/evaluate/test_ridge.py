@@ -22,8 +22,8 @@ def problem(n=150, d=12, train=100, seed=0):
 
 
 def standardised(features, by):
-    deviation = by.std(0)
-    return (features - by.mean(0)) / np.where(deviation < 1e-6, 1, deviation)
+    std = by.std(0)
+    return (features - by.mean(0)) / np.where(std < 1e-6, 1, std)
 
 
 @pytest.fixture(params=[{"seed": 0}, {"seed": 1}, {"seed": 2}, {"n": 90, "d": 140, "train": 60}], ids=str)

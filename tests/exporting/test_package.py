@@ -37,9 +37,9 @@ GENOMES = {
     "nasbench_macro": ({"channels": 4}, "21021112"),
 }
 """Small networks that together have every operation."""
-MEAN, DEVIATION = (120.0, 115.0, 100.0), (60.0, 50.0, 70.0)
+MEAN, STD = (120.0, 115.0, 100.0), (60.0, 50.0, 70.0)
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, *SHAPE)).astype(np.uint8)
-IMAGES = (PIXELS - np.float32(MEAN)) / np.float32(DEVIATION)
+IMAGES = (PIXELS - np.float32(MEAN)) / np.float32(STD)
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-4}
 
 # What a user does in the exported folder, where rwejax cannot be imported: the page's own lines, and a training step.
@@ -115,7 +115,7 @@ def exported(tmp_path_factory):
             objectives={"loo_error": float("inf")},
             dataset="noise",
             mean=MEAN,
-            deviation=DEVIATION,
+            std=STD,
             metrics={"test accuracy (%)": 10.0},
             provenance={"seed": seed},
         )
@@ -200,7 +200,7 @@ def test_the_folder_says_what_the_network_is(exported, name):
     space = spaces.get(name, input_shape=SHAPE, **card.sizes)
     assert space.to_string(space.from_string((folder / "architecture.txt").read_text().strip())) == card.architecture
     facts = json.loads((folder / "card.json").read_text(), parse_constant=pytest.fail)
-    told = {"image_shape": list(SHAPE), "mean": list(MEAN), "deviation": list(DEVIATION)}
+    told = {"image_shape": list(SHAPE), "mean": list(MEAN), "std": list(STD)}
     assert facts == {**vars(card), **told, "objectives": {"loo_error": None}}
     assert max(map(len, (folder / "network.py").read_text().splitlines())) <= 120
     assert str(Path(rwejax.__file__).parent).encode() not in (folder / "network.stablehlo").read_bytes()

@@ -16,5 +16,5 @@ def chunks(program, network, chunk=1):
             for k in range(chunk):
                 row = rows.begin[c] + k
                 reads = np.stack([rows.blocks[row], rows.sources[row]], 1)[: rows.fan_in[c]]
-                held.append((int(rows.place[c]) + k, tuple(map(tuple, reads.tolist()))))
+                held.append((int(rows.buffer_slot[c]) + k, tuple(map(tuple, reads.tolist()))))
             yield group, group.kinds[rows.kind[c]][0], int(rows.slot[c]), held

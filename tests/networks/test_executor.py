@@ -96,7 +96,7 @@ def test_too_many_rows_are_refused_and_split(space, dataset, whole):
         networks.lower(space, network, genomes, 4, 1)
     narrow = evaluator(space, dataset, genomes_per_program=len(genomes))
     narrow._prepare(len(genomes))
-    narrow._places = networks.find_places(space, network, 2, 1) | {"features": narrow._places["features"]}
+    narrow._buffer_sizes = networks.buffer_sizes(space, network, 2, 1) | {"features": narrow._buffer_sizes["features"]}
     assert len(list(narrow._programs(np.asarray(space.canonical(genomes))))) > 1
     assert (narrow.features(jax.random.key(7), genomes) == found).all()
 

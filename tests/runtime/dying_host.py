@@ -26,11 +26,11 @@ def search():
 
     objectives.__call__ = call
     sys.argv[:2] = ["scripts/search.py"]
-    return commands.load("search").search_here()
+    return commands.load("search").search_here(sys.argv[1:])
 
 
 if __name__ == "__main__":
     from rwejax.runtime import launch
 
     script = commands.load("search")
-    launch.run(script.parse(sys.argv[2:]).hosts, search)
+    launch.launch(script.parse(sys.argv[2:]).hosts, search)

@@ -158,7 +158,7 @@ def test_a_port_in_use_is_refused():
     with socket.create_server(("", 0)) as taken:
         where = HostsConfig(2, 0, f"127.0.0.1:{taken.getsockname()[1]}")
         with pytest.raises(InputError, match=r"port \d+ cannot be used here"):
-            launch.run(where, dict)
+            launch.launch(where, dict)
 
 
 @pytest.mark.parametrize(

@@ -14,18 +14,18 @@ def changed(key, **changes):
     return np.asarray(augment(jax.random.key(key), jnp.asarray(IMAGES), **changes))
 
 
-@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("crop", [0, 2])
-def test_an_image_is_shifted_and_mirrored_and_nothing_else(crop, mirror):
-    found = changed(0, crop=crop, mirror=mirror)
+def test_an_image_is_shifted_and_mirrored_and_nothing_else(crop, flip):
+    found = changed(0, crop_padding=crop, flip=flip)
     padded = np.pad(IMAGES, ((0, 0), (crop, crop), (crop, crop), (0, 0)))
     seen = set()
     for image, whole in zip(found, padded, strict=True):
         candidates = {
-            (down, right, flip): whole[down : down + 6, right : right + 6][:, ::flip]
+            (down, right, step): whole[down : down + 6, right : right + 6][:, ::step]
             for down in range(2 * crop + 1)
             for right in range(2 * crop + 1)
-            for flip in ((1, -1) if mirror else (1,))
+            for step in ((1, -1) if flip else (1,))
         }
         # Mirroring comes first, so that a mirrored image is shifted the other way.
         equal = {name for name, candidate in candidates.items() if np.array_equal(candidate, image)}

@@ -66,7 +66,7 @@ def get(name: str, space: Space, dataset: Dataset, **options: Any) -> Estimate:
         name: one of `names()`.
         space: the search space, made for the images of `dataset`.
         dataset: images and labels.
-        options: `seeds`, weight draws to average over; and for those that look at one batch, `images`, its size.
+        options: `seeds`, initialisations to average over; and for those that look at one batch, `images`, its size.
 
     Returns:
         A function of a key, which draws the weights, and genomes, to their scores; higher is better.

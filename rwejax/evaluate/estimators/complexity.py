@@ -19,5 +19,5 @@ def macs(space: Space, dataset: Dataset) -> Estimate:
 
 
 def params(space: Space, dataset: Dataset) -> Estimate:
-    """Trainable numbers; more is taken to be better."""
+    """Parameters; more is taken to be better."""
     return lambda key, genomes: space.params(space.canonical(np.asarray(genomes))).astype(float)

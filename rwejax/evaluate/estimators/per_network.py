@@ -95,7 +95,7 @@ class PerNetworkEstimator:
         dataset: the first of its train images are the batch that the score looks at.
         score: of one network; higher is better.
         images: size of the batch.
-        seeds: weight draws to average over.
+        seeds: initialisations to average over.
         norm: `Norm.NONE` for networks without normalisation.
         pool: the last map is pooled to `pool` x `pool` features a channel.
         double: compute in double precision.
