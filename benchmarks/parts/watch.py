@@ -12,7 +12,7 @@ from typing import Any
 from unittest.mock import patch
 
 from rwejax import networks
-from rwejax.evaluate.objectives import Objectives
+from rwejax.evaluate.scoring import PopulationScorer
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.observers import Progress, SearchObserver
 from rwejax.searching.records import Run
@@ -58,7 +58,7 @@ class Watch(SearchObserver):
         """Time the parts of the searches that run meanwhile."""
         module = importlib.import_module("rwejax.searching.loop")
         functions = [
-            ("evaluation", Objectives, "__call__"),
+            ("evaluation", PopulationScorer, "__call__"),
             ("planning", networks, "lower"),
             ("ask", module._Task, "ask"),
             ("tell", module._Task, "tell"),

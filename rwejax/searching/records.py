@@ -22,6 +22,7 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Float, Int
 
+from rwejax.objectives import recorded
 from rwejax.searching.config import SearchConfig
 from rwejax.storage.atomic import replacing
 from rwejax.storage.run_dir import Folder, finite, read_lines, to_json
@@ -35,8 +36,8 @@ class Evaluation:
         index: place among all evaluations of the run, from 0.
         generation: generation, from 1.
         architecture: text form of the canonical genome.
-        objectives: what was minimised: for each estimator its error, or its score negated, and macs in millions.
-        scores: all that the estimators have measured, by name; on disk each is a key of its own.
+        objectives: what was minimised, as `SearchConfig.objectives` says.
+        scores: all that was measured, by name, costs other than macs and params included; on disk each is a key.
         macs: multiply-adds for one image.
         params: parameters.
         failed: initialisations that gave NaN or infinite features.
@@ -76,7 +77,7 @@ class Evaluation:
         names = {field.name for field in dataclasses.fields(cls)} - {"scores"} | set(scores)
         if not isinstance(fields, dict) or set(fields) != names:
             raise ValueError("the keys are not those of an evaluation")
-        worst = {name: math.inf if "error" in name or name not in scores else -math.inf for name in fields}
+        worst = {name: -math.inf if name in scores and recorded(name).maximised else math.inf for name in fields}
         fields = {name: worst[name] if value is None else value for name, value in fields.items()}
         objectives = tuple(math.inf if value is None else value for value in fields.pop("objectives"))
         if len(objectives) != count:
@@ -149,7 +150,7 @@ class Run(Folder):
     def write_front(self, evaluations: Sequence[Evaluation]) -> None:
         """Write front.csv: the non-dominated, distinct evaluations by ascending macs."""
         objectives = np.array([evaluation.objectives for evaluation in evaluations])
-        front = find_front(objectives.reshape(-1, len(self.config.estimators) + 1))
+        front = find_front(objectives.reshape(-1, len(self.config.objectives)))
         scores = self.config.recorded
         with replacing(self.path / "front.csv") as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -167,7 +168,7 @@ def read_evaluations(path: Path, config: SearchConfig) -> list[Evaluation]:
     """
 
     def parse(line: bytes, number: int) -> Evaluation:
-        evaluation = Evaluation.from_json(line, config.recorded, len(config.estimators) + 1)
+        evaluation = Evaluation.from_json(line, config.recorded, len(config.objectives))
         if evaluation.index != number:
             raise ValueError(f"the index is {evaluation.index}, not {number}")
         return evaluation
