@@ -307,3 +307,21 @@ def test_three_objectives_are_searched_picked_drawn_and_resumed(fake, tmp_path):
     again = resume(copy)
     np.testing.assert_array_equal(again.objectives, result.objectives)
     assert (copy / "front.csv").read_bytes() == (tmp_path / "run" / "front.csv").read_bytes()
+
+
+def test_latency_is_measured_once_a_run_and_kept(fake, tmp_path, monkeypatch):
+    times = iter(range(1, 1000))
+    monkeypatch.setattr("rwejax.evaluate.costs.timing.seconds", lambda *_: next(times) / 1e3)
+    config = fakes.tiny(run_dir=tmp_path / "run", costs="macs,latency", nodes=2)
+    result = search(config)
+    table = json.loads((tmp_path / "run" / "latency.json").read_text())
+    assert table["batch"] == 1
+    assert all(0 < row.scores["latency"] <= sum(table["milliseconds"].values()) for row in result.evaluations)
+    np.testing.assert_allclose(result.objectives[:, 2], [row.scores["latency"] for row in result.evaluations])
+    copy = shutil.copytree(tmp_path / "run", tmp_path / "copy")
+    (copy / "checkpoints" / "4").rename(tmp_path / "gone")
+    np.testing.assert_array_equal(resume(copy).objectives, result.objectives)
+    (copy / "latency.json").write_text("{")
+    (copy / "checkpoints" / "4").rename(tmp_path / "gone too")
+    with pytest.raises(InputError, match=r"latency.json' is broken \(.*\): restore it, or start a new run$"):
+        resume(copy)
