@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import threading
+from pathlib import Path
 
 import jax
 import moocore
@@ -291,6 +292,15 @@ def test_the_package_offers_the_function_and_not_the_module():
     assert package.search is search
 
 
+def unfinished(folder):
+    """A copy of a run of four generations, as it was after three."""
+    copy = Path(shutil.copytree(folder / "run", folder / "copy"))
+    shutil.rmtree(copy / "checkpoints" / "4")
+    lines = (copy / "evaluations.jsonl").read_text().splitlines(keepends=True)
+    (copy / "evaluations.jsonl").write_text("".join(lines[:18]))
+    return copy
+
+
 def test_three_objectives_are_searched_picked_drawn_and_resumed(fake, tmp_path):
     config = fakes.tiny(run_dir=tmp_path / "run", costs="macs,params")
     result = search(config)
@@ -302,8 +312,7 @@ def test_three_objectives_are_searched_picked_drawn_and_resumed(fake, tmp_path):
     assert len(meta["hypervolume_reference"]) == 3
     limit = int(np.median(params[result.front]))
     assert params[pick(result, f"params:{limit}")] <= limit
-    copy = shutil.copytree(tmp_path / "run", tmp_path / "copy")
-    (copy / "checkpoints" / "4").rename(tmp_path / "gone")
+    copy = unfinished(tmp_path)
     again = resume(copy)
     np.testing.assert_array_equal(again.objectives, result.objectives)
     assert (copy / "front.csv").read_bytes() == (tmp_path / "run" / "front.csv").read_bytes()
@@ -318,10 +327,10 @@ def test_latency_is_measured_once_a_run_and_kept(fake, tmp_path, monkeypatch):
     assert table["batch"] == 1
     assert all(0 < row.scores["latency"] <= sum(table["milliseconds"].values()) for row in result.evaluations)
     np.testing.assert_allclose(result.objectives[:, 2], [row.scores["latency"] for row in result.evaluations])
-    copy = shutil.copytree(tmp_path / "run", tmp_path / "copy")
-    (copy / "checkpoints" / "4").rename(tmp_path / "gone")
+    copy = unfinished(tmp_path)
     np.testing.assert_array_equal(resume(copy).objectives, result.objectives)
+    shutil.rmtree(copy)
+    unfinished(tmp_path)
     (copy / "latency.json").write_text("{")
-    (copy / "checkpoints" / "4").rename(tmp_path / "gone too")
     with pytest.raises(InputError, match=r"latency.json' is broken \(.*\): restore it, or start a new run$"):
         resume(copy)
