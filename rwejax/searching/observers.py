@@ -1,9 +1,20 @@
 """What is told of a search while it runs."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from rwejax.runtime.observer import Observer
+from rwejax.runtime.stopwatch import OTHER
 from rwejax.searching.config import SearchConfig
+
+if TYPE_CHECKING:
+    from rwejax.searching.result import SearchResult
+
+PARTS = ("evaluation", "planning", "ask", "tell", "recording", OTHER)
+"""What a generation spends its time on: running networks, lowering genomes to programs, choosing genomes, choosing
+survivors, writing to disk, and the rest, such as compiling, the hypervolume and observers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +30,9 @@ class Progress:
             the space, or nearly so; meta.json has it.
         evaluations_per_second: in this generation.
         seconds_left: expected; from the generations of this process, the first one, which compiles, left out.
+        seconds: of this generation, from the progress before it. That is taken just before it is written down, so
+            that what a generation writes counts in the next one.
+        parts: how these seconds are spent, for each of `PARTS`; they add up.
     """
 
     generation: int
@@ -27,13 +41,38 @@ class Progress:
     hypervolume: float
     evaluations_per_second: float
     seconds_left: float
+    seconds: float
+    parts: Mapping[str, float]
 
 
-class SearchObserver:
-    """Is told how a search goes; does nothing by itself, so override what is of interest."""
+class SearchObserver(Observer):
+    """Is told how a search goes; does nothing by itself, so override what is of interest.
+
+    What an observer is told of is on disk already. If it raises, the search ends with that exception, and can be
+    resumed.
+
+    Example:
+        >>> import tempfile
+        >>> import rwejax
+        >>> class Printer(rwejax.SearchObserver):
+        ...     def on_generation(self, progress):
+        ...         print(f"generation {progress.generation}: {progress.evaluations} evaluations")
+        ...
+        ...     def on_end(self, result):
+        ...         print(result.genomes.shape)
+        >>> config = rwejax.SearchConfig(nodes=2, channels=4, train_images=100, validation_images=50,
+        ...                              population_size=4, generations=2, run_dir=tempfile.mkdtemp())
+        >>> result = rwejax.search(config, [Printer()])
+        generation 1: 4 evaluations
+        generation 2: 8 evaluations
+        (8, 6)
+    """
 
     def on_start(self, config: SearchConfig, run_dir: Path, generation: int) -> None:
         """The run folder is there, and `generation` generations are finished; compilation comes next."""
 
     def on_generation(self, progress: Progress) -> None:
         """A generation was evaluated and recorded."""
+
+    def on_end(self, result: "SearchResult") -> None:
+        """The search is finished, or was before and is only read; an interrupted one is not."""

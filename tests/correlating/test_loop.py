@@ -141,7 +141,7 @@ def test_every_network_is_scored_once_in_slices(fake, n):
             self.seen += ((estimator, networks),)
 
     watch = Watch()
-    result = rwejax.correlate(config(estimators="first", sample=200), watch)
+    result = rwejax.correlate(config(estimators="first", sample=200), [watch])
     assert len(calls) == max(2, -(-n // 40))
     assert max(map(len, calls)) == len(calls[0]) <= 40, "what is compiled for the first slice holds the others"
     space = result.space

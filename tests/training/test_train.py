@@ -44,7 +44,7 @@ class Snapshots(TrainObserver):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    return train(dataclasses.replace(SMALL, epochs=3, run_dir=folder / "run"), Snapshots(folder)), folder
+    return train(dataclasses.replace(SMALL, epochs=3, run_dir=folder / "run"), [Snapshots(folder)]), folder
 
 
 def metrics(run_dir):
@@ -87,7 +87,7 @@ def test_a_step_on_several_devices_is_that_on_one(monkeypatch):
     for devices in (jax.local_devices()[:1], jax.local_devices()):
         monkeypatch.setattr(jax, "local_devices", lambda devices=devices: devices)
         task = loop._Task(dataclasses.replace(SMALL, train_images=32))
-        state, sums = task.epoch(0, task.replicated(task.first_state()), TrainObserver())
+        state, sums = task.epoch(0, task.replicated(task.first_state()), ())
         assert len(jax.tree.leaves(state.params)[0].sharding.device_set) == len(devices)
         found.append((sums, jax.tree.map(np.asarray, state.params)))
     (one, weights), (many, others) = found
