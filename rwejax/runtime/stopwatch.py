@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Self
 
@@ -25,7 +25,7 @@ class Stopwatch:
     """
 
     def __init__(self) -> None:
-        self._seconds: Counter[str] = Counter()
+        self._seconds: dict[str, float] = defaultdict(float)
         self._part, self._mark = OTHER, 0.0
         self._before: Stopwatch | None = None
 

@@ -226,9 +226,7 @@ class _Task:
         return float(hypervolume(padded, np.array(self.reference(objectives), np.float32)))
 
 
-def _finish(
-    run: Run, task: _Task, evaluations: list[Evaluation], observers: Sequence[SearchObserver]
-) -> SearchResult:
+def _finish(run: Run, task: _Task, evaluations: list[Evaluation], observers: Sequence[SearchObserver]) -> SearchResult:
     """Run all generations that are missing."""
     config = run.config
     generation, state = _recover(run, task, evaluations)

@@ -275,9 +275,7 @@ def _finish(run: Training, task: _Task, epochs: list[Epoch], observers: Sequence
         test = Test(float(found["loss"]), float(found["correct"]), task.source.count("test"))
         run.write_test(test)
     variables = jax.tree.map(np.asarray, {"params": state.params, "batch_stats": state.batch_stats})
-    result = TrainResult(
-        task.network, variables, task.space, task.genome, tuple(epochs), test, run.path, run.config
-    )
+    result = TrainResult(task.network, variables, task.space, task.genome, tuple(epochs), test, run.path, run.config)
     for observer in observers:
         observer.on_end(result)
     return result
