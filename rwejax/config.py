@@ -4,7 +4,6 @@ Nothing heavy is imported here, so that `--help` and a mistyped key are answered
 """
 
 import dataclasses
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -86,15 +85,3 @@ def check_integers(config: Any) -> None:
             raise InputError(f"{field.name} is {value}: give 1 or more")
     if not 0 <= config.seed <= LARGEST_SEED:
         raise InputError(f"seed is {config.seed}: give a seed from 0 to {LARGEST_SEED}")
-
-
-def parse_macs(text: str) -> float:
-    """Multiply-adds of a text such as 300M.
-
-    Raises:
-        InputError: it is none.
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG]?)", text)
-    if found is None:
-        raise InputError(f"macs {text!r} are no number of multiply-adds: give one such as 300M")
-    return float(found[1]) * {"": 1, "K": 1e3, "M": 1e6, "G": 1e9}[found[2]]

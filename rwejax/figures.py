@@ -45,10 +45,16 @@ def dress(axes: Axes, title: str, dots: PathCollection, label: str) -> Colorbar:
     return bar
 
 
-def save(plot: Callable[[Axes], None], path: Path) -> None:
-    """Draw on new axes, as a PNG file, which appears whole or not at all."""
-    figure = Figure(figsize=(7.2, 4.4), layout="constrained", facecolor="white")
+def save(draw: Callable[[Figure], None], path: Path, panels: int = 1) -> None:
+    """Draw on a new figure, as a PNG file, which appears whole or not at all.
+
+    Args:
+        draw: is given the empty figure.
+        path: the file.
+        panels: axes beside each other, for which there is to be room.
+    """
+    figure = Figure(figsize=(7.2 * panels, 4.4), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    plot(figure.add_subplot())
+    draw(figure)
     with replacing(path, "wb") as file:
         figure.savefig(file, format="png", dpi=160)

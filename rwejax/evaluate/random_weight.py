@@ -64,7 +64,7 @@ class Scores:
     @property
     def objective(self) -> Float[np.ndarray, " n"]:
         """The score that ranks, signed so that lower is better."""
-        return _minimised(self.score, getattr(self, self.score))
+        return RWE_SCORES[self.score].minimised(getattr(self, self.score))
 
 
 class _Images(NamedTuple):
@@ -147,7 +147,7 @@ class RandomWeightEvaluator:
             if value is not None and value < 1:
                 raise InputError(f"{name} is {value}: give 1 or more")
         self.space, self.dataset, self.seeds, self.score = space, dataset, seeds, score
-        self.reference = float(_minimised(score, constant_scores(_labels(dataset), dataset.classes)[score]))
+        self.reference = float(RWE_SCORES[score].minimised(constant_scores(_labels(dataset), dataset.classes)[score]))
         self._network = networks.network(space)
         self._dtype = jnp.dtype("bfloat16" if precision == "bfloat16" else "float32")
         self._products = "tensorfloat32" if precision == "tensorfloat32" else "float32"
@@ -374,7 +374,3 @@ def _mesh(devices: Sequence[jax.Device], calibration: int) -> tuple[Mesh, int]:
         raise InputError(f"calibration_images is {calibration}: give a multiple of {len(hosts)}, the number of hosts")
     chosen = [device for host in hosts for device in host[: max(counts)]]
     return Mesh(np.array(chosen), (IMAGES_AXIS,), axis_types=(AxisType.Auto,)), len(hosts)
-
-
-def _minimised(score: str, values: Any) -> Any:
-    return -values if score == "log_evidence" else values

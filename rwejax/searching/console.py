@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rwejax.console import ProgressBar, duration, is_live, make_console, run_with_display
-from rwejax.objectives import label
+from rwejax.objectives import Objective, recorded
 from rwejax.runtime.devices import follows, set_up_process
 from rwejax.runtime.invocation import invocation
 from rwejax.runtime.signals import interruptible
@@ -117,12 +117,13 @@ class ConsoleObserver(SearchObserver):
     def on_generation(self, progress: Progress) -> None:
         """Show how far it is."""
         self._finished = progress.generation
-        score, *others = self._config.shown
-        unit = " % x M" if is_error(score) and not others else ""
+        objectives = self._config.objectives
+        units = [objective.unit for objective in objectives]
+        unit = f" {' x '.join(units)}" if all(units) else ""
         facts = (
             f"{progress.evaluations_per_second:.3g} evaluations/s",
             f"hypervolume {progress.hypervolume:.5g}{unit}",
-            f"best {describe(score, progress.best if 'error' in score else -progress.best)}",
+            f"best {objectives[0].write(progress.best)}",
         )
         left = f"{duration(progress.seconds_left)} left"
         if self._bar:
@@ -157,12 +158,13 @@ class ConsoleObserver(SearchObserver):
 def print_result(console: Console, result: SearchResult) -> None:
     """Print the front as a table, and where the rest is."""
     config = result.config
-    shown = [*config.shown, *(name for name in ("loo_error", "validation_error") if name in config.recorded)]
-    shown = [name for name in dict.fromkeys(shown) if name in config.recorded]
+    names = [each.name for each in config.objectives]
+    names += [name for name in ("loo_error", "validation_error") if name in config.recorded]
+    shown = [recorded(name) for name in dict.fromkeys(names) if name in config.recorded]
     title = f"front: {len(result.front)} of {len(result.evaluations)} evaluations"
     table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
-    for name in shown:
-        table.add_column(two_lines(label(name)), justify="right")
+    for objective in shown:
+        table.add_column(two_lines(objective), justify="right")
     table.add_column("macs\n(M)", justify="right")
     table.add_column("params\n(k)", justify="right")
     texts = [readable(config.space, result.evaluations[row].architecture) for row in result.front]
@@ -171,7 +173,7 @@ def print_result(console: Console, result: SearchResult) -> None:
     table.add_column("architecture", overflow="fold", min_width=min(longest, console.width // 2))
     for row, text in zip(result.front, texts, strict=True):
         evaluation = result.evaluations[row]
-        scores = [f"{evaluation.scores[name]:{'.2f' if is_error(name) else '.4f'}}" for name in shown]
+        scores = [each.number(each.minimised(evaluation.scores[each.name])) for each in shown]
         table.add_row(*scores, f"{evaluation.macs / 1e6:.3f}", f"{evaluation.params / 1e3:.1f}", text)
     console.print(table)
     failed = sum(evaluation.failed > 0 for evaluation in result.evaluations)
@@ -188,18 +190,9 @@ def readable(space: str, architecture: str) -> str:
     return " ".join(architecture[start : start + bits] for start in range(0, len(architecture), bits))
 
 
-def two_lines(label: str) -> str:
-    """A score's label, broken where the name of what is measured begins or, without one, at its unit."""
-    first, _, second = label.partition(" error")
-    return f"{first}\nerror{second}" if second else label.replace(" (", "\n(").replace(" an image and class", "")
-
-
-def is_error(score: str) -> bool:
-    """Whether a score is in %."""
-    return "(%)" in label(score)
-
-
-def describe(score: str, value: float) -> str:
-    """A score's name and value with its unit."""
-    name, _, unit = label(score).partition(" (")
-    return f"{name} {value:.2f} %" if is_error(score) else f"{name} {value:.4f} {unit.rstrip(')')}".rstrip()
+def two_lines(objective: Objective) -> str:
+    """A title, broken where the name of what is measured begins or, without one, at its unit."""
+    first, _, second = objective.title.partition(" error")
+    if second:
+        return f"{first}\nerror{second}"
+    return objective.title.replace(" (", "\n(").replace(" an image and class", "")

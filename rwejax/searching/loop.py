@@ -4,7 +4,7 @@ import contextlib
 import math
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,23 +17,23 @@ from jaxtyping import Float, Int
 
 from rwejax import data, spaces
 from rwejax.errors import InputError
-from rwejax.evaluate.objectives import Objectives, Scored
 from rwejax.evaluate.racing import Earlier, Race
+from rwejax.evaluate.scoring import PopulationScorer, Scored
 from rwejax.evolve import NSGA2, hypervolume
 from rwejax.evolve.random_search import RandomSearch
+from rwejax.objectives import COMPLEXITY
 from rwejax.runtime import collectives, devices
 from rwejax.runtime.environment import describe_machine, now
 from rwejax.runtime.observer import closing
 from rwejax.runtime.signals import uninterrupted
 from rwejax.runtime.stopwatch import Stopwatch, part
 from rwejax.searching.config import SearchConfig
-from rwejax.searching.observers import PARTS, Progress, SearchObserver
+from rwejax.searching.costs import PopulationCosts
+from rwejax.searching.observers import PARTS, SearchObserver, make_progress
 from rwejax.searching.records import Evaluation, Run
 from rwejax.searching.result import SearchResult, from_text, make_result, objectives_of, to_text
 from rwejax.storage.run_dir import check_free
 from rwejax.storage.yaml_config import from_yaml, to_yaml
-
-_REFERENCE_GENOMES = 1000
 
 
 def search(config: SearchConfig, observers: Sequence[SearchObserver] = ()) -> SearchResult:
@@ -164,17 +164,17 @@ class _Task:
             "calibration_images": config.calibration_images,
             "precision": config.precision,
         }
-        self.objectives: Objectives | Race = (
+        self.objectives: PopulationScorer | Race = (
             Race(self.space, dataset, config.race_images, **given)
             if config.race_images
-            else Objectives(self.space, dataset, config.estimators, **given)
+            else PopulationScorer(self.space, dataset, config.estimators, **given)
         )
         make = NSGA2 if config.algorithm == "nsga2" else RandomSearch
         self.algorithm: Any = make(config.population_size, self.space, config.evaluations)
         self.params = self.algorithm.default_params
         # One key for all evaluations of a run: genomes of different generations must meet the same weights.
         self.key_evaluate, self.key_evolve = jax.random.split(jax.random.key(config.seed))
-        self.largest_macs = _largest_macs(self.space)
+        self.costs = PopulationCosts(self.space, config)
 
     def first_state(self, genomes: Int[Any, "n genes"], objectives: Float[np.ndarray, "n m"]) -> Any:
         return self.algorithm.init(self.key_evolve, genomes, objectives.astype(np.float32), self.params)
@@ -199,7 +199,7 @@ class _Task:
 
     @part("tell")
     def tell(self, generation: int, state: Any, genomes: Int[Any, "n genes"], objectives: Float[Any, "n m"]) -> Any:
-        # Few macs are no merit of a network that has no score.
+        # A low cost is no merit of a network that has no score.
         objectives = np.where(np.isfinite(objectives).all(1, keepdims=True), objectives, np.inf)
         if state is None:
             return self.first_state(genomes, objectives)
@@ -209,7 +209,7 @@ class _Task:
 
     def compile_ahead(self, genomes: Int[np.ndarray, "n genes"]) -> None:
         """Compile what follows on the first evaluation, by calling it and throwing the results away."""
-        objectives = np.ones((len(genomes), len(self.config.estimators) + 1))
+        objectives = np.ones((len(genomes), len(self.config.objectives)))
         state = self.tell(0, None, genomes, objectives)
         self.ask(1, state)
         self.tell(1, state, genomes, objectives)
@@ -217,7 +217,9 @@ class _Task:
 
     def reference(self, objectives: Float[np.ndarray, "n m"]) -> tuple[float, ...]:
         """What the hypervolume is measured from; the first generation settles it."""
-        return *self.objectives.reference(objectives[: self.config.population_size, :-1]), self.largest_macs
+        estimators = len(self.config.estimators)
+        first = objectives[: self.config.population_size, :estimators]
+        return *self.objectives.reference(first), *self.costs.largest
 
     def hypervolume(self, objectives: Float[np.ndarray, "n m"]) -> float:
         # Padded, so that it is compiled once.
@@ -232,6 +234,8 @@ def _finish(run: Run, task: _Task, evaluations: list[Evaluation], observers: Seq
     generation, state = _recover(run, task, evaluations)
     del evaluations[generation * config.population_size :]
     run.cut(len(evaluations))
+    with run.writing():
+        task.costs.load(run.path)
     _complete_history(run, task, evaluations, generation)
     collectives.every_host(config.generations - generation)
     for observer in observers:
@@ -275,10 +279,12 @@ def _run_generations(
             generation += 1
             volume = task.hypervolume(objectives)
             laps.append(stopwatch.lap())
-            progress = _progress(config, generation, objectives, volume, laps)
-            with uninterrupted():
+            progress = make_progress(config, generation, objectives, volume, laps)
+            with uninterrupted(), part("recording"):
                 if generation == 1:
                     run.write_meta({**run.read_meta(), "hypervolume_reference": list(task.reference(objectives))})
+                with run.writing():
+                    task.costs.keep(run.path)
                 run.record(evaluations, len(genomes), progress, _to_arrays(state))
             for observer in observers:
                 observer.on_generation(progress)
@@ -290,7 +296,7 @@ def _complete_history(run: Run, task: _Task, evaluations: Sequence[Evaluation], 
     for generation in range(run.cut_history(generations) + 1, generations + 1):
         objectives = objectives_of(config, evaluations[: generation * config.population_size])
         with run.writing():
-            run.append_history(_progress(config, generation, objectives, task.hypervolume(objectives), [unknown]))
+            run.append_history(make_progress(config, generation, objectives, task.hypervolume(objectives), [unknown]))
 
 
 def _draw(result: SearchResult) -> None:
@@ -301,7 +307,7 @@ def _draw(result: SearchResult) -> None:
 
 def _recover(run: Run, task: _Task, evaluations: Sequence[Evaluation]) -> tuple[int, Any]:
     """The finished generations, and the algorithm's state after them; None before the first."""
-    size, genes, objectives = run.config.population_size, len(task.space.lower), len(run.config.estimators) + 1
+    size, genes, objectives = run.config.population_size, len(task.space.lower), len(run.config.objectives)
     template = jax.eval_shape(
         task.first_state, np.zeros((size, genes), np.int32), np.zeros((size, objectives), np.float32)
     )
@@ -328,13 +334,17 @@ def _records(
     task: _Task, genomes: Int[np.ndarray, "n genes"], scored: Scored, start: int, generation: int, seconds: float
 ) -> list[Evaluation]:
     macs, params = task.space.macs(genomes), task.space.params(genomes)
+    with part("evaluation"):
+        costs = task.costs(genomes)
+    minimised = np.concatenate([scored.objectives, task.costs.minimised(costs)], 1)
+    scores = scored.scores | {name: values for name, values in costs.items() if name not in COMPLEXITY}
     return [
         Evaluation(
             index=start + row,
             generation=generation,
             architecture=task.space.to_string(genomes[row]),
-            objectives=(*scored.objectives[row].tolist(), int(macs[row]) / 1e6),
-            scores={name: float(values[row]) for name, values in scored.scores.items()},
+            objectives=tuple(minimised[row].tolist()),
+            scores={name: float(values[row]) for name, values in scores.items()},
             macs=int(macs[row]),
             params=int(params[row]),
             failed=int(scored.failed[row]),
@@ -350,29 +360,6 @@ def _earlier(evaluations: Sequence[Evaluation], score: str) -> Earlier:
     return Earlier(np.array(first, float), np.array(whole, float), np.array([each.macs for each in evaluations], float))
 
 
-def _progress(
-    config: SearchConfig,
-    generation: int,
-    objectives: Float[np.ndarray, "n m"],
-    hypervolume: float,
-    laps: Sequence[Mapping[str, float]],
-) -> Progress:
-    """How far the search is; `laps` are the parts of the generations of this process."""
-    seconds = [sum(parts.values()) for parts in laps]
-    # The first generation of a process compiles, so it says little of the others.
-    pace = float(np.mean(seconds[1:] or seconds))
-    return Progress(
-        generation=generation,
-        evaluations=len(objectives),
-        best=float(objectives[:, 0].min()),
-        hypervolume=hypervolume,
-        evaluations_per_second=config.population_size / seconds[-1],
-        seconds_left=pace * (config.generations - generation),
-        seconds=seconds[-1],
-        parts={name: laps[-1].get(name, 0.0) for name in PARTS},
-    )
-
-
 def _checksum(dataset: data.Dataset) -> np.uint32:
     """Of all that is evaluated; one host alone has nothing to compare it with."""
     arrays = dataset.train_images, dataset.train_labels, dataset.validation_images, dataset.validation_labels
@@ -380,9 +367,3 @@ def _checksum(dataset: data.Dataset) -> np.uint32:
     for array in arrays if jax.process_count() > 1 else ():
         checksum = zlib.crc32(array.tobytes(), checksum)
     return np.uint32(checksum)
-
-
-def _largest_macs(space: spaces.Space) -> float:
-    """Macs, in millions, of about the largest network of a space: of many random ones and the two corners."""
-    genomes = np.asarray(space.sample(jax.random.key(0), _REFERENCE_GENOMES))
-    return float(space.macs(np.concatenate([genomes, space.lower[None], space.upper[None]])).max() / 1e6)

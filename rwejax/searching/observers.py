@@ -1,9 +1,12 @@
 """What is told of a search while it runs."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
 
 from rwejax.runtime.observer import Observer
 from rwejax.runtime.stopwatch import OTHER
@@ -13,8 +16,8 @@ if TYPE_CHECKING:
     from rwejax.searching.result import SearchResult
 
 PARTS = ("evaluation", "planning", "ask", "tell", "recording", OTHER)
-"""What a generation spends its time on: running networks, lowering genomes to programs, choosing genomes, choosing
-survivors, writing to disk, and the rest, such as compiling, the hypervolume and observers."""
+"""What a generation spends its time on: scores and costs of networks, lowering genomes to programs, choosing genomes,
+choosing survivors, writing to disk, and the rest, such as the hypervolume and observers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +46,37 @@ class Progress:
     seconds_left: float
     seconds: float
     parts: Mapping[str, float]
+
+
+def make_progress(
+    config: SearchConfig,
+    generation: int,
+    objectives: Float[np.ndarray, "n m"],
+    hypervolume: float,
+    laps: Sequence[Mapping[str, float]],
+) -> Progress:
+    """How far a search is.
+
+    Args:
+        config: the search.
+        generation: finished generations.
+        objectives: of the finished evaluations.
+        hypervolume: of these.
+        laps: for each generation of this process the seconds of the parts that there were.
+    """
+    seconds = [sum(parts.values()) for parts in laps]
+    # The first generation of a process compiles, so it says little of the others.
+    pace = float(np.mean(seconds[1:] or seconds))
+    return Progress(
+        generation=generation,
+        evaluations=len(objectives),
+        best=float(objectives[:, 0].min()),
+        hypervolume=hypervolume,
+        evaluations_per_second=config.population_size / seconds[-1],
+        seconds_left=pace * (config.generations - generation),
+        seconds=seconds[-1],
+        parts={name: laps[-1].get(name, 0.0) for name in PARTS},
+    )
 
 
 class SearchObserver(Observer):

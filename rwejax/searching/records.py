@@ -23,7 +23,7 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Float, Int
 
-from rwejax.runtime.stopwatch import part
+from rwejax.objectives import recorded
 from rwejax.searching import history
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.observers import Progress
@@ -39,8 +39,8 @@ class Evaluation:
         index: place among all evaluations of the run, from 0.
         generation: generation, from 1.
         architecture: text form of the canonical genome.
-        objectives: what was minimised: for each estimator its error, or its score negated, and macs in millions.
-        scores: all that the estimators have measured, by name; on disk each is a key of its own.
+        objectives: what was minimised, as `SearchConfig.objectives` says.
+        scores: all that was measured, by name, costs other than macs and params included; on disk each is a key.
         macs: multiply-adds for one image.
         params: parameters.
         failed: initialisations that gave NaN or infinite features.
@@ -80,7 +80,7 @@ class Evaluation:
         names = {field.name for field in dataclasses.fields(cls)} - {"scores"} | set(scores)
         if not isinstance(fields, dict) or set(fields) != names:
             raise ValueError("the keys are not those of an evaluation")
-        worst = {name: math.inf if "error" in name or name not in scores else -math.inf for name in fields}
+        worst = {name: -math.inf if name in scores and recorded(name).maximised else math.inf for name in fields}
         fields = {name: worst[name] if value is None else value for name, value in fields.items()}
         objectives = tuple(math.inf if value is None else value for value in fields.pop("objectives"))
         if len(objectives) != count:
@@ -127,7 +127,6 @@ class Run(Folder):
         """Space and dataset."""
         return f"{config.space}-{config.dataset.removeprefix('folder:').rstrip('/').rpartition('/')[2]}"
 
-    @part("recording")
     def record(
         self, evaluations: Sequence[Evaluation], new: int, progress: Progress, state: dict[str, np.ndarray]
     ) -> None:
@@ -167,7 +166,7 @@ class Run(Folder):
     def write_front(self, evaluations: Sequence[Evaluation]) -> None:
         """Write front.csv: the non-dominated, distinct evaluations by ascending macs."""
         objectives = np.array([evaluation.objectives for evaluation in evaluations])
-        front = find_front(objectives.reshape(-1, len(self.config.estimators) + 1))
+        front = find_front(objectives.reshape(-1, len(self.config.objectives)))
         scores = self.config.recorded
         with replacing(self.path / "front.csv") as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -185,7 +184,7 @@ def read_evaluations(path: Path, config: SearchConfig) -> list[Evaluation]:
     """
 
     def parse(line: bytes, number: int) -> Evaluation:
-        evaluation = Evaluation.from_json(line, config.recorded, len(config.estimators) + 1)
+        evaluation = Evaluation.from_json(line, config.recorded, len(config.objectives))
         if evaluation.index != number:
             raise ValueError(f"the index is {evaluation.index}, not {number}")
         return evaluation

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from rwejax import spaces
-from rwejax.config import parse_macs
 from rwejax.errors import InputError
+from rwejax.objectives import COMPLEXITY, COSTS, Objective
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.records import Evaluation, find_front, read_evaluations
 from rwejax.storage.yaml_config import from_yaml, read_stored, to_yaml
@@ -22,9 +22,8 @@ class SearchResult:
 
     Attributes:
         genomes: (evaluations, genes) int32 canonical genomes, in the order of their evaluation.
-        objectives: (evaluations, m) what was minimised: for each estimator its error, or its score negated, and macs in
-            millions.
-        front: rows of the distinct points that no other point dominates, by ascending macs;
+        objectives: (evaluations, m) what was minimised, a column for each of `config.objectives`.
+        front: rows of the distinct points that no other point dominates, by ascending last cost;
             `result.genomes[result.front]` are their genomes.
         evaluations: everything that was recorded of each genome.
         run_dir: the run folder.
@@ -49,19 +48,20 @@ def pick(result: SearchResult, rule: str = "knee") -> int:
         result: of a search.
         rule: "knee", the point that lies farthest below the plane through the extremes, each objective scaled to the
             front (Das, "On characterizing the knee of the Pareto curve", Structural Optimization 1999); "error", the
-            best by the first estimator; or "macs:LIMIT", such as "macs:300M", the best of those with at most so many
-            multiply-adds.
+            best by the first estimator; or a limit of a cost, such as "macs:300M", "params:2M", "memory:2MiB" or
+            "latency:5ms": the best by the first estimator of those within it.
 
     Returns:
         Its row: `result.genomes[pick(result)]` is its genome.
 
     Raises:
-        InputError: the rule is none of these, or the front is empty, or has no network so small.
+        InputError: the rule is none of these, or the front is empty, or has no network within the limit, or the search
+            has not recorded that cost.
 
     Example:
         >>> import types
         >>> objectives = np.array([[30.0, 1.0], [12.0, 2.0], [10.0, 9.0]])
-        >>> result = types.SimpleNamespace(objectives=objectives, front=np.arange(3))
+        >>> result = types.SimpleNamespace(objectives=objectives, front=np.arange(3), config=SearchConfig())
         >>> pick(result), pick(result, "error"), pick(result, "macs:3M")
         (1, 2, 1)
     """
@@ -75,13 +75,24 @@ def pick(result: SearchResult, rule: str = "knee") -> int:
         return int(front[scaled.sum(1).argmin()])
     if rule == "error":
         return int(front[objectives[:, 0].argmin()])
-    if not rule.startswith("macs:"):
-        raise InputError(f"pick {rule!r} is unknown: give knee, error or macs:LIMIT, such as macs:300M")
-    small = objectives[:, -1] <= parse_macs(rule.removeprefix("macs:")) / 1e6
-    if not small.any():
-        least = objectives[:, -1].min()
-        raise InputError(f"pick {rule!r} leaves no network: the smallest of the front has {least:.3g} million macs")
-    return int(front[small][objectives[small, 0].argmin()])
+    name, _, limit = rule.partition(":")
+    if name not in COSTS:
+        raise InputError(f"pick {rule!r} is unknown: give knee, error or COST:LIMIT, such as macs:300M or latency:5ms")
+    cost = COSTS[name]
+    values = _cost_of(result, cost)[front]
+    within = values <= cost.parse(limit) / cost.scale
+    if not within.any():
+        raise InputError(f"pick {rule!r} leaves no network: the least of the front is {cost.write(values.min())}")
+    return int(front[within][objectives[within, 0].argmin()])
+
+
+def _cost_of(result: SearchResult, cost: Objective) -> Float[np.ndarray, " n"]:
+    """A cost of every evaluation, in its unit."""
+    if cost in result.config.objectives:
+        return result.objectives[:, result.config.objectives.index(cost)]
+    if cost.name not in COMPLEXITY:
+        raise InputError(f"the search has not recorded {cost.name}: pick by {' or '.join(result.config.cost_names)}")
+    return np.array([cost.minimised(getattr(evaluation, cost.name)) for evaluation in result.evaluations])
 
 
 def read_result(run_dir: str | Path) -> SearchResult:
@@ -112,7 +123,7 @@ def make_result(config: SearchConfig, run_dir: Path, evaluations: Sequence[Evalu
 def objectives_of(config: SearchConfig, evaluations: Sequence[Evaluation]) -> Float[np.ndarray, "n m"]:
     """What was minimised, a row an evaluation."""
     values = [evaluation.objectives for evaluation in evaluations]
-    return np.array(values, np.float64).reshape(-1, len(config.estimators) + 1)
+    return np.array(values, np.float64).reshape(-1, len(config.objectives))
 
 
 def to_text(result: SearchResult) -> str:
@@ -126,6 +137,6 @@ def from_text(text: str) -> SearchResult:
     found = json.loads(text)
     run_dir = Path(found["run_dir"])
     config = dataclasses.replace(from_yaml(found["config"], SearchConfig()), run_dir=run_dir)
-    count = len(config.estimators) + 1
+    count = len(config.objectives)
     evaluations = [Evaluation.from_json(line, config.recorded, count) for line in found["evaluations"]]
     return make_result(config, run_dir, evaluations)

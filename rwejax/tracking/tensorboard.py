@@ -24,7 +24,9 @@ class TensorBoardObserver(TrackingObserver):
     def _open(self, config: Config, run_dir: Path, finished: int) -> None:
         from tensorboardX import SummaryWriter
 
-        self._writer = SummaryWriter(str(run_dir / "tensorboard"), purge_step=finished + 1)
+        # A file's name has whole seconds, and one of the same name would be overwritten.
+        suffix = f".{finished:06}"
+        self._writer = SummaryWriter(str(run_dir / "tensorboard"), purge_step=finished + 1, filename_suffix=suffix)
 
     def _write(self, step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from rwejax.config import LARGEST_SEED, RunConfig, parse_macs, sizes_of
+from rwejax.config import LARGEST_SEED, RunConfig, sizes_of
 from rwejax.errors import InputError
+from rwejax.objectives import COSTS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,4 +120,4 @@ class TrainConfig(RunConfig):
         if self.macs_limit is not None:
             if self.channels is not None:
                 raise InputError(f"macs_limit {self.macs_limit!r} chooses the channels: leave --channels out")
-            parse_macs(self.macs_limit)
+            COSTS["macs"].parse(self.macs_limit)

@@ -14,9 +14,9 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Int
 
 from rwejax import data, networks, spaces
-from rwejax.config import parse_macs
 from rwejax.errors import InputError
 from rwejax.networks import PlainNetwork
+from rwejax.objectives import COSTS
 from rwejax.runtime.environment import describe_machine, now
 from rwejax.runtime.observer import closing
 from rwejax.runtime.signals import uninterrupted
@@ -212,7 +212,7 @@ def choose(
         raise InputError(f"architecture {config.architecture!r} is none of {config.space}: {error}") from error
     if config.macs_limit is None:
         return space, genome
-    limit = parse_macs(config.macs_limit)
+    limit = COSTS["macs"].parse(config.macs_limit)
     widths = (spaces.get(config.space, **config.sizes | {"channels": width}, **options) for width in count(2, 2))
     allowed = list(takewhile(lambda space: space.macs(genome[None])[0] <= limit, widths))
     if not allowed:

@@ -1,5 +1,7 @@
 import dataclasses
 import importlib
+import json
+import shutil
 import signal
 import threading
 
@@ -7,6 +9,7 @@ import jax
 import moocore
 import numpy as np
 import pytest
+from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 from rwejax import spaces
 from rwejax.errors import InputError
@@ -18,7 +21,7 @@ from rwejax.searching.config import SearchConfig
 from rwejax.searching.loop import resume, search
 from rwejax.searching.observers import PARTS, SearchObserver
 from rwejax.searching.records import find_front
-from rwejax.searching.result import SearchResult
+from rwejax.searching.result import SearchResult, pick
 from tests import fakes
 
 COMPILATION = "/jax/core/compile/backend_compile_duration"
@@ -309,3 +312,21 @@ def test_the_package_offers_the_function_and_not_the_module():
     package = importlib.import_module("rwejax")
     importlib.import_module("rwejax.searching.loop")
     assert package.search is search
+
+
+def test_three_objectives_are_searched_picked_drawn_and_resumed(fake, tmp_path):
+    config = fakes.tiny(run_dir=tmp_path / "run", costs="macs,params")
+    result = search(config)
+    macs, params = (np.array([getattr(row, name) for row in result.evaluations]) for name in ("macs", "params"))
+    np.testing.assert_allclose(result.objectives[:, 1:], np.stack([macs / 1e6, params / 1e3], 1))
+    front = NonDominatedSorting().do(result.objectives, only_non_dominated_front=True)
+    assert set(map(tuple, result.objectives[result.front])) == set(map(tuple, result.objectives[front]))
+    meta = json.loads((tmp_path / "run" / "meta.json").read_text())
+    assert len(meta["hypervolume_reference"]) == 3
+    limit = int(np.median(params[result.front]))
+    assert params[pick(result, f"params:{limit}")] <= limit
+    copy = shutil.copytree(tmp_path / "run", tmp_path / "copy")
+    (copy / "checkpoints" / "4").rename(tmp_path / "gone")
+    again = resume(copy)
+    np.testing.assert_array_equal(again.objectives, result.objectives)
+    assert (copy / "front.csv").read_bytes() == (tmp_path / "run" / "front.csv").read_bytes()

@@ -9,7 +9,7 @@ def tensorboard(run_dir):
     from tensorboardX.proto.event_pb2 import Event, SessionLog
 
     found = {}
-    for path in sorted((run_dir / "tensorboard").iterdir(), key=lambda path: path.stat().st_mtime_ns):
+    for path in sorted((run_dir / "tensorboard").iterdir()):
         data = path.read_bytes()
         while data:
             (length,) = struct.unpack("<Q", data[:8])

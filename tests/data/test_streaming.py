@@ -277,7 +277,7 @@ def test_a_validation_split_tests_where_no_labelled_test_split_does(shapes_dir, 
 
 def test_a_large_set_is_divided_without_reading_it(shapes_dir, monkeypatch):
     monkeypatch.setattr(tfds, "_labels", None)
-    monkeypatch.setattr(sys.modules["rwejax.data.stream"], "LABELS_READ", 29)
+    monkeypatch.setattr("rwejax.data.streaming.LABELS_READ", 29)
     stream = data.stream("rwe_shapes/no_test", image_size=SIZE, data_dir=shapes_dir)
     splits = [collect(stream.batches(split, 4))[0][:, 0, 0, 0] // 8 for split in ("train", "validation")]
     assert sorted(np.concatenate(splits)) == list(range(30))

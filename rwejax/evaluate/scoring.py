@@ -1,4 +1,4 @@
-"""What a search minimises beside the multiply-adds: one objective for each of its estimators."""
+"""What estimators say of populations: one objective each, beside the costs of the networks."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from rwejax.errors import InputError
 from rwejax.evaluate import estimators
 from rwejax.evaluate.random_weight import RandomWeightEvaluator
 from rwejax.evaluate.ridge import RidgeScores
-from rwejax.objectives import COMPLEXITY
+from rwejax.objectives import COMPLEXITY, score
 from rwejax.spaces import Space
 
 
@@ -31,7 +31,7 @@ class Scored(NamedTuple):
     failed: Int[np.ndarray, " n"]
 
 
-class Objectives:
+class PopulationScorer:
     """Scores populations by one or two estimators at once, each compiled once.
 
     Args:
@@ -73,7 +73,7 @@ class Objectives:
                 if name not in COMPLEXITY:
                     scores[name] = values
                 failed += ~np.isfinite(values)
-                column = -values
+                column = score(name).minimised(values)
             columns.append(np.where(np.isnan(column), np.inf, column))
         return Scored(np.stack(columns, 1), scores, failed)
 
