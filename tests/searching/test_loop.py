@@ -20,7 +20,7 @@ from rwejax.objectives import RWE_SCORES
 from rwejax.runtime.signals import uninterrupted
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.loop import resume, search
-from rwejax.searching.observers import SearchObserver
+from rwejax.searching.observers import PARTS, SearchObserver
 from rwejax.searching.records import find_front
 from rwejax.searching.result import SearchResult, pick
 from tests import fakes
@@ -33,6 +33,7 @@ class Watcher(SearchObserver):
 
     def __init__(self):
         self.starts, self.steps, self.compilations, self._count = [], [], [], 0
+        self.ends, self.closed = [], 0
 
     def on_compilation(self, event, duration, **kwargs):
         self._count += event == COMPILATION
@@ -43,6 +44,12 @@ class Watcher(SearchObserver):
     def on_generation(self, progress):
         self.steps.append(progress)
         self.compilations.append(self._count)
+
+    def on_end(self, result):
+        self.ends.append(result)
+
+    def close(self):
+        self.closed += 1
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +70,7 @@ def real(tmp_path_factory):
         genomes_per_program=4,
         run_dir=tmp_path_factory.mktemp("real"),
     )
-    result = search(config, watcher)
+    result = search(config, [watcher])
     jax.monitoring.unregister_event_duration_listener(watcher.on_compilation)
     return result, watcher
 
@@ -101,6 +108,17 @@ def test_an_observer_is_told_of_every_generation(real):
     assert [step.best for step in watcher.steps] == [result.objectives[:n, 0].min() for n in (6, 12, 18, 24)]
     assert watcher.steps[-1].seconds_left == 0
     assert all(step.evaluations_per_second > 0 for step in watcher.steps)
+    assert watcher.ends == [result]
+    assert watcher.closed == 1
+
+
+def test_the_parts_of_a_generation_add_up(real):
+    _, watcher = real
+    for step in watcher.steps:
+        assert set(step.parts) == set(PARTS)
+        assert sum(step.parts.values()) == pytest.approx(step.seconds)
+        assert step.evaluations_per_second == pytest.approx(6 / step.seconds)
+        assert all(step.parts[name] > 0 for name in PARTS)
 
 
 def test_the_hypervolume_is_moocores(real):
@@ -121,8 +139,12 @@ def test_the_front_is_what_it_says(real):
 
 def test_a_resumed_run_has_the_same_result(real):
     result, _ = real
-    again = resume(result.run_dir)
+    watcher = Watcher()
+    again = resume(result.run_dir, [watcher])
     assert isinstance(again, SearchResult)
+    assert watcher.ends == [again]
+    assert [start[2] for start in watcher.starts] == [4]
+    assert (watcher.steps, watcher.closed) == ([], 1)
     np.testing.assert_array_equal(again.genomes, result.genomes)
     np.testing.assert_array_equal(again.objectives, result.objectives)
     assert again.evaluations == result.evaluations
@@ -183,12 +205,13 @@ def test_an_interruption_keeps_the_finished_generations(fake, tmp_path):
     watcher = Watcher()
     fake.before_call = staticmethod(lambda calls: signal.raise_signal(signal.SIGINT) if calls == 3 else None)
     with pytest.raises(KeyboardInterrupt):
-        search(fakes.tiny(run_dir=tmp_path / "run"), watcher)
+        search(fakes.tiny(run_dir=tmp_path / "run"), [watcher])
+    assert (watcher.ends, watcher.closed) == ([], 1)
     assert len((tmp_path / "run" / "evaluations.jsonl").read_text().splitlines()) == 12
     assert (tmp_path / "run" / "front.csv").exists()
     assert (tmp_path / "run" / "front.png").exists()
     fake.calls = 0
-    resume(tmp_path / "run", watcher)
+    resume(tmp_path / "run", [watcher])
     assert fake.calls == 2
     assert [start[2] for start in watcher.starts] == [0, 2]
     assert [step.generation for step in watcher.steps] == [1, 2, 3, 4]
