@@ -188,7 +188,7 @@ def test_the_limit_of_macs_chooses_the_widest_network(limit):
         ({"auxiliary": 0.4}, "space 'macro' has no place for an auxiliary head"),
         ({"stem": "imagenet"}, "train_images is 320: with --stem imagenet images are read"),
         ({"macs_limit": "5M"}, "macs_limit '5M' chooses the channels: leave --channels out"),
-        ({"macs_limit": "much", "channels": None}, "macs 'much' are no number of multiply-adds"),
+        ({"macs_limit": "much", "channels": None}, "macs 'much' is no limit: give a number and one of K, M, G"),
         ({"macs_limit": "5", "channels": None}, "macs_limit '5' is less than the narrowest network has: give more"),
         ({"seed": -1}, "seed is -1"),
     ],
