@@ -10,9 +10,9 @@ from rwejax.searching.config import SearchConfig
 from rwejax.searching.observers import Progress, SearchObserver
 from rwejax.searching.result import SearchResult
 from rwejax.training.config import TrainConfig
-from rwejax.training.result import TrainResult
 from rwejax.training.observers import TrainObserver
 from rwejax.training.records import Epoch
+from rwejax.training.result import TrainResult
 
 Config = SearchConfig | TrainConfig
 
