@@ -17,9 +17,12 @@ from .evaluate.random_weight import RandomWeightEvaluator as RandomWeightEvaluat
 from .evolve.nsga2 import NSGA2 as NSGA2
 from .exporting.card import Card as Card
 from .exporting.package import export as export
+from .loading import load as load
 from .networks import build as build
 from .runtime.devices import connect as connect
 from .runtime.devices import use_all_cores as use_all_cores
+from .searching.compare import Comparison as Comparison
+from .searching.compare import load_many as load_many
 from .searching.config import SearchConfig as SearchConfig
 from .searching.loop import resume as resume
 from .searching.loop import search as search
@@ -30,8 +33,8 @@ from .searching.result import pick as pick
 from .tracking.tensorboard import TensorBoardObserver as TensorBoardObserver
 from .tracking.wandb import WandbObserver as WandbObserver
 from .training.config import TrainConfig as TrainConfig
-from .training.loop import TrainResult as TrainResult
 from .training.loop import train as train
 from .training.observers import TrainObserver as TrainObserver
+from .training.result import TrainResult as TrainResult
 
 __version__: str

@@ -9,6 +9,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from rwejax.runtime.invocation import invocation
 from rwejax.runtime.signals import interruptible
 
 Result = TypeVar("Result")
@@ -132,3 +133,8 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole // 60 % 60:02d} min"
+
+
+def print_next(console: Console, command: str, *words: object) -> None:
+    """Print the command line to copy next, on a line of its own; see `invocation`."""
+    console.print(f"next: {invocation(command, *words)}", markup=False, soft_wrap=True)

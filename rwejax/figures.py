@@ -45,6 +45,34 @@ def dress(axes: Axes, title: str, dots: PathCollection, label: str) -> Colorbar:
     return bar
 
 
+def new_figure(panels: int = 1) -> Figure:
+    """An empty figure.
+
+    Args:
+        panels: axes beside each other, for which there is to be room.
+    """
+    figure = Figure(figsize=(7.2 * panels, 4.4), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def show(draw: Callable[[Axes], None], axes: Axes | None = None) -> Figure:
+    """Draw on axes.
+
+    Args:
+        draw: is given the axes.
+        axes: the axes; None: those of a new figure.
+
+    Returns:
+        The figure that they are in.
+    """
+    axes = axes or new_figure().add_subplot()
+    draw(axes)
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    return figure
+
+
 def save(draw: Callable[[Figure], None], path: Path, panels: int = 1) -> None:
     """Draw on a new figure, as a PNG file, which appears whole or not at all.
 
@@ -53,8 +81,7 @@ def save(draw: Callable[[Figure], None], path: Path, panels: int = 1) -> None:
         path: the file.
         panels: axes beside each other, for which there is to be room.
     """
-    figure = Figure(figsize=(7.2 * panels, 4.4), layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(panels)
     draw(figure)
     with replacing(path, "wb") as file:
         figure.savefig(file, format="png", dpi=160)

@@ -41,5 +41,8 @@ def main(words: Sequence[str]) -> int:
         f"{card.space} network of {card.macs / 1e6:.3g} M macs and {card.params / 1e3:.4g} k params, "
         + ", ".join(f"{name}: {value:.4g}" for name, value in card.metrics.items())
     )
-    console.print(f"exported to {arguments.folder}; its README.md says how to use it", markup=False, soft_wrap=True)
+    console.print(f"exported to {arguments.folder}", markup=False, soft_wrap=True)
+    console.print(
+        f"next: read {arguments.folder / 'README.md'}, which says how to use it", markup=False, soft_wrap=True
+    )
     return 0

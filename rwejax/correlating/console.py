@@ -6,11 +6,12 @@ from rich import progress
 from rich.console import Console
 from rich.table import Table
 
-from rwejax.console import LiveProgress, is_live, make_console, run_with_display
+from rwejax.console import LiveProgress, is_live, make_console, print_next, run_with_display
 from rwejax.correlating.config import CorrelateConfig
 from rwejax.correlating.loop import correlate
 from rwejax.correlating.output import figure_path, scores_path
 from rwejax.correlating.result import CorrelateObserver, CorrelateResult, CorrelateRunsResult, Measured
+from rwejax.objectives import COMPLEXITY
 from rwejax.runtime.devices import set_up_process
 
 _UNDEFINED = "-"
@@ -31,7 +32,12 @@ def run(config: CorrelateConfig) -> int:
     set_up_process()
     console = make_console()
     display = ConsoleObserver(console)
-    return run_with_display(display, lambda: correlate(config, [display]), lambda result: print_result(console, result))
+
+    def show(result: CorrelateResult) -> None:
+        print_result(console, result)
+        print_search(console, result)
+
+    return run_with_display(display, lambda: correlate(config, [display]), show)
 
 
 class ConsoleObserver(CorrelateObserver):
@@ -150,6 +156,18 @@ def print_result(console: Console, result: CorrelateResult) -> None:
     console.print(table)
     console.print(f"table: {result.output}", markup=False, soft_wrap=True)
     console.print(f"scores: {scores_path(result.output)}", markup=False, soft_wrap=True)
+
+
+def print_search(console: Console, result: CorrelateResult) -> None:
+    """Print the search by the estimator that ranks best, if one certainly ranks better than chance."""
+    able = [each for each in result.measured if each.estimator not in COMPLEXITY and each.correlation.low > 0]
+    if not able:
+        return
+    best, config = max(able, key=lambda each: each.correlation.spearman), result.config
+    named = ("space", "dataset", "data_dir", "image_size", "nodes", "layers", "cells", "channels")
+    flags = [(f"--{name.replace('_', '-')}", getattr(config, name)) for name in named]
+    words = [word for flag, value in flags if value is not None for word in (flag, value)]
+    print_next(console, "search", *words, "--estimator", best.estimator)
 
 
 def print_runs(result: CorrelateRunsResult) -> None:

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from rwejax import data, spaces
 from rwejax.correlating import statistics, tables
 from rwejax.correlating.config import SMALLEST_SAMPLE, CorrelateConfig
-from rwejax.correlating.output import claim_table, free_table, record, scores_path, writing
+from rwejax.correlating.output import claim_table, free_table, record, scores_path
 from rwejax.correlating.result import CorrelateObserver, CorrelateResult, Measured
 from rwejax.data import Dataset
 from rwejax.errors import InputError
@@ -20,6 +20,7 @@ from rwejax.evaluate import estimators
 from rwejax.objectives import COMPLEXITY
 from rwejax.runtime.observer import closing
 from rwejax.runtime.signals import uninterrupted
+from rwejax.storage.output import writing
 
 _SLICE = 40  # networks between two signs of life
 _HEADS = ("rwe", "rwe_softmax")  # fit a head on train images, and validate it

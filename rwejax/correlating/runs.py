@@ -16,13 +16,14 @@ import numpy as np
 from rwejax import spaces
 from rwejax.correlating import statistics, tables
 from rwejax.correlating.config import SMALLEST_SAMPLE, CorrelateRunsConfig
-from rwejax.correlating.output import figure_path, free_output, writing
+from rwejax.correlating.output import figure_path
 from rwejax.correlating.result import CorrelateRunsResult
 from rwejax.correlating.tables import Truth
 from rwejax.errors import InputError
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.records import Evaluation, Run
 from rwejax.storage.atomic import replacing
+from rwejax.storage.output import free_output, writing
 
 
 def correlate_runs(config: CorrelateRunsConfig) -> CorrelateRunsResult:

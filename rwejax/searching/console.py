@@ -9,7 +9,7 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
-from rwejax.console import ProgressBar, duration, is_live, make_console, run_with_display
+from rwejax.console import ProgressBar, duration, is_live, make_console, print_next, run_with_display
 from rwejax.objectives import Objective, recorded
 from rwejax.runtime.devices import follows, set_up_process
 from rwejax.runtime.invocation import invocation
@@ -156,7 +156,7 @@ class ConsoleObserver(SearchObserver):
 
 
 def print_result(console: Console, result: SearchResult) -> None:
-    """Print the front as a table, and where the rest is."""
+    """Print the front as a table, where the rest is, and what to type next."""
     config = result.config
     names = [each.name for each in config.objectives]
     names += [name for name in ("loo_error", "validation_error") if name in config.recorded]
@@ -180,6 +180,8 @@ def print_result(console: Console, result: SearchResult) -> None:
     if failed:
         console.print(f"{failed} evaluation{'s' * (failed != 1)} had no finite features or score, hence the worst one")
     console.print(f"run folder: {result.run_dir}", markup=False, soft_wrap=True)
+    if len(result.front):
+        print_next(console, "train", "--run", result.run_dir, "--pick", "knee")
 
 
 def readable(space: str, architecture: str) -> str:

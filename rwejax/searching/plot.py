@@ -2,6 +2,7 @@
 
 import itertools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,10 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from rwejax.figures import FRONT, INK, SHADES, dress, save, short
-from rwejax.searching.result import SearchResult
+
+if TYPE_CHECKING:
+    from rwejax.searching.result import SearchResult
 
 
-def plot_front(result: SearchResult, axes: Axes, x: int = -1, y: int = 0) -> None:
+def plot_front(result: "SearchResult", axes: Axes, x: int = -1, y: int = 0) -> None:
     """Draw all evaluations, coloured by generation, and their front, over two of the objectives.
 
     Args:
@@ -66,7 +69,7 @@ def plot_front(result: SearchResult, axes: Axes, x: int = -1, y: int = 0) -> Non
     dress(axes, title, dots, "generation").locator = MaxNLocator(integer=True)
 
 
-def save_front(result: SearchResult, path: Path) -> None:
+def save_front(result: "SearchResult", path: Path) -> None:
     """Draw the front of a search, a panel for each two objectives, as a PNG file, which appears whole or not at all.
 
     Args:

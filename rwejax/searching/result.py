@@ -4,16 +4,23 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from rwejax import spaces
+from rwejax.dataframes import make_dataframe
 from rwejax.errors import InputError
 from rwejax.objectives import COMPLEXITY, COSTS, Objective
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.records import Evaluation, find_front, read_evaluations
 from rwejax.storage.yaml_config import from_yaml, read_stored, to_yaml
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,6 +46,48 @@ class SearchResult:
 
     def __repr__(self) -> str:
         return f"SearchResult(evaluations={len(self.genomes)}, front={len(self.front)}, run_dir={str(self.run_dir)!r})"
+
+    def pick(self, rule: str = "knee") -> int:
+        """Choose one network of the front; see `rwejax.pick`.
+
+        Args:
+            rule: "knee", "error" or a limit such as "macs:300M".
+
+        Raises:
+            InputError: the rule is none, or leaves no network.
+        """
+        return pick(self, rule)
+
+    def to_dataframe(self) -> "pd.DataFrame":
+        """A row an evaluation: index, generation, architecture, scores, macs, params, on_front, failed, seconds.
+
+        Raises:
+            InputError: pandas is not installed.
+        """
+        before, after = ("index", "generation", "architecture"), ("failed", "seconds")
+        columns: dict[str, Any] = {
+            name: [getattr(each, name) for each in self.evaluations] for name in (*before, "macs", "params", *after)
+        }
+        columns |= {name: [each.scores[name] for each in self.evaluations] for name in self.config.recorded}
+        columns["on_front"] = np.isin(np.arange(len(self.evaluations)), self.front)
+        order = (*before, *self.config.recorded, "macs", "params", "on_front", *after)
+        return make_dataframe({name: columns[name] for name in order})
+
+    def plot(self, axes: "Axes | None" = None, x: int = -1, y: int = 0) -> "Figure":
+        """Draw all evaluations and their front.
+
+        Args:
+            axes: where to draw; None: a new figure.
+            x: column of the objective along the horizontal axis.
+            y: column of the objective along the vertical axis.
+
+        Returns:
+            The figure that they are in.
+        """
+        from rwejax.figures import show  # takes half a second to import
+        from rwejax.searching.plot import plot_front
+
+        return show(lambda axes: plot_front(self, axes, x, y), axes)
 
 
 def pick(result: SearchResult, rule: str = "knee") -> int:

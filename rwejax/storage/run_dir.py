@@ -19,13 +19,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from rwejax.config import RunConfig
 from rwejax.errors import InputError
 from rwejax.storage.atomic import partial_path, replacing
-from rwejax.storage.checkpoints import Checkpoints
 from rwejax.storage.yaml_config import read_stored, write_config
+
+if TYPE_CHECKING:
+    from rwejax.storage.checkpoints import Checkpoints
 
 Config = TypeVar("Config", bound=RunConfig)
 Line = TypeVar("Line")
@@ -96,13 +98,7 @@ class Folder(ABC):
 
     def read_meta(self) -> dict[str, Any]:
         """What meta.json says; nothing if the run was killed before it was written."""
-        try:
-            meta = json.loads((self.path / "meta.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            raise InputError(f"meta.json in run folder {str(self.path)!r} is broken ({error}): delete it") from error
-        return meta if isinstance(meta, dict) else {}
+        return read_meta(self.path)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
@@ -115,9 +111,11 @@ class Folder(ABC):
             ) from error
 
     @property
-    def checkpoints(self) -> Checkpoints:
+    def checkpoints(self) -> "Checkpoints":
         """The states; a finished run that is only read makes no folder for them."""
         if self._checkpoints is None:
+            from rwejax.storage.checkpoints import Checkpoints  # which starts JAX
+
             self._checkpoints = Checkpoints(self.path / "checkpoints")
         return self._checkpoints
 
@@ -138,6 +136,33 @@ class Folder(ABC):
         return len(kept)
 
 
+def read_meta(path: Path) -> dict[str, Any]:
+    """What meta.json of a run folder says; nothing if the run was killed before it was written.
+
+    Raises:
+        InputError: it is broken.
+    """
+    try:
+        meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InputError(f"meta.json in run folder {str(path)!r} is broken ({error}): delete it") from error
+    return meta if isinstance(meta, dict) else {}
+
+
+class BrokenLine(InputError):
+    """A line in the middle of a file is broken.
+
+    Attributes:
+        intact: what the lines before it hold.
+    """
+
+    def __init__(self, message: str, intact: list[Any]) -> None:
+        super().__init__(message)
+        self.intact = intact
+
+
 def read_lines(path: Path, parse: Callable[[bytes, int], Line]) -> list[Line]:
     """What the complete lines of a file hold; a last line that a kill has torn is left out.
 
@@ -146,7 +171,8 @@ def read_lines(path: Path, parse: Callable[[bytes, int], Line]) -> list[Line]:
         parse: is given a line and its number from 0, and raises a ValueError or TypeError where it is broken.
 
     Raises:
-        InputError: the file is unreadable, or another line than the last is broken.
+        InputError: the file is unreadable.
+        BrokenLine: another line than the last is broken.
     """
     try:
         lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
@@ -159,9 +185,8 @@ def read_lines(path: Path, parse: Callable[[bytes, int], Line]) -> list[Line]:
         try:
             found.append(parse(line, number))
         except (ValueError, TypeError) as error:
-            raise InputError(
-                f"line {number + 1} of {str(path)!r} is broken ({error}): cut the file off before it"
-            ) from error
+            message = f"line {number + 1} of {str(path)!r} is broken ({error}): cut the file off before it"
+            raise BrokenLine(message, found) from error
     return found
 
 
@@ -240,3 +265,20 @@ def _take_lock(path: Path) -> int:
     except OSError:
         pass  # some network file systems have no locks, which is no reason to refuse them
     return lock
+
+
+def is_in_use(path: Path) -> bool:
+    """Whether another process works in a run folder at this moment; nothing is written, and no lock is kept."""
+    try:
+        lock = os.open(path / "config.yaml", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # a file system without locks
+    finally:
+        os.close(lock)
+    return False

@@ -10,9 +10,9 @@ from rwejax.searching.config import SearchConfig
 from rwejax.searching.observers import Progress, SearchObserver
 from rwejax.searching.result import SearchResult
 from rwejax.training.config import TrainConfig
-from rwejax.training.loop import TrainResult
 from rwejax.training.observers import TrainObserver
 from rwejax.training.records import Epoch
+from rwejax.training.result import TrainResult
 
 Config = SearchConfig | TrainConfig
 
@@ -48,8 +48,7 @@ class TrackingObserver(SearchObserver, TrainObserver, ABC):
     def on_end(self, result: SearchResult | TrainResult) -> None:
         """Send what the network could do at last, if it was trained just now."""
         self._ended = True
-        if self._opened and isinstance(result, TrainResult):
-            test = result.test
+        if self._opened and isinstance(result, TrainResult) and (test := result.test):
             self._write(len(result.epochs), {"loss/test": test.test_loss, "accuracy/test": test.test_accuracy})
 
     def close(self) -> None:

@@ -7,13 +7,14 @@ from typing import Any, Self
 
 from rich.console import Console
 
-from rwejax.console import ProgressBar, duration, is_live, make_console, run_with_display
+from rwejax.console import ProgressBar, duration, is_live, make_console, print_next, run_with_display
 from rwejax.runtime.devices import set_up_process
 from rwejax.runtime.invocation import invocation
 from rwejax.training.config import TrainConfig
-from rwejax.training.loop import TrainResult, resume, train
+from rwejax.training.loop import resume, train
 from rwejax.training.observers import TrainObserver
 from rwejax.training.records import Epoch
+from rwejax.training.result import TrainResult
 
 
 def run(
@@ -136,7 +137,8 @@ class ConsoleObserver(TrainObserver):
 
 
 def print_result(console: Console, result: TrainResult) -> None:
-    """Print what the network can do, and where it is."""
-    test = result.test
-    console.print(f"test accuracy: {test.test_accuracy:.2f} % of {test.test_images} images", markup=False)
+    """Print what the network can do, where it is, and what to type next."""
+    if test := result.test:
+        console.print(f"test accuracy: {test.test_accuracy:.2f} % of {test.test_images} images", markup=False)
     console.print(f"run folder: {result.run_dir}", markup=False, soft_wrap=True)
+    print_next(console, "export", result.run_dir, Path("exported") / result.run_dir.name)

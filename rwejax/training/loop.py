@@ -1,6 +1,5 @@
 """Full training of one network: its images, its compiled functions, and the loop over epochs."""
 
-import dataclasses
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,6 @@ from jaxtyping import Int
 
 from rwejax import data, networks, spaces
 from rwejax.errors import InputError
-from rwejax.networks import PlainNetwork
 from rwejax.objectives import COSTS
 from rwejax.runtime.environment import describe_machine, now
 from rwejax.runtime.observer import closing
@@ -25,6 +23,7 @@ from rwejax.training.batches import Batch, BatchSource, Loaded, standardise_pixe
 from rwejax.training.config import TrainConfig
 from rwejax.training.observers import TrainObserver
 from rwejax.training.records import Epoch, Test, Training
+from rwejax.training.result import TrainResult
 from rwejax.training.step import (
     Sums,
     TrainState,
@@ -37,34 +36,6 @@ from rwejax.training.step import (
 )
 
 _IMAGENET = 224  # pixels
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class TrainResult:
-    """A trained network.
-
-    Attributes:
-        network: the module.
-        variables: its parameters, and the collection `batch_stats`.
-        space: its space, made for its size.
-        genome: its genome.
-        epochs: what was measured after each epoch.
-        test: what was measured at the end.
-        run_dir: the run folder.
-        config: the training.
-    """
-
-    network: PlainNetwork
-    variables: dict[str, Any]
-    space: spaces.Space
-    genome: Int[np.ndarray, " genes"]
-    epochs: tuple[Epoch, ...]
-    test: Test
-    run_dir: Path
-    config: TrainConfig
-
-    def __repr__(self) -> str:
-        return f"TrainResult(test_accuracy={self.test.test_accuracy:.2f}, run_dir={str(self.run_dir)!r})"
 
 
 def train(

@@ -8,7 +8,7 @@ from rwejax.training.config import TrainConfig
 from rwejax.training.records import Epoch
 
 if TYPE_CHECKING:
-    from rwejax.training.loop import TrainResult
+    from rwejax.training.result import TrainResult
 
 
 class TrainObserver(Observer):

@@ -147,14 +147,14 @@ def test_a_search_prints_its_progress_its_front_and_its_folder(main, tmp_path):
     with open(tmp_path / "run" / "front.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert f"front: {len(rows)} of 18 evaluations" in out
-    table = lines[lines.index(next(line for line in lines if "(M)" in line)) + 1 : -1]
+    table = lines[lines.index(next(line for line in lines if "(M)" in line)) + 1 : -2]
     assert len(table) == len(rows)
     for shown, row in zip(table, rows, strict=True):
         assert "".join(shown.split()[-3:]) == row["architecture"]
         assert float(shown.split()[0]) == pytest.approx(float(row["loo_error"]), abs=0.006)
         assert float(shown.split()[2]) == pytest.approx(int(row["macs"]) / 1e6, abs=6e-4)
         assert float(shown.split()[3]) == pytest.approx(int(row["params"]) / 1e3, abs=0.06)
-    assert lines[-1] == "run folder: run"
+    assert lines[-2:] == ["run folder: run", "next: python scripts/train.py --run run --pick knee"]
 
 
 def test_a_finished_run_prints_its_front_again(main, finished):
@@ -254,7 +254,9 @@ def test_the_command_itself(tmp_path):
     process = python(SCRIPT, *TINY, "--generations", "2", "--run-dir", tmp_path / "run", cwd=tmp_path)
     out, err = process.communicate(timeout=300)
     assert (process.returncode, err) == (0, "")
-    assert out.splitlines()[-1] == f"run folder: {tmp_path / 'run'}"
+    assert out.splitlines()[-2] == f"run folder: {tmp_path / 'run'}"
+    command = shlex.split(out.splitlines()[-1].removeprefix("next: "))
+    assert command == ["python", str(SCRIPT.with_name("train.py")), "--run", str(tmp_path / "run"), "--pick", "knee"]
     meta = json.loads((tmp_path / "run" / "meta.json").read_text())
     assert meta["platform"] == "cpu"
     assert len((tmp_path / "run" / "evaluations.jsonl").read_text().splitlines()) == 12

@@ -42,6 +42,7 @@ def test_a_picked_network_is_trained_taken_up_again_and_exported(main, monkeypat
     assert (stored.nodes, stored.channels, stored.epochs) == (2, 4, 2)
     accuracy = json.loads((tmp_path / "trained" / "result.json").read_text())["test_accuracy"]
     assert f"test accuracy: {accuracy:.2f} % of 359 images" in out
+    assert out.splitlines()[-1] == "next: python scripts/export.py trained exported/trained"
     assert {path.name for path in (tmp_path / "trained").iterdir()} >= {"curve.png", "meta.json", "metrics.jsonl"}
     assert len(list((tmp_path / "trained" / "tensorboard").iterdir())) == 1
 
@@ -55,6 +56,7 @@ def test_a_picked_network_is_trained_taken_up_again_and_exported(main, monkeypat
         code, out, _ = export(run, f"exported-{run}", "--pick", "error")
         assert code == 0
         assert words in out
+        assert out.splitlines()[-1] == f"next: read exported-{run}/README.md, which says how to use it"
         card = json.loads((tmp_path / f"exported-{run}" / "card.json").read_text())
         assert card["architecture"] == stored.architecture
         assert card["objectives"]["macs"] == card["macs"]
