@@ -14,27 +14,6 @@ from rwejax.errors import InputError
 
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
 
-SIZES = {
-    "macro": {"nodes": 4, "channels": 16},
-    "micro": {"layers": 5, "channels": 8},
-    "darts": {"layers": 5, "channels": 8},
-    "nasbench201": {"cells": 1, "channels": 16},
-    "nasbench_macro": {"channels": 16},
-}
-"""The sizes of a space's networks where no other is named: small, since a proxy only has to rank."""
-
-DIGITS_SIZES = {"macro": {"channels": 8}}
-"""What is smaller on the digits, which wider networks tell apart so well that the smallest of them win."""
-
-ESTIMATORS = {
-    "macro": "fit_path",
-    "micro": "fit_path",
-    "darts": "rwf",
-    "nasbench201": "fit_path",
-    "nasbench_macro": "fit_path",
-}
-"""The estimator whose choice in a space is the best network once it is trained, see docs/estimator.md."""
-
 LARGEST_SEED = 2**31 - 1
 
 
@@ -64,14 +43,6 @@ class RunConfig(ABC):
         """Names of the fields in which two configs differ, wherever their results may lie."""
         names = [field.name for field in dataclasses.fields(self) if field.name != "run_dir"]  # type: ignore[arg-type]
         return [name for name in names if getattr(self, name) != getattr(other, name)]
-
-
-def sizes_of(config: Any) -> dict[str, int]:
-    """The sizes that a config gives its space, the others as `SIZES` and `DIGITS_SIZES` have them."""
-    names = ("nodes", "layers", "cells", "channels")
-    given = {name: value for name in names if (value := getattr(config, name)) is not None}
-    digits = DIGITS_SIZES if config.dataset == "digits" else {}
-    return SIZES.get(config.space, {}) | digits.get(config.space, {}) | given
 
 
 def check_integers(config: Any) -> None:

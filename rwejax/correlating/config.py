@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from rwejax.config import check_integers, sizes_of
+from rwejax.config import check_integers
 from rwejax.errors import InputError
 
 SMALLEST_SAMPLE = 3
@@ -58,6 +58,8 @@ class CorrelateConfig:
     @property
     def sizes(self) -> dict[str, int]:
         """Sizes of the networks, as options of the space."""
+        from rwejax.spaces import sizes_of  # which starts JAX
+
         return sizes_of(self)
 
     @property

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any, Self
 
-from rwejax.config import ESTIMATORS, PRECISIONS, RunConfig, check_integers, sizes_of
+from rwejax.config import PRECISIONS, RunConfig, check_integers
 from rwejax.errors import InputError
 from rwejax.objectives import COMPLEXITY, RWE_SCORES
 
@@ -81,7 +81,7 @@ class SearchConfig(RunConfig):
     def estimators(self) -> tuple[str, ...]:
         """Names of the estimators, one objective each."""
         asks_for_rwe = self.race_images or self.score != "loo_error"
-        chosen = self.estimator or ("rwe" if asks_for_rwe else ESTIMATORS.get(self.space, "fit_path"))
+        chosen = self.estimator or ("rwe" if asks_for_rwe else _default_estimator(self.space))
         return tuple(name.strip() for name in chosen.split(","))
 
     @property
@@ -99,6 +99,8 @@ class SearchConfig(RunConfig):
     @property
     def sizes(self) -> dict[str, int]:
         """Sizes of the networks, as options of the space."""
+        from rwejax.spaces import sizes_of  # which starts JAX
+
         return sizes_of(self)
 
     def resolved(self) -> Self:
@@ -135,3 +137,9 @@ class SearchConfig(RunConfig):
         for name, known in (("score", tuple(RWE_SCORES)), ("algorithm", ALGORITHMS), ("precision", PRECISIONS)):
             if (value := getattr(self, name)) not in known:
                 raise InputError(f"{name} {value!r} is unknown: choose one of {', '.join(known)}")
+
+
+def _default_estimator(space: str) -> str:
+    from rwejax.spaces import get_class  # which starts JAX
+
+    return str(get_class(space).default_estimator)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from rwejax.config import LARGEST_SEED, RunConfig, parse_macs, sizes_of
+from rwejax.config import LARGEST_SEED, RunConfig, parse_macs
 from rwejax.errors import InputError
 
 
@@ -83,6 +83,8 @@ class TrainConfig(RunConfig):
     @property
     def sizes(self) -> dict[str, int]:
         """Sizes of the network, as options of the space."""
+        from rwejax.spaces import sizes_of  # which starts JAX
+
         return sizes_of(self)
 
     def validate(self) -> None:
