@@ -59,7 +59,7 @@ class _Found:
         """The texts, each before those that use it."""
         texts = []
         # Without edges, the sorter keeps the order in which modules were met.
-        for module in graphlib.TopologicalSorter(dict.fromkeys(self.names, ()) | self._read).static_order():
+        for module in graphlib.TopologicalSorter({**{name: [] for name in self.names}, **self._read}).static_order():
             parsed, used = self.parse(module), self.names.get(module, ())
             texts += [_text(parsed, node) for name, node in parsed.definitions.items() if name in used]
         return texts

@@ -1,7 +1,10 @@
 """The lowerings of spaces by their classes."""
 
+from typing import Any
+
 import flax.linen as nn
 
+from rwejax import spaces
 from rwejax.errors import InputError
 from rwejax.networks import cells, macro, nasbench201, nasbench_macro
 from rwejax.networks.forms import Form
@@ -39,3 +42,38 @@ def form_of(module: nn.Module) -> Form:
         if kind in lowering.forms:
             return lowering.forms[kind]
     raise InputError(f"operation {kind.__name__!r} has no export form: add one to the forms of its space's Lowering")
+
+
+def register_space(space_class: Any, lowering: Lowering) -> None:
+    """Make a space of your own known by its name, to `rwejax.search`, `train`, `correlate`, `export` and the commands.
+
+    A file that defines a space ends with this call, so that `rwejax search --space FILE.py:CLASS` and an import of the
+    file both work; docs/howto-space.md is such a file.
+
+    Args:
+        space_class: a frozen dataclass with what `rwejax.spaces.Space` lists; all of its fields have defaults.
+        lowering: how its genomes run, and how its operations are exported.
+
+    Raises:
+        InputError: something is missing, or another space has the name.
+
+    Example:
+        >>> from rwejax import networks, spaces
+        >>> register_space(spaces.Macro, networks.macro.LOWERING)  # the same class again changes nothing
+    """
+    spaces.check(space_class)
+    called = f"the lowering of space {space_class.name!r}"
+    if not isinstance(lowering, Lowering):
+        raise InputError(f"{called} is {lowering!r}: give a rwejax.networks.Lowering(network, add_rows, forms)")
+    groups = lowering.network(space_class(), 1).groups
+    used = dict.fromkeys(type(kind.module) for group in groups for _, kind in group.kinds)
+    missing = [kind.__name__ for kind in used if kind not in lowering.forms]
+    if missing:
+        raise InputError(
+            f"{called} has no export form for {', '.join(missing)}: add to its forms a plain Flax class, or a function "
+            "that writes an expression, for each"
+        )
+    for known in [known for known in _LOWERINGS if known.name == space_class.name]:  # type: ignore[attr-defined]
+        del _LOWERINGS[known]
+    _LOWERINGS[space_class] = lowering
+    spaces.register(space_class)

@@ -7,7 +7,7 @@ from rwejax.spaces.macro import Macro
 from rwejax.spaces.micro import Micro
 from rwejax.spaces.nasbench201 import NASBench201
 from rwejax.spaces.nasbench_macro import NASBenchMacro
-from rwejax.spaces.registry import get, get_class, names, sizes_of
+from rwejax.spaces.registry import check, get, get_class, names, register, sizes_of
 
 __all__ = [
     "SIZE_OPTIONS",
@@ -18,8 +18,10 @@ __all__ = [
     "NASBench201",
     "NASBenchMacro",
     "Space",
+    "check",
     "get",
     "get_class",
     "names",
+    "register",
     "sizes_of",
 ]
