@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from rwejax import plugins
 from rwejax.errors import InputError
 
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
@@ -23,6 +24,7 @@ class RunConfig(ABC):
     renamed: ClassVar[Mapping[str, str]] = {}
     """Fields that older files have by another name."""
 
+    space: str
     dataset: str
     data_dir: Path | None
     run_dir: Path | None
@@ -31,18 +33,35 @@ class RunConfig(ABC):
     def validate(self) -> None:
         """Refuse what cannot be done."""
 
+    @property
+    def space_name(self) -> str:
+        """The space as files and screens show it: NAME of a FILE.py:NAME."""
+        return plugins.name_of(self.space)
+
     def resolved(self) -> Self:
-        """The same with absolute paths, so that it can be resumed from any working directory."""
+        """The same with absolute paths, so that it can be resumed from any working directory.
+
+        Raises:
+            InputError: the space is code of a file that was not loaded; see `rwejax.plugins`.
+        """
         data_dir = None if self.data_dir is None else Path(self.data_dir).expanduser().absolute()
         dataset = self.dataset
         if dataset.startswith("folder:") and dataset != "folder:":
             dataset = f"folder:{Path(dataset.removeprefix('folder:')).expanduser().absolute()}"
-        return dataclasses.replace(self, data_dir=data_dir, dataset=dataset)  # type: ignore[type-var]
+        space = plugins.resolve(self.space, "--space")
+        return dataclasses.replace(self, data_dir=data_dir, dataset=dataset, space=space)  # type: ignore[type-var]
 
     def differences(self, other: Self) -> list[str]:
         """Names of the fields in which two configs differ, wherever their results may lie."""
         names = [field.name for field in dataclasses.fields(self) if field.name != "run_dir"]  # type: ignore[arg-type]
-        return [name for name in names if getattr(self, name) != getattr(other, name)]
+        return [name for name in names if _meaning(name, getattr(self, name)) != _meaning(name, getattr(other, name))]
+
+
+def _meaning(field: str, value: Any) -> Any:
+    """A value of a field such that one file at two places, as on two hosts, is the same."""
+    if value is None or field not in ("space", "estimator"):
+        return value
+    return [plugins.identity(each) for each in value.split(",")]
 
 
 def check_integers(config: Any) -> None:

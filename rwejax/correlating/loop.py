@@ -57,6 +57,7 @@ def correlate(config: CorrelateConfig, observer: CorrelateObserver | None = None
     """
     config.validate()
     observer = observer or CorrelateObserver()
+    estimators.register_references(config.estimators)
     for name in config.names:
         if name not in estimators.names():
             raise InputError(f"estimator {name!r} is unknown: choose from {', '.join(estimators.names())}")
@@ -67,7 +68,7 @@ def correlate(config: CorrelateConfig, observer: CorrelateObserver | None = None
     )
     if len(table.values) < SMALLEST_SAMPLE:
         raise InputError(
-            f"truth {str(config.truth)!r} has {len(table.values)} networks of space {config.space!r}: "
+            f"truth {str(config.truth)!r} has {len(table.values)} networks of space {config.space_name!r}: "
             f"{SMALLEST_SAMPLE} or more are needed, which have an order"
         )
     images = _Images(config)

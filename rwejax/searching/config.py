@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any, Self
 
+from rwejax import plugins
 from rwejax.config import PRECISIONS, RunConfig, check_integers
 from rwejax.errors import InputError
 from rwejax.objectives import COMPLEXITY, RWE_SCORES
@@ -17,7 +18,7 @@ class SearchConfig(RunConfig):
 
     Attributes:
         space: macro (three phases of wired 3x3 convolutions), micro (NASNet-like cells), darts, nasbench201 or
-            nasbench_macro.
+            nasbench_macro; or FILE.py:CLASS, a space of your own, see docs/howto-space.md.
         nodes: macro: nodes of a phase, 2 to 6; None: 4.
         layers: micro, darts: cells of the network; None: 5.
         cells: nasbench201: cells of a stage; None: 1.
@@ -35,7 +36,8 @@ class SearchConfig(RunConfig):
         seed: draws the images, the weights and the genomes.
         estimator: rwe, the papers' random-weight evaluation, or another estimator of networks, or two with a comma
             between, as objectives beside macs; None: what chooses best in the space, rwf in darts and fit_path
-            elsewhere, or rwe where another score or a race of it is asked for.
+            elsewhere, or rwe where another score or a race of it is asked for. FILE.py:NAME is an estimator of your
+            own, see docs/howto-estimator.md.
         score: which score of rwe ranks: loo_error, validation_error, loo_squared_error or log_evidence.
         algorithm: nsga2, or random for the baseline.
         run_dir: folder for the results, missing or empty; None: runs/SPACE-DATASET-TIME.
@@ -80,9 +82,12 @@ class SearchConfig(RunConfig):
     @property
     def estimators(self) -> tuple[str, ...]:
         """Names of the estimators, one objective each."""
+        return tuple(plugins.name_of(each) for each in self._chosen.split(","))
+
+    @property
+    def _chosen(self) -> str:
         asks_for_rwe = self.race_images or self.score != "loo_error"
-        chosen = self.estimator or ("rwe" if asks_for_rwe else _default_estimator(self.space))
-        return tuple(name.strip() for name in chosen.split(","))
+        return self.estimator or ("rwe" if asks_for_rwe else _default_estimator(self.space))
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -105,7 +110,8 @@ class SearchConfig(RunConfig):
 
     def resolved(self) -> Self:
         """The same with absolute paths, sizes and estimator named: what means the same anywhere, ever after."""
-        named: dict[str, Any] = {"estimator": ",".join(self.estimators), **self.sizes}
+        estimators = [plugins.resolve(each, "--estimator") for each in self._chosen.split(",")]
+        named: dict[str, Any] = {"estimator": ",".join(estimators), **self.sizes}
         return dataclasses.replace(super().resolved(), **named)
 
     @property

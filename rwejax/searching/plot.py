@@ -59,7 +59,7 @@ def plot_front(result: SearchResult, axes: Axes) -> None:
     axes.set_xlabel("multiply-adds (M)", color=INK)
     axes.set_ylabel(label(score) if "error" in score else f"negative {label(score)}", color=INK)
     names = {"nsga2": "NSGA-II", "random": "random search"}
-    title = f"{config.space} on {short(config.dataset)}, {names[config.algorithm]}, {len(objectives)} evaluations"
+    title = f"{config.space_name} on {short(config.dataset)}, {names[config.algorithm]}, {len(objectives)} evaluations"
     axes.legend(loc="upper right", labelcolor=INK, edgecolor="none", framealpha=1.0)
     dress(axes, title, dots, "generation").locator = MaxNLocator(integer=True)
 

@@ -18,7 +18,7 @@ class TrainConfig(RunConfig):
     configs/train_cifar10_papers.yaml.
 
     Attributes:
-        space: macro, micro, darts, nasbench201 or nasbench_macro.
+        space: macro, micro, darts, nasbench201 or nasbench_macro, or FILE.py:CLASS, a space of your own.
         architecture: text form of the network, as a search writes it.
         nodes: macro: nodes of a phase; None: 4.
         layers: micro, darts: cells of the network; None: 5.
