@@ -16,7 +16,6 @@ from rwejax.correlating.result import CorrelateObserver, CorrelateResult, Measur
 from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.evaluate import estimators
-from rwejax.objectives import COMPLEXITY
 from rwejax.runtime.signals import uninterrupted
 
 _SLICE = 40  # networks between two signs of life
@@ -131,12 +130,9 @@ class _Images:
 
 
 def _make(name: str, config: CorrelateConfig, space: spaces.Space, dataset: Dataset) -> estimators.Estimate:
-    options: dict[str, int] = {}
-    if name not in COMPLEXITY:
-        options["seeds"] = config.seeds
-        if name not in _HEADS and config.images is not None:
-            options["images"] = config.images
-    return estimators.get(name, space, dataset, **options)
+    given = {"seeds": config.seeds} if config.images is None else {"seeds": config.seeds, "images": config.images}
+    known = estimators.options_of(name)
+    return estimators.get(name, space, dataset, **{option: value for option, value in given.items() if option in known})
 
 
 def _measure(

@@ -24,6 +24,7 @@ from rwejax.evaluate.estimators import (
     short_training,
     snip,
     synflow,
+    zen,
 )
 from rwejax.evaluate.estimators.complexity import Estimate
 from rwejax.evaluate.estimators.per_network import Classifier, PerNetworkEstimator
@@ -52,6 +53,7 @@ _ESTIMATORS: dict[str, Callable[..., Estimate]] = {
     "fisher": _single(fisher.score),
     "grad_norm": _single(grad_norm.score),
     "jacob_cov": _single(jacob_cov.score),
+    "zen_score": _single(zen.score, pool=2),
     "short_training": _single(short_training.score, 500),
     "macs": complexity.macs,
     "params": complexity.params,
@@ -68,6 +70,7 @@ __all__ = [
     "PerNetworkEstimator",
     "get",
     "names",
+    "options_of",
     "register_estimator",
     "register_references",
 ]
@@ -93,13 +96,22 @@ def get(name: str, space: Space, dataset: Dataset, **options: Any) -> Estimate:
     Raises:
         InputError: no estimator has that name, or it has no such option, or an option is out of its range.
     """
-    if name not in _ESTIMATORS:
-        raise InputError(f"estimator {name!r} is unknown: choose one of {', '.join(names())}")
-    known = [each for each in inspect.signature(_ESTIMATORS[name]).parameters if each not in ("space", "dataset")]
+    known = options_of(name)
     for option in options:
         if option not in known:
             raise InputError(f"estimator {name!r} has no option {option!r}: it takes {', '.join(known) or 'none'}")
     return _ESTIMATORS[name](space, dataset, **options)
+
+
+def options_of(name: str) -> tuple[str, ...]:
+    """The options that the estimator of that name takes.
+
+    Raises:
+        InputError: no estimator has that name.
+    """
+    if name not in _ESTIMATORS:
+        raise InputError(f"estimator {name!r} is unknown: choose one of {', '.join(names())}")
+    return tuple(each for each in inspect.signature(_ESTIMATORS[name]).parameters if each not in ("space", "dataset"))
 
 
 def register_estimator(name: str, function: Callable[..., Any]) -> None:
