@@ -36,9 +36,8 @@ def plainly(genome, kernels, images, change):
     (before, norms), (after, _) = run(images), run(images + 0.01 * change)
     assert before.shape == (IMAGES, 2, 2, 16)  # pooling to 2 x 2 leaves it as it is
     distance = np.mean([np.sqrt(((b - a) ** 2).sum()) for b, a in zip(before, after, strict=True)])
-    return np.log(distance) + sum(
-        np.log(np.sqrt(np.mean([x[..., c].var() for c in range(x.shape[-1])]))) for x in norms
-    )
+    deviations = [np.sqrt(np.mean([x[..., c].var() for c in range(x.shape[-1])])) for x in norms]
+    return np.log(distance) + np.log(deviations).sum()
 
 
 def test_it_is_that_of_the_plain_network(dataset):
