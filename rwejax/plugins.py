@@ -44,7 +44,7 @@ class _Loaded(NamedTuple):
     found: Any
 
 
-_modules: dict[tuple[Path, str], types.ModuleType] = {}  # by path and digest
+_modules: dict[str, types.ModuleType] = {}  # by digest: a copy of a file is the same code
 _loaded: dict[tuple[Path, str], _Loaded] = {}  # by path and name; of a file that has changed, as it was loaded last
 
 
@@ -69,7 +69,7 @@ def identity(text: str) -> tuple[str, str | None]:
 
 
 def load(text: str) -> Any:
-    """Execute a file, unless it has been, and give what it calls NAME.
+    """Execute a file, unless it or a copy of it has been, and give what it calls NAME.
 
     Args:
         text: FILE.py:NAME.
@@ -95,8 +95,9 @@ def load(text: str) -> Any:
     except OSError as error:
         raise InputError(f"file {str(reference.path)!r} is unreadable ({error.strerror}): check the path") from error
     digest = _digest(content)
-    module = _modules.get((reference.path, digest)) or _execute(reference.path, content)
-    _modules[reference.path, digest] = module
+    if digest not in _modules:
+        _modules[digest] = _execute(reference.path, content)
+    module = _modules[digest]
     if not hasattr(module, reference.name):
         raise InputError(f"file {str(reference.path)!r} has no {reference.name!r}: give a name that it defines")
     found = getattr(module, reference.name)
