@@ -5,7 +5,7 @@ import flax.linen as nn
 from rwejax.errors import InputError
 from rwejax.exporting.definitions import gather
 from rwejax.exporting.reading import load
-from rwejax.networks import PlainNetwork, Writer, form_of
+from rwejax.networks import Form, PlainNetwork, Writer, forms_of
 from rwejax.version import __version__
 
 
@@ -51,7 +51,7 @@ def _lines(network: PlainNetwork, called: list[type[nn.Module]]) -> list[str]:
     names = {("images", 0): "images"}
     lines = []
     read = {(network.network.groups[row.group].source, slot) for row in network.rows for slot in row.sources}
-    before = None
+    before, forms = None, forms_of(network.network)
     for i, row in enumerate(network.rows, start=1):
         group = network.network.groups[row.group]
         if group is not before:
@@ -61,10 +61,10 @@ def _lines(network: PlainNetwork, called: list[type[nn.Module]]) -> list[str]:
         here = group.target, row.buffer_slot
         names[here] = f"x{i}"
         remark = "" if here in read or here == ("features", 0) else "  # unread"
-        lines.append(f"x{i} = {_expression(group.kinds[row.kind][1].module, writer)}{remark}")
+        module = group.kinds[row.kind][1].module
+        lines.append(f"x{i} = {_expression(module, forms[type(module)], writer)}{remark}")
     return [*lines, f'return nn.Dense({network.classes}, name="head")({names["features", 0]})']
 
 
-def _expression(module: nn.Module, writer: Writer) -> str:
-    form = form_of(module)
+def _expression(module: nn.Module, form: Form, writer: Writer) -> str:
     return writer.call(form, module) if isinstance(form, type) else form(module, writer)

@@ -13,7 +13,7 @@ from rwejax.networks.lowering import Lowering
 from rwejax.networks.modules import IMAGES_AXIS, Norm
 from rwejax.networks.per_network import NOTHING, ActivationObserver, PerNetwork, Weights
 from rwejax.networks.program import ABSENT, Builder, CapacityError, Group, Kind, Network, Program
-from rwejax.networks.registry import form_of, lowering_of, register_space
+from rwejax.networks.registry import forms_of, lowering_of, register_space
 from rwejax.networks.trainable import AUXILIARY, PlainNetwork, last_reduction, read_rows
 from rwejax.spaces import CellSpace, Space
 
@@ -42,7 +42,7 @@ __all__ = [
     "buffer_sizes",
     "build",
     "empty_program",
-    "form_of",
+    "forms_of",
     "initialise",
     "lower",
     "make_features",

@@ -1,5 +1,6 @@
 """The lowerings of spaces by their classes."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -9,6 +10,7 @@ from rwejax.errors import InputError
 from rwejax.networks import cells, macro, nasbench201, nasbench_macro
 from rwejax.networks.forms import Form
 from rwejax.networks.lowering import Lowering
+from rwejax.networks.program import Network
 from rwejax.spaces import Darts, Macro, Micro, NASBench201, NASBenchMacro, Space
 
 _LOWERINGS: dict[type, Lowering] = {
@@ -31,17 +33,26 @@ def lowering_of(space: Space) -> Lowering:
     return _LOWERINGS[type(space)]
 
 
-def form_of(module: nn.Module) -> Form:
-    """How an operation of a registered space is written in an exported `network.py`.
+def forms_of(network: Network) -> Mapping[type[nn.Module], Form]:
+    """How the operations of a registered space's network are written in an exported `network.py`.
 
     Raises:
-        InputError: no lowering says it.
+        InputError: no lowering says it of all of them.
     """
-    kind = type(module)
-    for lowering in reversed(_LOWERINGS.values()):
-        if kind in lowering.forms:
-            return lowering.forms[kind]
-    raise InputError(f"operation {kind.__name__!r} has no export form: add one to the forms of its space's Lowering")
+    used = operations_of(network)
+    known = [lowering.forms for lowering in _LOWERINGS.values()]
+    forms = max(known, key=lambda forms: sum(kind in forms for kind in used))
+    for kind in used:
+        if kind not in forms:
+            raise InputError(
+                f"operation {kind.__name__!r} has no export form: add one to the forms of its space's Lowering"
+            )
+    return forms
+
+
+def operations_of(network: Network) -> list[type[nn.Module]]:
+    """The types of its modules, each once."""
+    return list(dict.fromkeys(type(kind.module) for group in network.groups for _, kind in group.kinds))
 
 
 def register_space(space_class: Any, lowering: Lowering) -> None:
@@ -65,8 +76,7 @@ def register_space(space_class: Any, lowering: Lowering) -> None:
     called = f"the lowering of space {space_class.name!r}"
     if not isinstance(lowering, Lowering):
         raise InputError(f"{called} is {lowering!r}: give a rwejax.networks.Lowering(network, add_rows, forms)")
-    groups = lowering.network(space_class(), 1).groups
-    used = dict.fromkeys(type(kind.module) for group in groups for _, kind in group.kinds)
+    used = operations_of(lowering.network(space_class(), 1))
     missing = [kind.__name__ for kind in used if kind not in lowering.forms]
     if missing:
         raise InputError(
