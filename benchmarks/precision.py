@@ -17,11 +17,11 @@ from parts.setting import Setting
 from rich.console import Console
 from rich.table import Table
 
-from rwejax.config import SIZES
 from rwejax.correlating.statistics import interval, spearman
 from rwejax.evaluate.random_weight import RandomWeightEvaluator
 from rwejax.evolve import sample_distinct
 from rwejax.objectives import RWE_SCORES
+from rwejax.spaces import get_class
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def measure(config: Config) -> dict[str, Any]:
 
 def measure_space(config: Config, name: str) -> dict[str, Any]:
     """For each score Spearman's correlation with its values in float32, and the largest difference."""
-    sizes = SIZES.get(name, {})
+    sizes = dict(get_class(name).proxy_sizes)
     dataset, space = config.load(name, sizes)
     key_genomes, key, another = jax.random.split(jax.random.key(config.seed), 3)
     genomes = np.asarray(sample_distinct(key_genomes, space, config.genomes))

@@ -21,7 +21,6 @@ from rich.console import Console
 from rich.table import Table
 
 from rwejax import data, networks, spaces
-from rwejax.config import SIZES
 from rwejax.correlating import tables
 from rwejax.correlating.statistics import spearman
 from rwejax.errors import InputError
@@ -85,7 +84,7 @@ def correlations(config: Config, table: str) -> list[dict[str, str]]:
         image_size=config.image_size,
         seed=config.seed,
     )
-    sizes = SIZES[chosen.space] | chosen.proxy
+    sizes = {**spaces.get_class(chosen.space).proxy_sizes, **chosen.proxy}
     space = spaces.get(chosen.space, input_shape=dataset.image_shape, classes=dataset.classes, **sizes)
     networks_of = tables.read(path(table, config.truth), chosen.column, space, config.sample, config.seed)
     genomes = np.asarray(space.canonical(networks_of.genomes))

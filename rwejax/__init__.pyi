@@ -3,6 +3,7 @@ from . import data as data
 from . import evaluate as evaluate
 from . import evolve as evolve
 from . import networks as networks
+from . import plugins as plugins
 from . import spaces as spaces
 from .correlating.config import CorrelateConfig as CorrelateConfig
 from .correlating.config import CorrelateRunsConfig as CorrelateRunsConfig
@@ -12,6 +13,7 @@ from .correlating.result import CorrelateResult as CorrelateResult
 from .correlating.result import CorrelateRunsResult as CorrelateRunsResult
 from .correlating.runs import correlate_runs as correlate_runs
 from .errors import InputError as InputError
+from .evaluate.estimators import register_estimator as register_estimator
 from .evaluate.problem import RandomWeightProblem as RandomWeightProblem
 from .evaluate.random_weight import RandomWeightEvaluator as RandomWeightEvaluator
 from .evolve.nsga2 import NSGA2 as NSGA2
@@ -19,6 +21,7 @@ from .exporting.card import Card as Card
 from .exporting.package import export as export
 from .loading import load as load
 from .networks import build as build
+from .networks import register_space as register_space
 from .runtime.devices import connect as connect
 from .runtime.devices import use_all_cores as use_all_cores
 from .searching.compare import Comparison as Comparison

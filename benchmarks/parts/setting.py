@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rwejax import data, spaces
-from rwejax.config import SIZES
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,8 @@ class NetworkSetting(Setting):
     def sizes(self) -> dict[str, int]:
         """Sizes of the networks, as options of the space."""
         depth = {"nodes": self.nodes} if self.space == "macro" else {"layers": self.layers}
-        return {**depth, "channels": SIZES[self.space]["channels"] if self.channels is None else self.channels}
+        proxy = spaces.get_class(self.space).proxy_sizes
+        return {**depth, "channels": proxy["channels"] if self.channels is None else self.channels}
 
     @property
     def recorded(self) -> dict[str, Any]:

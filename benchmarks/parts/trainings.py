@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 from rich.console import Console
 
-from rwejax.config import SIZES
 from rwejax.errors import InputError
+from rwejax.spaces import get_class
 
 from .report import count_cores
 from .setting import Setting
@@ -62,7 +62,8 @@ class TrainingSetting(Setting):
     def sizes(self) -> dict[str, int]:
         """Sizes of the networks, as options of the space."""
         given = {name: getattr(self, name) for name in ("nodes", "layers", "cells")}
-        return SIZES[self.space] | {name: value for name, value in given.items() if value} | {"channels": self.channels}
+        sizes = dict(get_class(self.space).proxy_sizes)
+        return sizes | {name: value for name, value in given.items() if value} | {"channels": self.channels}
 
 
 def train_missing(config: TrainingSetting, path: Path, texts: Sequence[str], console: Console) -> None:

@@ -16,7 +16,7 @@ from typing import Annotated
 
 import tyro
 
-from rwejax.cli.flags import overlay, resumed
+from rwejax.cli.flags import load_files, overlay, resumed
 from rwejax.runtime.hosts import HostsConfig
 from rwejax.runtime.invocation import invocation
 from rwejax.searching.config import SearchConfig
@@ -30,7 +30,7 @@ class Arguments:
         search: the search itself.
         hosts: the hosts that it runs on.
         config: YAML file of the options below, or the name of a packaged one, such as macro_cifar10; flags override it.
-        resume: run folder to go on with; needs no other flag.
+        resume: run folder to go on with; needs no other flag, but those that name code, FILE.py:NAME.
         log: where the progress goes besides: tensorboard, wandb, or both with a comma between them.
     """
 
@@ -78,6 +78,7 @@ def parse(words: Sequence[str]) -> Arguments:
         return _read_flags(words, base).search
 
     arguments = _read_flags(words, SearchConfig())
+    load_files(arguments.search.space, arguments.search.estimator)
     if arguments.resume is not None and not _follows():
         config = resumed(flags, arguments.config, arguments.resume, SearchConfig())
     else:

@@ -82,7 +82,7 @@ class ConsoleObserver(CorrelateObserver):
         config, networks = result.config, len(result.values)
         self._print(
             f"correlating {', '.join(config.names)} on {config.dataset} with {config.column} of {networks} "
-            f"{config.space} networks"
+            f"{config.space_name} networks"
         )
         if networks < config.sample:
             self._print(f"the table has only {networks} networks of the {config.sample} asked for: all are taken")
@@ -128,7 +128,7 @@ class ConsoleObserver(CorrelateObserver):
 
 def print_result(console: Console, result: CorrelateResult) -> None:
     """Print the table, and where the rest is."""
-    title = f"{result.config.column} of {len(result.values)} {result.config.space} networks"
+    title = f"{result.config.column} of {len(result.values)} {result.config.space_name} networks"
     table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
     table.add_column("estimator", overflow="fold")
     for name in (

@@ -17,7 +17,6 @@ from rwejax.correlating.result import CorrelateObserver, CorrelateResult, Measur
 from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.evaluate import estimators
-from rwejax.objectives import COMPLEXITY
 from rwejax.runtime.observer import closing
 from rwejax.runtime.signals import uninterrupted
 from rwejax.storage.output import writing
@@ -59,6 +58,7 @@ def correlate(config: CorrelateConfig, observers: Sequence[CorrelateObserver] = 
         1.0
     """
     config.validate()
+    estimators.register_references(config.estimators)
     for name in config.names:
         if name not in estimators.names():
             raise InputError(f"estimator {name!r} is unknown: choose from {', '.join(estimators.names())}")
@@ -69,7 +69,7 @@ def correlate(config: CorrelateConfig, observers: Sequence[CorrelateObserver] = 
     )
     if len(table.values) < SMALLEST_SAMPLE:
         raise InputError(
-            f"truth {str(config.truth)!r} has {len(table.values)} networks of space {config.space!r}: "
+            f"truth {str(config.truth)!r} has {len(table.values)} networks of space {config.space_name!r}: "
             f"{SMALLEST_SAMPLE} or more are needed, which have an order"
         )
     images = _Images(config)
@@ -137,12 +137,9 @@ class _Images:
 
 
 def _make(name: str, config: CorrelateConfig, space: spaces.Space, dataset: Dataset) -> estimators.Estimate:
-    options: dict[str, int] = {}
-    if name not in COMPLEXITY:
-        options["seeds"] = config.seeds
-        if name not in _HEADS and config.images is not None:
-            options["images"] = config.images
-    return estimators.get(name, space, dataset, **options)
+    given = {"seeds": config.seeds} if config.images is None else {"seeds": config.seeds, "images": config.images}
+    known = estimators.options_of(name)
+    return estimators.get(name, space, dataset, **{option: value for option, value in given.items() if option in known})
 
 
 def _measure(

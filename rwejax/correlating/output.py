@@ -26,7 +26,7 @@ def free_table(config: CorrelateConfig) -> Path:
     def files(output: Path) -> list[Path]:
         return [output, scores_path(output), *(figure_path(output, name) for name in config.names)]
 
-    return free_output(config.output, f"correlate-{config.space}-{config.column}", files)
+    return free_output(config.output, f"correlate-{config.space_name}-{config.column}", files)
 
 
 def claim_table(config: CorrelateConfig) -> Path:
@@ -67,7 +67,7 @@ def _row(result: CorrelateResult, measured: Measured) -> dict[str, Any]:
         "dead": measured.dead,
         "n": len(result.values),
         "available": result.available,
-        "space": config.space,
+        "space": config.space_name,
         "truth": config.truth,
         "column": config.column,
         "dataset": config.dataset,

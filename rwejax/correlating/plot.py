@@ -34,7 +34,7 @@ def plot_scores(result: "CorrelateResult", measured: "Measured", axes: Axes) -> 
     hidden = f", {measured.dead} dead networks not shown" if measured.dead else ""
     axes.set_xlabel(measured.estimator + hidden, color=INK)
     axes.set_ylabel(result.config.column.replace("_", " "), color=INK)
-    title = f"{result.config.space}, {measured.estimator} on {short(result.config.dataset)}"
+    title = f"{result.config.space_name}, {measured.estimator} on {short(result.config.dataset)}"
     found = measured.correlation
     if not np.isnan(found.spearman):
         title += f", Spearman {found.spearman:.2f} ({found.low:.2f} to {found.high:.2f})"

@@ -4,7 +4,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any, Self
 
-from rwejax.config import ESTIMATORS, PRECISIONS, RunConfig, check_integers, sizes_of
+from rwejax import plugins
+from rwejax.config import PRECISIONS, RunConfig, check_integers
 from rwejax.errors import InputError
 from rwejax.objectives import COMPLEXITY, COSTS, RACE_ERROR, RWE_SCORES, Objective, score
 
@@ -17,7 +18,7 @@ class SearchConfig(RunConfig):
 
     Attributes:
         space: macro (three phases of wired 3x3 convolutions), micro (NASNet-like cells), darts, nasbench201 or
-            nasbench_macro.
+            nasbench_macro; or FILE.py:CLASS, a space of your own, see docs/howto-space.md.
         nodes: macro: nodes of a phase, 2 to 6; None: 4.
         layers: micro, darts: cells of the network; None: 5.
         cells: nasbench201: cells of a stage; None: 1.
@@ -35,7 +36,8 @@ class SearchConfig(RunConfig):
         seed: draws the images, the weights and the genomes.
         estimator: rwe, the papers' random-weight evaluation, or another estimator of networks, or two with a comma
             between, as objectives beside macs; None: what chooses best in the space, rwf in darts and fit_path
-            elsewhere, or rwe where another score or a race of it is asked for.
+            elsewhere, or rwe where another score or a race of it is asked for. FILE.py:NAME is an estimator of your
+            own, see docs/howto-estimator.md.
         score: which score of rwe ranks: loo_error, validation_error, loo_squared_error or log_evidence.
         algorithm: nsga2, or random for the baseline.
         run_dir: folder for the results, missing or empty; None: runs/SPACE-DATASET-TIME.
@@ -85,9 +87,12 @@ class SearchConfig(RunConfig):
     @property
     def estimators(self) -> tuple[str, ...]:
         """Names of the estimators, one objective each."""
+        return tuple(plugins.name_of(each) for each in self._chosen.split(","))
+
+    @property
+    def _chosen(self) -> str:
         asks_for_rwe = self.race_images or self.score != "loo_error"
-        chosen = self.estimator or ("rwe" if asks_for_rwe else ESTIMATORS.get(self.space, "fit_path"))
-        return tuple(name.strip() for name in chosen.split(","))
+        return self.estimator or ("rwe" if asks_for_rwe else _default_estimator(self.space))
 
     @property
     def cost_names(self) -> tuple[str, ...]:
@@ -110,11 +115,14 @@ class SearchConfig(RunConfig):
     @property
     def sizes(self) -> dict[str, int]:
         """Sizes of the networks, as options of the space."""
+        from rwejax.spaces import sizes_of  # which starts JAX
+
         return sizes_of(self)
 
     def resolved(self) -> Self:
         """The same with absolute paths, sizes and estimator named: what means the same anywhere, ever after."""
-        named: dict[str, Any] = {"estimator": ",".join(self.estimators), **self.sizes}
+        estimators = [plugins.resolve(each, "--estimator") for each in self._chosen.split(",")]
+        named: dict[str, Any] = {"estimator": ",".join(estimators), **self.sizes}
         return dataclasses.replace(super().resolved(), **named)
 
     @property
@@ -165,3 +173,9 @@ class SearchConfig(RunConfig):
             raise InputError(f"race_images is {self.race_images} with costs {self.costs!r}: only macs can race")
         if self.latency_batch > 1 and "latency" not in self.cost_names:
             raise InputError(f"latency_batch is {self.latency_batch} without latency in --costs: leave it out")
+
+
+def _default_estimator(space: str) -> str:
+    from rwejax.spaces import get_class  # which starts JAX
+
+    return str(get_class(space).default_estimator)

@@ -104,7 +104,7 @@ class ConsoleObserver(SearchObserver):
             return
         how = "resuming" if generation else "searching"
         self._print(
-            f"{how} {config.space} on {config.dataset}: {config.generations} generations of "
+            f"{how} {config.space_name} on {config.dataset}: {config.generations} generations of "
             f"{config.population_size} genomes, in {run_dir}"
         )
         hint = "compiling, once for all generations"

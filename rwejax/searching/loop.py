@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 
 from rwejax import data, spaces
 from rwejax.errors import InputError
+from rwejax.evaluate import estimators
 from rwejax.evaluate.racing import Earlier, Race
 from rwejax.evaluate.scoring import PopulationScorer, Scored
 from rwejax.evolve import NSGA2, hypervolume
@@ -145,6 +146,7 @@ class _Task:
 
     def __init__(self, config: SearchConfig) -> None:
         self.config = config
+        estimators.register_references(config.estimator or "")
         spaces.get(config.space, **config.sizes)  # a wrong name or option is answered before images are loaded
         dataset = data.load_named(config)
         shape, classes = dataset.image_shape, dataset.classes

@@ -64,7 +64,7 @@ def plot_front(result: "SearchResult", axes: Axes, x: int = -1, y: int = 0) -> N
     axes.set_xlabel(config.objectives[x].axis, color=INK)
     axes.set_ylabel(config.objectives[y].axis, color=INK)
     names = {"nsga2": "NSGA-II", "random": "random search"}
-    title = f"{config.space} on {short(config.dataset)}, {names[config.algorithm]}, {len(objectives)} evaluations"
+    title = f"{config.space_name} on {short(config.dataset)}, {names[config.algorithm]}, {len(objectives)} evaluations"
     axes.legend(loc="upper right", labelcolor=INK, edgecolor="none", framealpha=1.0)
     dress(axes, title, dots, "generation").locator = MaxNLocator(integer=True)
 

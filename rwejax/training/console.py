@@ -84,7 +84,7 @@ class ConsoleObserver(TrainObserver):
             return
         how = "resuming" if epoch else "training"
         self._print(
-            f"{how} a {config.space} network of {macs / 1e6:.3g} M macs and {params / 1e3:.4g} k params on "
+            f"{how} a {config.space_name} network of {macs / 1e6:.3g} M macs and {params / 1e3:.4g} k params on "
             f"{config.dataset} for {config.epochs} epochs, in {run_dir}"
         )
         hint = "compiling, once for all epochs"

@@ -180,7 +180,7 @@ def choose(
     try:
         genome = space.from_string(config.architecture)
     except ValueError as error:
-        raise InputError(f"architecture {config.architecture!r} is none of {config.space}: {error}") from error
+        raise InputError(f"architecture {config.architecture!r} is none of {config.space_name}: {error}") from error
     if config.macs_limit is None:
         return space, genome
     limit = COSTS["macs"].parse(config.macs_limit)

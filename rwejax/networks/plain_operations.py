@@ -1,15 +1,13 @@
-"""The operations of all spaces in plain Flax, and the reading of weights: what an exported `network.py` is made of.
+"""Operations in plain Flax, which an exported `network.py` is made of.
 
-They compute what those of `rwejax.networks` compute, from parameters of the same names and shapes. The source of those
-that a network uses is copied into its file, so they need nothing that is not above them here. Maps are (images, height,
-width, channels).
+They compute what those of `rwejax.networks` compute, from parameters of the same names and shapes; the `forms` of a
+space's lowering say which stands for which. The source of those that a network uses is copied into its file. Maps are
+(images, height, width, channels).
 """
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from flax.traverse_util import unflatten_dict
-from safetensors.flax import load_file
 
 
 class Convolution(nn.Conv):
@@ -243,8 +241,3 @@ class Widen(nn.Module):
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """Convolve the map."""
         return nn.relu(Normalise()(Convolution(self.channels, (1, 1))(x), train))
-
-
-def load(path: str) -> dict:
-    """The variables in a safetensors file: the collections `params` and `batch_stats`."""
-    return unflatten_dict(load_file(path), sep="/")
