@@ -12,17 +12,16 @@ from typing import Any
 
 import jax
 import numpy as np
-import tyro
-from parts.command import require
-from parts.report import count_cores, cpu_model
+from parts.command import require, start
+from parts.report import cpu_model
+from parts.setting import TrainingSetting
 from parts.tables import OWN, read, write
-from parts.trainings import TrainingSetting, accuracies, train_missing
 from rich.console import Console
 from rich.table import Table
 
 import rwejax
 from rwejax import SearchConfig, spaces
-from rwejax.errors import InputError
+from rwejax.runtime.devices import cores
 
 QUANTILES = (0.25, 0.5, 1.0)
 """Shares of random networks that are within the limits of macs."""
@@ -60,31 +59,31 @@ class Config(TrainingSetting):
         )
 
 
-def main() -> int:
-    """Search, train, write, print. Returns the exit code: 2 where something cannot be used."""
-    config = tyro.cli(Config, description=__doc__)
+def work(config: Config) -> None:
+    """Search, train, write, print.
+
+    Raises:
+        InputError: something cannot be used.
+    """
+    require("torch", "bench")
+    from parts.trainer import accuracies, train_missing
+
     console = Console()
-    try:
-        require("torch", "bench")
-        limits = find_limits(config)
-        config.parts.mkdir(parents=True, exist_ok=True)
-        picks = {
-            (name, seed, limit): text
-            for name in config.estimators.split(",")
-            for seed in range(config.searches)
-            for limit, text in find(config.search(name, seed), limits, console).items()
-        }
-        trained = (config.output or config.parts / f"{config.space}.csv").with_suffix(".trainings.csv")
-        train_missing(config, trained, list(dict.fromkeys(picks.values())), console)
-        rows = collect(config, limits, picks, accuracies(trained))
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
+    limits = find_limits(config)
+    config.parts.mkdir(parents=True, exist_ok=True)
+    picks = {
+        (name, seed, limit): text
+        for name in config.estimators.split(",")
+        for seed in range(config.searches)
+        for limit, text in find(config.search(name, seed), limits, console).items()
+    }
+    trained = (config.output or config.parts / f"{config.space}.csv").with_suffix(".trainings.csv")
+    train_missing(config, trained, list(dict.fromkeys(picks.values())), console)
+    rows = collect(config, limits, picks, accuracies(trained))
     if config.output is not None:
         write(config.output, rows)
     show(console, rows)
-    console.print(f"{cpu_model()}, {count_cores()} cores, jax {jax.__version__}", highlight=False)
-    return 0
+    console.print(f"{cpu_model()}, {cores()} cores, jax {jax.__version__}", highlight=False)
 
 
 def find_limits(config: Config) -> tuple[float, ...]:
@@ -155,4 +154,4 @@ def show(console: Console, rows: list[dict[str, str]]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(start(Config, work))

@@ -1,23 +1,33 @@
-"""Seconds a generation of NSGA-II takes, evaluation left out: rwejax against pymoo, and EvoX where it is installed.
+"""Seconds a generation of NSGA-II takes, evaluation left out: rwejax against pymoo.
 
-All sides choose among the same macro genomes and make children of them, in turns and in one process. See the README
-beside this file for what either side is given.
+Both choose among the same macro genomes and make children of them, in turns and in one process. See the README beside
+this file for what either side is given.
 """
 
+import multiprocessing
+import statistics
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import tyro
+import numpy as np
 from matplotlib.figure import Figure
-from parts.command import run
-from parts.report import describe_machine, format_spread
-from parts.selection_measure import measure
+from parts.command import Result, main, require
+from parts.report import count_compilations, describe_machine, format_spread, grid, header, peak_memory_gib, spread
+from parts.selection_sides import Objectives, Pymoo, Rwejax, Side, TwoCalls
 from rich.console import Console
-from rich.table import Table
 
-from rwejax import plots
+import rwejax
+from rwejax import spaces
+from rwejax.errors import InputError
+from rwejax.evolve import non_dominated_rank
+from rwejax.evolve.distinct import encode
+from rwejax.figures import FRONT, INK, frame
+
+TURN_SECONDS, TURN_CALLS = 0.3, 50
+TOLERANCE = 1e-4  # relative, of crowding distances: pymoo computes them in double precision
 
 
 @dataclass(frozen=True)
@@ -33,41 +43,157 @@ class Config:
     limit: float = 60.0
     """Seconds of one generation from which a side is left out; judged by the smaller sizes, for time quadratic in n."""
     peers: bool = True
-    """Time the other libraries as well."""
+    """Time pymoo as well."""
     seed: int = 0
     """Draws the objectives, the first population and the children."""
     output: Path | None = None
     """JSON file for the results; a plot is put beside it, as PNG."""
 
 
-def main() -> int:
-    """Measure, print, write. Returns the exit code: 1 where the sides disagree, 2 where they cannot be run."""
-    config = tyro.cli(Config, description=__doc__)
-    return run(config.output, lambda: measure(config), show, plot)
+def measure(config: Config) -> Result:
+    """Time all sides at all sizes.
+
+    Raises:
+        InputError: the setting cannot be timed.
+    """
+    if not config.sizes or min(*config.sizes, config.generations, config.repetitions) < 2:
+        raise InputError("sizes, generations and repetitions are counts: give 2 or more of each")
+    if config.peers:
+        require("pymoo", "dev")
+    # First, because a process begins with the peak of the one that started it.
+    alone = {"n": config.sizes[-1], "peak_memory_gib": memory_alone(config)} if config.peers else None
+    space = spaces.Macro()
+    objectives = Objectives(space, config.seed)
+    rows: dict[str, Any] = {}
+    last: dict[str, tuple[int, float]] = {}
+    for n in config.sizes:
+        ours = Rwejax(space, objectives, n, config.generations, config.seed)
+        makers: dict[str, Callable[[], Side]] = {
+            "rwejax": lambda ours=ours: ours,
+            "rwejax, two calls": lambda ours=ours: TwoCalls(ours),
+        }
+        if config.peers:
+            makers["pymoo"] = lambda ours=ours: Pymoo(np.asarray(ours.state.population), objectives)
+        expected = {name: seconds * (n / size) ** 2 for name, (size, seconds) in last.items()}
+        sides = {name: make() for name, make in makers.items() if expected.get(name, 0.0) < config.limit}
+        turns, compilations = take_turns(sides, config.repetitions)
+        last = {name: (n, statistics.median(turn["generation"] for turn in turns[name])) for name in sides}
+        last |= {name: (n, seconds) for name, seconds in expected.items() if name not in sides}
+        rows[str(n)] = {
+            **describe(ours, turns),
+            "rwejax_compilations_after_first_call": compilations,
+            "agreement": compare(ours, config.peers),
+        }
+    setting = {name: value for name, value in asdict(config).items() if name != "output"}
+    return {
+        **header(setting, "numpy", *["pymoo"] * config.peers),
+        "agreement": {"holds": all(row["agreement"]["holds"] for row in rows.values())},
+        "sizes": rows,
+        "peak_memory_gib": peak_memory_gib(),
+        "rwejax_alone": alone,
+    }
 
 
-def show(result: dict[str, Any]) -> None:
+def memory_alone(config: Config) -> float:
+    """The peak memory in GiB of a process in which rwejax runs alone, at the largest size."""
+    largest = replace(config, peers=False, sizes=config.sizes[-1:], repetitions=2)
+    with multiprocessing.get_context("spawn").Pool(1, rwejax.use_all_cores) as pool:
+        return float(pool.apply(measure, (largest,))["peak_memory_gib"])
+
+
+def take_turns(sides: dict[str, Side], repetitions: int) -> tuple[dict[str, list[dict[str, float]]], int]:
+    """The median seconds of the parts of a generation, for each side and turn, and how often JAX compiled meanwhile.
+
+    A turn repeats a side's generation for some tenths of a second, so that a short one is not measured by one call.
+    """
+    number = 0
+
+    def turn(side: Side, calls: int) -> dict[str, float]:
+        nonlocal number
+        runs = []
+        for _ in range(calls):
+            number += 1
+            parts = side.generation(number)
+            runs.append(parts | {"generation": sum(parts.values())})
+        return {part: statistics.median(run[part] for run in runs) for part in runs[0]}
+
+    calls = {
+        name: int(np.clip(TURN_SECONDS / turn(side, 1)["generation"], 1, TURN_CALLS)) for name, side in sides.items()
+    }
+    turns: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
+    compilations = count_compilations()
+    for _ in range(repetitions):
+        for name, side in sides.items():
+            turns[name].append(turn(side, calls[name]))
+    return turns, len(compilations)
+
+
+def describe(ours: Rwejax, turns: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
+    """What is said of one size."""
+    return {
+        "archive": int(ours.state.archive_count),
+        "fronts": int(ours.state.rank.max()) + 1,
+        "sides": {
+            name: {part: {"turns": (values := [turn[part] for turn in runs]), **spread(values)} for part in runs[0]}
+            for name, runs in turns.items()
+        },
+        "ratio": {
+            f"rwejax / {name}": spread(
+                theirs["generation"] / mine["generation"] for mine, theirs in zip(turns["rwejax"], runs, strict=True)
+            )
+            for name, runs in turns.items()
+            if name != "rwejax"
+        },
+        "rwejax_first_call_seconds": ours.first_call_seconds,
+    }
+
+
+def compare(ours: Rwejax, with_pymoo: bool) -> dict[str, Any]:
+    """Check the children, and compare ranks and survivors with pymoo's on the same objectives."""
+    children = np.asarray(ours.children(0))
+    fitness = ours.objectives(children)
+    state, space = ours.state, ours.algorithm.space
+    known = np.concatenate([state.codes, state.archive[: state.archive_count]])
+    codes = {code.tobytes() for code in np.asarray(encode(space, children))}
+    result: dict[str, Any] = {
+        "children_are_new": len(codes) == len(children) and not codes & {code.tobytes() for code in known}
+    }
+    if with_pymoo:
+        from pymoo.core.population import Population
+        from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
+        from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
+
+        merged = np.concatenate([state.fitness, fitness])
+        rank = NonDominatedSorting().do(merged, return_rank=True)[1]
+        result["ranks_equal"] = bool((np.asarray(non_dominated_rank(merged)) == rank).all())
+        # Rows that tie may stand for each other, so survivors are compared by rank and crowding distance.
+        kept = RankAndCrowding()._do(
+            None, Population.new(F=merged), n_survive=len(children), random_state=np.random.default_rng(0)
+        )
+        told, _ = ours.algorithm.tell(ours.key, children, fitness, state, ours.params)
+        mine = np.lexsort((told.crowding, told.rank))
+        theirs = np.lexsort((kept.get("crowding"), kept.get("rank")))
+        result["survivors_equal"] = bool(
+            (told.rank[mine] == kept.get("rank")[theirs]).all()
+            and np.allclose(told.crowding[mine], kept.get("crowding")[theirs], rtol=TOLERANCE)
+        )
+    return {**result, "holds": all(result.values())}
+
+
+def show(result: Result) -> None:
     """Print the results."""
     console = Console()
-    table = Table(title=f"a generation, the {result['setting']['generations']}th of a search of the macro space")
     names = list(next(iter(result["sizes"].values()))["sides"])
-    for column in ("n", *(f"{name}, ms" for name in names), *(f"{name} / rwejax" for name in names[1:])):
-        table.add_column(column, justify="right")
+    table = grid(
+        f"a generation, the {result['setting']['generations']}th of a search of the macro space",
+        *("n", *(f"{name}, ms" for name in names), *(f"{name} / rwejax" for name in names[1:])),
+        left=0,
+    )
     for n, row in result["sizes"].items():
         times = [format_ms(row["sides"][name]["generation"]) if name in row["sides"] else "" for name in names]
         ratios = [row["ratio"].get(f"rwejax / {name}") for name in names[1:]]
         table.add_row(n, *times, *(format_spread(ratio, 0) if ratio else "" for ratio in ratios))
     console.print(table)
-
-    parts = Table(title="rwejax: the parts of a generation, ms")
-    parts.add_column("part")
-    for n in result["sizes"]:
-        parts.add_column(f"n = {n}", justify="right")
-    for name in "ask", "tell":
-        parts.add_row(name, *(format_ms(row["sides"]["rwejax, two calls"][name]) for row in result["sizes"].values()))
-    for name in next(iter(result["sizes"].values()))["rwejax_parts"]:
-        parts.add_row(name, *(format_ms(row["rwejax_parts"][name]) for row in result["sizes"].values()))
-    console.print(parts)
 
     console.print(f"median (least - largest) of {result['setting']['repetitions']} turns")
     first = [row["rwejax_first_call_seconds"] for row in result["sizes"].values()]
@@ -87,14 +213,13 @@ def format_ms(seconds: dict[str, Any]) -> str:
     return format_spread(values, 2 if values["median"] < 100 else 0)
 
 
-def plot(result: dict[str, Any], figure: Figure) -> None:
+def plot(result: Result, figure: Figure) -> None:
     """Draw seconds against the population size, both in logarithms."""
     axes = figure.add_subplot()
     styles = {
-        "rwejax": (plots._FRONT, "o"),
-        "rwejax, two calls": (plots._FRONT, "v"),
-        "pymoo": (plots._INK, "s"),
-        "evox": (plots._QUIET, "^"),
+        "rwejax": (FRONT, "o"),
+        "rwejax, two calls": (FRONT, "v"),
+        "pymoo": (INK, "s"),
     }
     for name in next(iter(result["sizes"].values()))["sides"]:
         rows = {int(n): row["sides"][name]["generation"] for n, row in result["sizes"].items() if name in row["sides"]}
@@ -105,11 +230,11 @@ def plot(result: dict[str, Any], figure: Figure) -> None:
         axes.plot(list(rows), middle, color=color, marker=marker, markersize=5, linewidth=1.4, label=name)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlabel("population size", color=plots._INK)
-    axes.set_ylabel("seconds a generation, evaluation left out", color=plots._INK)
-    axes.legend(labelcolor=plots._INK, edgecolor="none", framealpha=1.0)
-    plots._frame(axes, f"NSGA-II, macro space, {result['machine']['cpu']}")
+    axes.set_xlabel("population size", color=INK)
+    axes.set_ylabel("seconds a generation, evaluation left out", color=INK)
+    axes.legend(labelcolor=INK, edgecolor="none", framealpha=1.0)
+    frame(axes, f"NSGA-II, macro space, {result['machine']['cpu']}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Config, measure, show, plot))

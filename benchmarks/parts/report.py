@@ -1,4 +1,4 @@
-"""What results have in common: times, and what was measured when, on what."""
+"""What results have in common: times, whether two sides agree, and what was measured when, on what."""
 
 import os
 import platform
@@ -13,11 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
+from rich.table import Table
 
+from rwejax.objectives import RWE_SCORES
+from rwejax.runtime.devices import cores
 from rwejax.version import __version__
 
 LOAD_BEFORE = os.getloadavg()[0]  # taken here, before this process adds its own
 QUIET_LOAD = 0.3
+SCORES_TOLERANCE = 1e-3  # relative, for the squared error and the evidence
+IMAGES_TOLERANCE = 5  # images that may be classified differently, where two classes score all but equally
 
 
 @dataclass
@@ -58,6 +64,47 @@ def format_spread(values: dict[str, float], digits: int = 2) -> str:
     return f"{values['median']:.{digits}f} ({values['min']:.{digits}f} - {values['max']:.{digits}f})"
 
 
+def compare_seconds(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, Any]:
+    """How many times faster `rwejax` is, turn by turn."""
+    ratios = [other / own for own, other in zip(ours, theirs, strict=True)]
+    return {"turns": ratios, **spread(ratios), "of_least_seconds": min(theirs) / min(ours)}
+
+
+def compare_scores(
+    ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray], images: int, validation: int
+) -> dict[str, Any]:
+    """Compare the two sides' scores.
+
+    Args:
+        ours: for each name the scores of the genomes.
+        theirs: the same.
+        images: number of images, those of the validation included.
+        validation: number of validation images.
+    """
+    difference = {name: np.abs(ours[name] - theirs[name]) for name in RWE_SCORES}
+    result = {
+        "loo_error_images": round(float(difference["loo_error"].max()) / 100 * images),
+        "validation_error_images": round(float(difference["validation_error"].max()) / 100 * validation),
+        **{
+            f"{name}_relative": float((difference[name] / np.abs(ours[name])).max())
+            for name in ("loo_squared_error", "log_evidence")
+        },
+    }
+    holds = (
+        max(result["loo_error_images"], result["validation_error_images"]) <= IMAGES_TOLERANCE
+        and max(result["loo_squared_error_relative"], result["log_evidence_relative"]) < SCORES_TOLERANCE
+    )
+    return {**result, "holds": bool(holds)}
+
+
+def grid(title: str, *columns: str, left: int = 1) -> Table:
+    """A table to print, the first columns to the left and all others to the right."""
+    table = Table(title=title)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number < left else "right")
+    return table
+
+
 def header(setting: dict[str, Any], *peers: str, gemm: Sequence[float] = ()) -> dict[str, Any]:
     """What a result begins with.
 
@@ -68,7 +115,7 @@ def header(setting: dict[str, Any], *peers: str, gemm: Sequence[float] = ()) -> 
     """
     machine = {
         "cpu": cpu_model(),
-        "cores": count_cores(),
+        "cores": cores(),
         "jax_devices": [f"{device}, {device.device_kind}" for device in jax.devices()],
         "load_before": LOAD_BEFORE,
     }
@@ -105,11 +152,6 @@ def cpu_model() -> str:
     path = Path("/proc/cpuinfo")
     names = [line for line in path.read_text().splitlines() if line.startswith("model name")] if path.exists() else []
     return names[0].partition(":")[2].strip() if names else platform.processor() or platform.machine()
-
-
-def count_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def peak_memory_gib() -> float:
