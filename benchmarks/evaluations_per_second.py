@@ -20,16 +20,12 @@ from parts.report import (
     compare_scores,
     compare_seconds,
     count_compilations,
-    describe_machine,
-    format_spread,
-    grid,
     header,
     peak_memory_gib,
     spread,
 )
-from parts.setting import NetworkSetting, title
+from parts.setting import NetworkSetting
 from parts.work import count_work
-from rich.console import Console
 
 from rwejax import data
 from rwejax.errors import InputError
@@ -155,46 +151,5 @@ def compare(
     }
 
 
-def show(result: Result) -> None:
-    """Print the results."""
-    setting, work, agreement, ours = result["setting"], result["work"], result["agreement"], result["rwejax"]
-    console = Console()
-    table = grid(
-        f"{setting['genomes']} genomes of {title(setting, result['image_shape'])}",
-        *("side", "evaluations per second", "GFLOP/s", "share of peak", "rwejax is faster by"),
-    )
-    for name, side in result["sides"].items():
-        ratio = result["ratio"].get(f"rwejax / {name}")
-        table.add_row(
-            name,
-            format_spread(side["evaluations_per_second"]),
-            format_spread(side["gflops"], 0),
-            format_spread({key: 100 * value for key, value in side["share_of_peak"].items()}, 0) + " %",
-            format_spread(ratio) if ratio else "",
-        )
-    console.print(table)
-
-    console.print(f"median (least - largest) of {setting['repetitions']} turns; GFLOP/s as if nothing were shared")
-    for name, ratio in result["ratio"].items():
-        console.print(f"{name}, by the quickest turn of either: {ratio['of_least_seconds']:.2f}")
-    console.print(describe_machine(result))
-    console.print(
-        f"rwejax: compilation {ours['compile_seconds']:.1f} s, {ours['compilations_after_first_call']} compilations "
-        "after the first call"
-    )
-    heads = result["head_seconds_per_network"]
-    console.print("head: " + ", ".join(f"{name} {1e3 * seconds:.1f} ms a network" for name, seconds in heads.items()))
-    rows, macs = work["rows"].values(), work["convolution_macs_per_image"]
-    console.print(
-        f"work: {sum(row['distinct'] for row in rows)} distinct rows of {sum(row['without_sharing'] for row in rows)}, "
-        f"{macs['distinct'] / macs['without_sharing']:.0%} of the multiply-adds; "
-        f"in {work['programs']} program{'s' * (work['programs'] > 1)}; lowering {1e3 * work['lowering_seconds']:.1f} ms"
-    )
-    console.print(
-        f"agreement: {'holds' if agreement['holds'] else 'BROKEN'}, features of up to "
-        f"{agreement['features_largest']:.1f} differ by at most {agreement['features_difference']:.1e}"
-    )
-
-
 if __name__ == "__main__":
-    sys.exit(main(Config, measure, show))
+    sys.exit(main(Config, measure))

@@ -21,6 +21,7 @@ from rich.table import Table
 
 import rwejax
 from rwejax import SearchConfig, spaces
+from rwejax.errors import InputError
 from rwejax.runtime.devices import cores
 
 QUANTILES = (0.25, 0.5, 1.0)
@@ -69,7 +70,9 @@ def work(config: Config) -> None:
     from parts.trainer import accuracies, train_missing
 
     console = Console()
-    limits = find_limits(config)
+    dataset, space = config.load(config.space, config.sizes)
+    table = random_networks(space)
+    limits = find_limits(config, space)
     config.parts.mkdir(parents=True, exist_ok=True)
     picks = {
         (name, seed, limit): text
@@ -79,16 +82,36 @@ def work(config: Config) -> None:
     }
     trained = (config.output or config.parts / f"{config.space}.csv").with_suffix(".trainings.csv")
     train_missing(config, trained, list(dict.fromkeys(picks.values())), console)
-    rows = collect(config, limits, picks, accuracies(trained))
+    rows = [
+        {"space": config.space, "dataset": dataset.name, **row}
+        for row in collect(space, table, picks, accuracies(trained))
+    ]
     if config.output is not None:
         write(config.output, rows)
     show(console, rows)
     console.print(f"{cpu_model()}, {cores()} cores, jax {jax.__version__}", highlight=False)
 
 
-def find_limits(config: Config) -> tuple[float, ...]:
+def random_networks(space: spaces.Space) -> dict[str, float]:
+    """The networks of the table of a space, and their accuracies.
+
+    Raises:
+        InputError: there is no table, or none of networks of this size.
+    """
+    path = OWN / f"{space.name}.csv"
+    table = {row["architecture"]: float(row["accuracy"]) for row in read(path)}
+    try:
+        for text in list(table)[:1]:
+            space.from_string(text)
+    except ValueError as error:
+        raise InputError(f"table {str(path)!r} holds networks of another size: {error}") from error
+    if not table:
+        raise InputError(f"table {str(path)!r} is missing: make it with own_truth.py")
+    return table
+
+
+def find_limits(config: Config, space: spaces.Space) -> tuple[float, ...]:
     """The limits, in millions of macs."""
-    _, space = config.load(config.space, config.sizes)
     macs = space.macs(np.asarray(space.sample(jax.random.key(config.seed), 1000)))
     return tuple(float(f"{quantile / 1e6:.3g}") for quantile in np.quantile(macs, QUANTILES))
 
@@ -104,36 +127,34 @@ def find(config: SearchConfig, limits: tuple[float, ...], console: Console) -> d
 
 
 def collect(
-    config: Config,
-    limits: tuple[float, ...],
+    space: spaces.Space,
+    table: dict[str, float],
     picks: dict[tuple[str, int, float], str],
     accuracy: dict[str, np.ndarray],
 ) -> list[dict[str, str]]:
     """A row for each limit and each way to choose."""
-    dataset, space = config.load(config.space, config.sizes)
-    table = {row["architecture"]: float(row["accuracy"]) for row in read(OWN / f"{config.space}.csv")}
     rows = []
-    for limit in limits:
+    for limit in dict.fromkeys(limit for _, _, limit in picks):
         chosen = {"random": [text for text in table if millions(space, text) <= limit]}
-        for name in config.estimators.split(","):
-            chosen[name] = [picks[name, seed, limit] for seed in range(config.searches)]
+        for (name, _, within), text in picks.items():
+            if within == limit:
+                chosen.setdefault(name, []).append(text)
         for name, texts in chosen.items():
             if not texts:
                 continue
             values = np.array([table[text] if name == "random" else accuracy[text].mean() for text in texts])
-            row: dict[str, Any] = {
-                "space": config.space,
-                "dataset": dataset.name,
-                "limit_macs_millions": limit,
-                "chosen_by": name,
-                "networks": len(texts),
-                "accuracy": f"{values.mean():.2f}",
-                "lowest": f"{values.min():.2f}",
-                "highest": f"{values.max():.2f}",
-                "macs_millions": f"{np.mean([millions(space, text) for text in texts]):.3f}",
-                "architectures": ";".join(texts) if name != "random" else "",
-            }
-            rows.append({key: str(value) for key, value in row.items()})
+            rows.append(
+                {
+                    "limit_macs_millions": str(limit),
+                    "chosen_by": name,
+                    "networks": str(len(texts)),
+                    "accuracy": f"{values.mean():.2f}",
+                    "lowest": f"{values.min():.2f}",
+                    "highest": f"{values.max():.2f}",
+                    "macs_millions": f"{np.mean([millions(space, text) for text in texts]):.3f}",
+                    "architectures": ";".join(texts) if name != "random" else "",
+                }
+            )
     return rows
 
 

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from parts.command import Result, main, require
-from parts.report import count_compilations, describe_machine, format_spread, grid, header, peak_memory_gib, spread
+from parts.report import count_compilations, header, peak_memory_gib, spread
 from parts.selection_sides import Objectives, Pymoo, Rwejax, Side, TwoCalls
-from rich.console import Console
 
 import rwejax
 from rwejax import spaces
@@ -155,7 +154,7 @@ def compare(ours: Rwejax, with_pymoo: bool) -> dict[str, Any]:
     state, space = ours.state, ours.algorithm.space
     known = np.concatenate([state.codes, state.archive[: state.archive_count]])
     codes = {code.tobytes() for code in np.asarray(encode(space, children))}
-    result: dict[str, Any] = {
+    result: Result = {
         "children_are_new": len(codes) == len(children) and not codes & {code.tobytes() for code in known}
     }
     if with_pymoo:
@@ -178,39 +177,6 @@ def compare(ours: Rwejax, with_pymoo: bool) -> dict[str, Any]:
             and np.allclose(told.crowding[mine], kept.get("crowding")[theirs], rtol=TOLERANCE)
         )
     return {**result, "holds": all(result.values())}
-
-
-def show(result: Result) -> None:
-    """Print the results."""
-    console = Console()
-    names = list(next(iter(result["sizes"].values()))["sides"])
-    table = grid(
-        f"a generation, the {result['setting']['generations']}th of a search of the macro space",
-        *("n", *(f"{name}, ms" for name in names), *(f"{name} / rwejax" for name in names[1:])),
-        left=0,
-    )
-    for n, row in result["sizes"].items():
-        times = [format_ms(row["sides"][name]["generation"]) if name in row["sides"] else "" for name in names]
-        ratios = [row["ratio"].get(f"rwejax / {name}") for name in names[1:]]
-        table.add_row(n, *times, *(format_spread(ratio, 0) if ratio else "" for ratio in ratios))
-    console.print(table)
-
-    console.print(f"median (least - largest) of {result['setting']['repetitions']} turns")
-    first = [row["rwejax_first_call_seconds"] for row in result["sizes"].values()]
-    console.print(f"rwejax: first call, compilation included, {min(first):.1f} to {max(first):.1f} s")
-    alone = result["rwejax_alone"]
-    if alone is not None:
-        console.print(f"rwejax alone, n = {alone['n']}: peak memory {alone['peak_memory_gib']:.2f} GiB")
-    console.print(describe_machine(result))
-    for n, row in result["sizes"].items():
-        if not row["agreement"]["holds"]:
-            console.print(f"agreement: BROKEN at n = {n}: {row['agreement']}")
-
-
-def format_ms(seconds: dict[str, Any]) -> str:
-    """A spread in ms."""
-    values = {name: 1e3 * seconds[name] for name in ("median", "min", "max")}
-    return format_spread(values, 2 if values["median"] < 100 else 0)
 
 
 def plot(result: Result, figure: Figure) -> None:
@@ -237,4 +203,4 @@ def plot(result: Result, figure: Figure) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Config, measure, show, plot))
+    sys.exit(main(Config, measure, plot))

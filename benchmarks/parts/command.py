@@ -14,6 +14,8 @@ import rwejax
 from rwejax.errors import InputError
 from rwejax.storage.atomic import replacing
 
+from .report import show
+
 Config = TypeVar("Config")
 Result = dict[str, Any]
 Plot = Callable[[Result, Figure], None]
@@ -41,22 +43,20 @@ def start(config: type[Config], work: Callable[[Config], int | None]) -> int:
         return 130
 
 
-def main(
-    config: type[Any], measure: Callable[[Any], Result], show: Callable[[Result], None], plot: Plot | None = None
-) -> int:
+def main(config: type[Any], measure: Callable[[Any], Result], plot: Plot | None = None) -> int:
     """A whole benchmark whose result is a JSON file: see `start` and `run`."""
-    return start(config, lambda options: run(options.output, lambda: measure(options), show, plot))
+    return start(config, lambda options: run(options.output, lambda: measure(options), plot=plot))
 
 
 def run(
-    output: Path | None, measure: Callable[[], Result], show: Callable[[Result], None], plot: Plot | None = None
+    output: Path | None, measure: Callable[[], Result], show: Callable[[Result], None] = show, plot: Plot | None = None
 ) -> int:
     """Measure, print, write.
 
     Args:
         output: JSON file for the result, if any.
         measure: gives the result.
-        show: prints it.
+        show: prints it; by default every figure.
         plot: draws it; the figure goes beside the JSON file, as PNG.
 
     Returns:
@@ -70,7 +70,10 @@ def run(
     result = measure()
     show(result)
     write(result, output, plot)
-    return 0 if result.get("agreement", {}).get("holds", True) else 1
+    if result.get("agreement", {}).get("holds", True):
+        return 0
+    print("the sides disagree", file=sys.stderr)
+    return 1
 
 
 def write(result: Result, output: Path | None, plot: Plot | None = None) -> None:

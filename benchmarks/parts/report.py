@@ -5,7 +5,7 @@ import platform
 import resource
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -14,7 +14,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from rich.table import Table
 
 from rwejax.objectives import RWE_SCORES
 from rwejax.runtime.devices import cores
@@ -22,6 +21,7 @@ from rwejax.version import __version__
 
 LOAD_BEFORE = os.getloadavg()[0]  # taken here, before this process adds its own
 QUIET_LOAD = 0.3
+HEADER = "measured_at", "setting", "versions", "machine"
 SCORES_TOLERANCE = 1e-3  # relative, for the squared error and the evidence
 IMAGES_TOLERANCE = 5  # images that may be classified differently, where two classes score all but equally
 
@@ -59,9 +59,27 @@ def spread(values: Iterable[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
-def format_spread(values: dict[str, float], digits: int = 2) -> str:
-    """Median (least - largest)."""
-    return f"{values['median']:.{digits}f} ({values['min']:.{digits}f} - {values['max']:.{digits}f})"
+def show(result: dict[str, Any]) -> None:
+    """Print every figure of a result, a line each, and what it was measured on."""
+    for path, value in figures({name: part for name, part in result.items() if name not in HEADER}):
+        print(f"{' '.join(path):<64} {value}")
+    print(", ".join(f"{name} {value}" for name, value in result["setting"].items()))
+    print(describe_machine(result))
+
+
+def figures(part: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The figures of a part of a result, and where they stand; of spreads and lists of turns one figure each."""
+    if isinstance(part, dict):
+        if {"median", "min", "max"} <= part.keys():
+            yield path, "{median:.4g} ({min:.4g} - {max:.4g})".format(**part)
+        for name, value in part.items():
+            if name not in ("median", "min", "max", "turns"):
+                yield from figures(value, (*path, str(name)))
+    elif isinstance(part, list) and part and isinstance(part[0], dict):
+        for number, value in enumerate(part, 1):
+            yield from figures(value, (*path, str(number)))
+    elif not isinstance(part, list):
+        yield path, f"{part:.4g}" if isinstance(part, float) else str(part)
 
 
 def compare_seconds(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, Any]:
@@ -95,14 +113,6 @@ def compare_scores(
         and max(result["loo_squared_error_relative"], result["log_evidence_relative"]) < SCORES_TOLERANCE
     )
     return {**result, "holds": bool(holds)}
-
-
-def grid(title: str, *columns: str, left: int = 1) -> Table:
-    """A table to print, the first columns to the left and all others to the right."""
-    table = Table(title=title)
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number < left else "right")
-    return table
 
 
 def header(setting: dict[str, Any], *peers: str, gemm: Sequence[float] = ()) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 import csv
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from rwejax.correlating.config import CorrelateConfig
 from rwejax.errors import InputError
 from rwejax.storage.atomic import replacing
 
@@ -47,6 +48,29 @@ TABLES = {
 def path(name: str, folder: Path) -> Path:
     """The file of a table: in the folder of published ones, or beside the benchmarks."""
     return (OWN if TABLES[name].own else folder) / f"{name}.csv"
+
+
+def correlation(name: str, folder: Path, images: Any, **options: Any) -> CorrelateConfig:
+    """The rank correlation of estimators with a table, which `rwejax.correlate` measures.
+
+    Args:
+        name: of the table.
+        folder: of the published tables.
+        images: a config with the fields dataset, data_dir and image_size.
+        options: others of `CorrelateConfig`.
+    """
+    truth = TABLES[name]
+    given: dict[str, Any] = {
+        "space": truth.space,
+        "truth": path(name, folder),
+        "column": truth.column,
+        "sample": truth.sample,
+        "dataset": images.dataset,
+        "data_dir": images.data_dir,
+        "image_size": images.image_size,
+        **truth.proxy,
+    }
+    return CorrelateConfig(**given | options)
 
 
 def split(names: str, *others: str) -> list[str]:

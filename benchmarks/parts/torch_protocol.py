@@ -1,11 +1,19 @@
 """Random-weight evaluation as its papers describe it, in PyTorch: one network after another, and a trained head."""
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .torch_networks import Network
+from rwejax.data import Dataset
+from rwejax.runtime.devices import cores
+from rwejax.spaces import Space
+
+from . import torch_networks, torch_peer
 
 LEARNING_RATE, MOMENTUM = 0.025, 0.9
 
@@ -30,7 +38,24 @@ class Protocol:
     batch: int
     epochs: int
 
-    def validation_accuracy(self, network: Network, seed: int) -> float:
+    @classmethod
+    def of(cls, dataset: Dataset, batch: int, epochs: int) -> Self:
+        """The protocol on the images of a dataset, with PyTorch on all cores."""
+        torch.set_num_threads(cores())
+        images, labels = torch_peer.as_tensors(dataset)
+        return cls(images, labels, len(dataset.train_labels), dataset.classes, batch, epochs)
+
+    def accuracies(self, space: Space, genomes: Sequence[np.ndarray], seed: int) -> tuple[np.ndarray, list[float]]:
+        """The validation accuracy of each network, in %, and its seconds; building a network is not timed."""
+        found, seconds = [], []
+        for number, genome in enumerate(genomes):
+            member = torch_networks.build(space, genome)
+            start = time.perf_counter()
+            found.append(self.validation_accuracy(member, seed + number))
+            seconds.append(time.perf_counter() - start)
+        return np.array(found), seconds
+
+    def validation_accuracy(self, network: torch_networks.Network, seed: int) -> float:
         """The accuracy, in %, of a linear layer on the features of a network whose weights are drawn anew.
 
         Batches are normalised by their own statistics, as a network is that was never trained. The layer sees the
