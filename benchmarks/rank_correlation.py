@@ -162,7 +162,7 @@ def main() -> int:
 def measure(table: str, pair: CorrelateConfig) -> dict[str, str]:
     """Correlate one pair, and note with it what it was measured on."""
     processor = ProcessorTime()
-    output = correlate(pair, processor).output
+    output = correlate(pair, [processor]).output
     jax.clear_caches()
     [row] = read(output)
     measured = {"cpu_seconds": str(processor.seconds), "cores": str(count_cores()), "jax": jax.__version__}

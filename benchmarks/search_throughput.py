@@ -18,7 +18,7 @@ from parts.setting import NetworkSetting, title
 from rich.console import Console
 from rich.table import Table
 
-from rwejax import plots
+from rwejax.figures import FRONT, INK, frame
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def plot(result: dict[str, Any], figure: Figure) -> None:
         for number, each in enumerate(generations, 1)
         if "torch_evaluations_per_second" in each
     }
-    for name, colour, rates in ("rwejax", plots._FRONT, ours), ("PyTorch", plots._INK, theirs):
+    for name, colour, rates in ("rwejax", FRONT, ours), ("PyTorch", INK, theirs):
         low, middle, high = ([rate[key] for rate in rates.values()] for key in ("min", "median", "max"))
         axes.fill_between(list(rates), low, high, color=colour, alpha=0.15, linewidth=0, zorder=2)
         axes.plot(list(rates), middle, color=colour, linewidth=1.4, marker="o", markersize=4, label=name, zorder=3)
@@ -128,16 +128,16 @@ def plot(result: dict[str, Any], figure: Figure) -> None:
         "o",
         markersize=5,
         markerfacecolor="white",
-        color=plots._FRONT,
+        color=FRONT,
         label="with compilation",
         zorder=4,
     )
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("generation", color=plots._INK)
-    axes.set_ylabel("evaluations per second", color=plots._INK)
+    axes.set_xlabel("generation", color=INK)
+    axes.set_ylabel("evaluations per second", color=INK)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(labelcolor=plots._INK, edgecolor="none", framealpha=1.0)
-    plots._frame(axes, title(result["setting"], result["image_shape"]))
+    axes.legend(labelcolor=INK, edgecolor="none", framealpha=1.0)
+    frame(axes, title(result["setting"], result["image_shape"]))
 
 
 if __name__ == "__main__":

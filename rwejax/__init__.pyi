@@ -27,6 +27,8 @@ from .searching.observers import Progress as Progress
 from .searching.observers import SearchObserver as SearchObserver
 from .searching.result import SearchResult as SearchResult
 from .searching.result import pick as pick
+from .tracking.tensorboard import TensorBoardObserver as TensorBoardObserver
+from .tracking.wandb import WandbObserver as WandbObserver
 from .training.config import TrainConfig as TrainConfig
 from .training.loop import TrainResult as TrainResult
 from .training.loop import train as train

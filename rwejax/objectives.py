@@ -110,7 +110,7 @@ COSTS = {
     for objective in (
         Objective("macs", "multiply-adds", "M", cost=True, scale=1e6, units=_COUNTS),
         Objective("params", "parameters", "k", cost=True, scale=1e3, units=_COUNTS),
-        Objective("memory", "activation memory", "MiB", cost=True, scale=2.0**20, units=_BYTES),
+        Objective("memory", "activation memory", "KiB", cost=True, scale=2.0**10, units=_BYTES),
         Objective("latency", "latency", "ms", cost=True, units=_TIMES),
     )
 }

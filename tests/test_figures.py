@@ -81,7 +81,7 @@ def test_three_objectives_are_drawn_two_by_two(tmp_path, objectives):
     axes = Figure().add_subplot()
     plot_front(result, axes, x=2, y=1)
     np.testing.assert_array_equal(axes.collections[0].get_offsets(), three[:, [2, 1]])
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("activation memory (MiB)", "multiply-adds (M)")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("activation memory (KiB)", "multiply-adds (M)")
     save_front(result, tmp_path / "three.png")
     save_front(make_result(objectives), tmp_path / "two.png")
     with Image.open(tmp_path / "three.png") as image, Image.open(tmp_path / "two.png") as other:

@@ -13,16 +13,18 @@ import jax
 import numpy as np
 import torch
 
+from rwejax import data, spaces
 from rwejax.errors import InputError
 from rwejax.evaluate.random_weight import RandomWeightEvaluator
 from rwejax.objectives import RWE_SCORES
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.loop import search
+from rwejax.searching.observers import PARTS
 from rwejax.searching.result import SearchResult
 
 from .report import Side, count_compilations, count_cores, header, peak_memory_gib, spread
 from .sides import CALIBRATION_IMAGES, Peer, compare_scores, compare_seconds, gemm_rate
-from .watch import PARTS, Watch
+from .watch import Watch
 from .work import count_work
 
 if TYPE_CHECKING:
@@ -50,9 +52,13 @@ class Turn:
 
     @property
     def compile_seconds(self) -> float:
-        """What the first generation took beyond its evaluation, compiled, and what later ones take besides theirs."""
+        """What the first generation took beyond its evaluation, compiled, and what later ones take besides theirs.
+
+        Recording is no part of that: what a generation writes counts in the next one.
+        """
         besides = (
-            sum(parts.values()) - parts["evaluation"] - parts["planning"] for parts in self.watch.generations[1:]
+            sum(parts.values()) - sum(parts[name] for name in ("evaluation", "planning", "recording"))
+            for parts in self.watch.generations[1:]
         )
         return self.totals[0] - self.again - statistics.median(besides)
 
@@ -84,24 +90,20 @@ def measure(config: "Config") -> dict[str, Any]:
     for number in range(1, config.repetitions + 1):
         gemm.append(gemm_rate())
         watch, found, seconds = run_search(config, compilations)
-        first, watch.first = watch.first, None  # it holds the search's maps, which are gigabytes
-        assert first is not None
-        again = Side(first)
-        again.time()
         if not turns:
             result = found
             genomes = np.split(result.genomes, config.generations)
             dataset, space = config.load(config.space, config.sizes)
-            peer = Peer(space, dataset, first.args[1], genomes[0])
+            key, _ = jax.random.split(jax.random.key(config.seed))  # as the search splits it
+        again = evaluate_again(space, dataset, key, genomes[0])
+        if not turns:
+            peer = Peer(space, dataset, key, genomes[0])
             members = {generation: peer.build(genomes[generation]) for generation in timed}
         elif not np.array_equal(found.genomes, result.genomes):
             raise InputError(f"search {number} asked for other genomes than the first: its config does not settle them")
         sides = {generation: Side(functools.partial(peer.evaluate, members[generation])) for generation in timed}
         scores = {generation: side.time()[1] for generation, side in sides.items()}
-        turns.append(
-            Turn(watch, seconds, again.seconds[0], {generation: side.seconds[0] for generation, side in sides.items()})
-        )
-        del first, again
+        turns.append(Turn(watch, seconds, again, {generation: side.seconds[0] for generation, side in sides.items()}))
         print(
             f"turn {number} of {config.repetitions}: search {seconds:.0f} s, "
             f"PyTorch {sum(turns[-1].peer.values()):.0f} s for {len(timed)} generations",
@@ -169,9 +171,17 @@ def run_search(config: "Config", compilations: Sequence[str]) -> tuple[Watch, Se
     with tempfile.TemporaryDirectory() as folder:
         watch = Watch(compilations)
         start = time.perf_counter()
-        with watch.watching():
-            result = search(replace(settings, run_dir=Path(folder) / "run"), watch)
+        result = search(replace(settings, run_dir=Path(folder) / "run"), [watch])
         return watch, result, time.perf_counter() - start
+
+
+def evaluate_again(space: spaces.Space, dataset: data.Dataset, key: jax.Array, genomes: np.ndarray) -> float:
+    """Seconds of an evaluation without compilation; its maps, which are gigabytes, go before PyTorch is timed."""
+    evaluator = RandomWeightEvaluator(space, dataset, calibration_images=CALIBRATION_IMAGES)
+    side = Side(functools.partial(evaluator, key, genomes))
+    side.time()  # compiles
+    side.time()
+    return side.seconds[1]
 
 
 def describe_searches(turns: Sequence[Turn], population_size: int) -> dict[str, Any]:

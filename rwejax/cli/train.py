@@ -30,6 +30,7 @@ class Arguments:
         config: YAML file of the options below, or the name of a packaged one, such as train_cifar10_papers; flags
             override it.
         resume: run folder of a training to go on with; needs no other flag.
+        log: where the metrics go besides: tensorboard, wandb, or both with a comma between them.
     """
 
     train: Annotated[TrainConfig, tyro.conf.arg(name="")]
@@ -37,14 +38,16 @@ class Arguments:
     pick: str = "knee"
     config: Path | None = None
     resume: Path | None = None
+    log: str = ""
 
 
 def main(words: Sequence[str]) -> int:
     """Train as the flags say; returns the exit code."""
     arguments, origin = parse(words)
+    from rwejax.tracking import make_observers
     from rwejax.training import console
 
-    return console.run(arguments.train, arguments.resume, origin)
+    return console.run(arguments.train, arguments.resume, origin, make_observers(arguments.log))
 
 
 def parse(words: Sequence[str]) -> tuple[Arguments, dict[str, Any] | None]:

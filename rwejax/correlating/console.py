@@ -6,7 +6,7 @@ from rich import progress
 from rich.console import Console
 from rich.table import Table
 
-from rwejax.console import make_console, run_with_display
+from rwejax.console import LiveProgress, is_live, make_console, run_with_display
 from rwejax.correlating.config import CorrelateConfig
 from rwejax.correlating.loop import correlate
 from rwejax.correlating.output import figure_path, scores_path
@@ -30,24 +30,25 @@ def run(config: CorrelateConfig) -> int:
     """
     set_up_process()
     console = make_console()
-    observer = ConsoleObserver(console)
-    return run_with_display(observer, lambda: correlate(config, observer), lambda result: print_result(console, result))
+    display = ConsoleObserver(console)
+    return run_with_display(display, lambda: correlate(config, [display]), lambda result: print_result(console, result))
 
 
 class ConsoleObserver(CorrelateObserver):
-    """Shows a bar for each estimator on a terminal, and prints a line when one is finished elsewhere.
+    """Shows a bar for each estimator on a terminal and in a notebook, and prints a line when one is finished elsewhere.
 
-    Use it in a `with` statement, which takes the bars away at the end.
+    Args:
+        console: where to; by default standard output.
 
     Attributes:
         result: what is measured so far; None until the networks are drawn.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console | None = None) -> None:
         self.result: CorrelateResult | None = None
-        self._console = console
-        self._bars: progress.Progress | None = None
-        if console.is_terminal:
+        self._console = console or make_console()
+        self._bars: LiveProgress | None = None
+        if is_live(self._console):
             columns = (
                 progress.SpinnerColumn(),
                 progress.TextColumn("{task.description}"),
@@ -55,15 +56,17 @@ class ConsoleObserver(CorrelateObserver):
                 progress.MofNCompleteColumn(),
                 progress.TimeRemainingColumn(),
             )
-            self._bars = progress.Progress(*columns, console=console, transient=True)
+            self._bars = LiveProgress(*columns, console=self._console)
             self._tasks: dict[str, progress.TaskID] = {}
 
     def __enter__(self) -> Self:
-        if self._bars:
-            self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bars away."""
         if self._bars:
             self._bars.stop()
 
@@ -77,6 +80,8 @@ class ConsoleObserver(CorrelateObserver):
         )
         if networks < config.sample:
             self._print(f"the table has only {networks} networks of the {config.sample} asked for: all are taken")
+        if self._bars:
+            self._bars.start()
 
     def on_slice(self, estimator: str, networks: int) -> None:
         """Show how far an estimator is."""
@@ -98,7 +103,7 @@ class ConsoleObserver(CorrelateObserver):
 
     def on_interrupt(self, number: int) -> int:
         """Show what an interrupted correlation has measured; returns the exit code for the signal."""
-        self.__exit__()
+        self.close()
         if self.result is None or not self.result.measured:
             self._print("interrupted before an estimator was finished: nothing is saved")
         else:

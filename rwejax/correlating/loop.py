@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import time
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -17,6 +18,7 @@ from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.evaluate import estimators
 from rwejax.objectives import COMPLEXITY
+from rwejax.runtime.observer import closing
 from rwejax.runtime.signals import uninterrupted
 
 _SLICE = 40  # networks between two signs of life
@@ -26,7 +28,7 @@ _BATCH_IMAGES = 500  # the largest default of an estimator that looks at one bat
 _UNSEEN_IMAGES = 250  # validation images of a dataset whose train images alone are looked at; there must be some
 
 
-def correlate(config: CorrelateConfig, observer: CorrelateObserver | None = None) -> CorrelateResult:
+def correlate(config: CorrelateConfig, observers: Sequence[CorrelateObserver] = ()) -> CorrelateResult:
     r"""Measure how well estimators rank networks whose accuracy is known.
 
     Every estimator that is finished is on disk at once: its row in the table, its scores beside it, and its figure. On
@@ -35,7 +37,7 @@ def correlate(config: CorrelateConfig, observer: CorrelateObserver | None = None
 
     Args:
         config: which estimators, which accuracies.
-        observer: is told of the progress.
+        observers: are told of the progress, and closed at the end.
 
     Returns:
         Scores and correlations. They are a function of the config and of the files that it names, up to the times.
@@ -56,7 +58,6 @@ def correlate(config: CorrelateConfig, observer: CorrelateObserver | None = None
         1.0
     """
     config.validate()
-    observer = observer or CorrelateObserver()
     for name in config.names:
         if name not in estimators.names():
             raise InputError(f"estimator {name!r} is unknown: choose from {', '.join(estimators.names())}")
@@ -88,17 +89,22 @@ def correlate(config: CorrelateConfig, observer: CorrelateObserver | None = None
         measured=(),
         output=claim_table(config),
     )
-    observer.on_start(result)
-    try:
-        for name, estimate in made.items():
-            measured = _measure(name, estimate, genomes, result, observer)
-            result = dataclasses.replace(result, measured=(*result.measured, measured))
-            with uninterrupted(), writing(result.output):
-                record(result)
-            observer.on_estimator(result)
-    finally:
-        if not result.measured:
-            scores_path(result.output).unlink(missing_ok=True)  # it only kept the place
+    with closing(observers):
+        try:
+            for observer in observers:
+                observer.on_start(result)
+            for name, estimate in made.items():
+                measured = _measure(name, estimate, genomes, result, observers)
+                result = dataclasses.replace(result, measured=(*result.measured, measured))
+                with uninterrupted(), writing(result.output):
+                    record(result)
+                for observer in observers:
+                    observer.on_estimator(result)
+        finally:
+            if not result.measured:
+                scores_path(result.output).unlink(missing_ok=True)  # it only kept the place
+        for observer in observers:
+            observer.on_end(result)
     return result
 
 
@@ -143,19 +149,21 @@ def _measure(
     estimate: estimators.Estimate,
     genomes: Int[np.ndarray, "n genes"],
     result: CorrelateResult,
-    observer: CorrelateObserver,
+    observers: Sequence[CorrelateObserver],
 ) -> Measured:
     """Score the networks slice by slice, two at least: the first one compiles, and only the others are timed."""
     key = jax.random.key(result.config.seed)
     slices = np.array_split(genomes, max(2, -(-len(genomes) // _SLICE)))
     parts: list[Float[np.ndarray, " m"]] = []
     times = []
-    observer.on_slice(name, 0)
+    for observer in observers:
+        observer.on_slice(name, 0)
     for part in slices:
         start = time.perf_counter()
         parts.append(np.asarray(estimate(key, part), float))
         times.append(time.perf_counter() - start)
-        observer.on_slice(name, sum(map(len, parts)))
+        for observer in observers:
+            observer.on_slice(name, sum(map(len, parts)))
     scores = np.concatenate(parts)
     scores = np.where(np.isnan(scores), -np.inf, scores)
     seconds = sum(times[1:]) / (len(genomes) - len(slices[0]))

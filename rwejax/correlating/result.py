@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from rwejax import spaces
 from rwejax.correlating.config import CorrelateConfig, CorrelateRunsConfig
 from rwejax.correlating.statistics import Correlation
+from rwejax.runtime.observer import Observer
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -100,8 +101,11 @@ class CorrelateRunsResult:
         return np.array([function(column) if len(column) else np.nan for column in columns])
 
 
-class CorrelateObserver:
-    """Is told how a correlation goes; does nothing by itself, so override what is of interest."""
+class CorrelateObserver(Observer):
+    """Is told how a correlation goes; does nothing by itself, so override what is of interest.
+
+    If it raises, the correlation ends with that exception; the estimators that are finished stay on disk.
+    """
 
     def on_start(self, result: CorrelateResult) -> None:
         """The networks are drawn and the files are claimed; nothing is measured yet."""
@@ -111,3 +115,6 @@ class CorrelateObserver:
 
     def on_estimator(self, result: CorrelateResult) -> None:
         """The last of `result.measured` is finished and on disk."""
+
+    def on_end(self, result: CorrelateResult) -> None:
+        """All estimators are finished; an interrupted correlation does not get here."""

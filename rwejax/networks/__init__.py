@@ -14,6 +14,7 @@ from rwejax.networks.modules import IMAGES_AXIS, Norm
 from rwejax.networks.per_network import NOTHING, ActivationObserver, PerNetwork, Weights
 from rwejax.networks.program import ABSENT, Builder, CapacityError, Network, Program
 from rwejax.networks.trainable import AUXILIARY, PlainNetwork, last_reduction, read_rows
+from rwejax.runtime.stopwatch import part
 from rwejax.spaces import CellSpace, Space
 
 _LOWERINGS: dict[str, ModuleType] = {
@@ -61,6 +62,7 @@ def network(space: Space, pool: int = 1) -> Network:
     return _LOWERINGS[space.name].network(space, pool)
 
 
+@part("planning")
 def lower(
     space: Space,
     network: Network,

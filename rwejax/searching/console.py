@@ -1,6 +1,7 @@
 """What a search shows on a screen: progress while it runs, and its front as a table."""
 
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -8,7 +9,7 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
-from rwejax.console import ProgressBar, duration, make_console, run_with_display
+from rwejax.console import ProgressBar, duration, is_live, make_console, run_with_display
 from rwejax.objectives import Objective, recorded
 from rwejax.runtime.devices import follows, set_up_process
 from rwejax.runtime.invocation import invocation
@@ -19,12 +20,13 @@ from rwejax.searching.observers import Progress, SearchObserver
 from rwejax.searching.result import SearchResult
 
 
-def run(config: SearchConfig, resumed: Path | None = None) -> int:
+def run(config: SearchConfig, resumed: Path | None = None, observers: Sequence[SearchObserver] = ()) -> int:
     """Search, or resume a run, on a console.
 
     Args:
         config: the search.
         resumed: the run folder to resume instead; it has a config of its own.
+        observers: are told of the progress besides; of several hosts, on the first.
 
     Returns:
         The exit code: 0, or 128 plus the number of the signal that ended the search.
@@ -36,10 +38,11 @@ def run(config: SearchConfig, resumed: Path | None = None) -> int:
     console = make_console()
     if follows():
         return _follow(console, config, resumed)
-    observer = ConsoleObserver(console)
+    display = ConsoleObserver(console)
+    every = [display, *observers]
     return run_with_display(
-        observer,
-        lambda: search(config, observer) if resumed is None else resume(resumed, observer),
+        display,
+        lambda: search(config, every) if resumed is None else resume(resumed, every),
         lambda result: print_result(console, result),
     )
 
@@ -65,18 +68,21 @@ def _follow(console: Console, config: SearchConfig, resumed: Path | None) -> int
 
 
 class ConsoleObserver(SearchObserver):
-    """Shows a bar on a terminal, and prints one line a generation elsewhere.
+    """Shows a bar on a terminal and in a notebook, and prints one line a generation elsewhere.
 
-    Use it in a `with` statement, which takes the bar away at the end.
+    In a `with` statement the bar is there before the search starts.
+
+    Args:
+        console: where to; by default standard output.
 
     Attributes:
         run_dir: the run folder; None until there is one.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console | None = None) -> None:
         self.run_dir: Path | None = None
-        self._console, self._config, self._finished = console, SearchConfig(), 0
-        self._bar = ProgressBar(console) if console.is_terminal else None
+        self._console, self._config, self._finished = console or make_console(), SearchConfig(), 0
+        self._bar = ProgressBar(self._console) if is_live(self._console) else None
 
     def __enter__(self) -> Self:
         if self._bar:
@@ -84,6 +90,10 @@ class ConsoleObserver(SearchObserver):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar away."""
         if self._bar:
             self._bar.stop()
 
@@ -99,7 +109,8 @@ class ConsoleObserver(SearchObserver):
         )
         hint = "compiling, once for all generations"
         if self._bar:
-            self._show(hint, left="")
+            self._bar.start()
+            self._show((hint,), left="")
         else:
             self._print(hint)
 
@@ -116,11 +127,11 @@ class ConsoleObserver(SearchObserver):
         )
         left = f"{duration(progress.seconds_left)} left"
         if self._bar:
-            self._show("  ".join(facts), left)
+            self._show(facts, left)
         else:
             self._print("  ".join((f"{self._label():<18}", *facts, left)))
 
-    def _show(self, facts: str, left: str) -> None:
+    def _show(self, facts: Sequence[str], left: str) -> None:
         assert self._bar
         self._bar.show(self._label(), self._finished, self._config.generations, left, facts)
 
@@ -133,7 +144,7 @@ class ConsoleObserver(SearchObserver):
 
     def on_interrupt(self, number: int) -> int:
         """Say how an interrupted search is resumed; returns the exit code for the signal."""
-        self.__exit__()
+        self.close()
         if self.run_dir is None:
             self._print("interrupted before the search began")
         else:

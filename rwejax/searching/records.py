@@ -3,12 +3,13 @@
     config.yaml         the search; written first and whole, so that a folder without it is no run
     meta.json           versions, device and seed
     evaluations.jsonl   one line a genome, appended and synced after each generation
+    history.csv         one row a generation, appended and synced: hypervolume, best, and where the time went
     front.csv           the front so far, replaced after each generation
     front.png           the front as a figure
     checkpoints/        the algorithm's state after each of the last two generations
 
-The order of writing, evaluations before checkpoint, makes a kill at any moment harmless: what is on disk is a
-checkpoint and at least the evaluations that it presumes. Whatever lies beyond it is cut back and evaluated again.
+The order of writing, lines before checkpoint, makes a kill at any moment harmless: what is on disk is a checkpoint and
+at least the evaluations and rows that it presumes. Whatever lies beyond it is cut back and evaluated again.
 """
 
 import csv
@@ -23,7 +24,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from rwejax.objectives import recorded
+from rwejax.searching import history
 from rwejax.searching.config import SearchConfig
+from rwejax.searching.observers import Progress
 from rwejax.storage.atomic import replacing
 from rwejax.storage.run_dir import Folder, finite, read_lines, to_json
 
@@ -125,23 +128,36 @@ class Run(Folder):
         return f"{config.space}-{config.dataset.removeprefix('folder:').rstrip('/').rpartition('/')[2]}"
 
     def record(
-        self, evaluations: Sequence[Evaluation], new: int, generation: int, state: dict[str, np.ndarray]
+        self, evaluations: Sequence[Evaluation], new: int, progress: Progress, state: dict[str, np.ndarray]
     ) -> None:
         """Write down a generation, in the order that makes a kill harmless.
 
         Args:
             evaluations: all evaluations so far.
             new: how many of them, the last ones, are of this generation.
-            generation: finished generations.
-            state: the algorithm's state after them.
+            progress: how far the search is.
+            state: the algorithm's state.
 
         Raises:
             InputError: the folder cannot be written any more.
         """
         with self.writing():
+            self.append_history(progress)  # first, for a run that has all of its evaluations is only read
             self.append([evaluation.to_json() for evaluation in evaluations[-new:]])
             self.write_front(evaluations)
-            self.checkpoints.save(generation, state)
+            self.checkpoints.save(progress.generation, state)
+
+    def append_history(self, progress: Progress) -> None:
+        """Add a row to history.csv, which begins with the names of its columns."""
+        new = not (self.path / history.FILE).exists()
+        self.append([history.HEADER] * new + [history.to_row(progress)], history.FILE)
+
+    def cut_history(self, generations: int) -> int:
+        """Keep the rows of so many generations; returns how many there are then, fewer in the folder of an old run."""
+        rows = self.cut(1 + generations, history.FILE) - 1
+        if rows < 1:  # the header alone, maybe torn
+            (self.path / history.FILE).unlink(missing_ok=True)
+        return max(rows, 0)
 
     def evaluations(self) -> list[Evaluation]:
         """The complete lines of evaluations.jsonl; see `read_evaluations`."""

@@ -2,7 +2,7 @@
 
     config.yaml    what is done; written first and whole, so that a folder without it is no run
     meta.json      versions, device and times
-    a .jsonl file  one line a step, appended and synced
+    a .jsonl file  one line a step, appended and synced; of a search, history.csv too
     checkpoints/   the state after each of the last two steps
 
 The order of writing, lines before checkpoint, leaves on disk a checkpoint and at least the lines that it presumes.
@@ -121,19 +121,21 @@ class Folder(ABC):
             self._checkpoints = Checkpoints(self.path / "checkpoints")
         return self._checkpoints
 
-    def append(self, lines: Sequence[str]) -> None:
-        """Add lines; they are on the disk when this returns."""
-        with open(self.path / self.lines, "a", encoding="utf-8") as file:
-            file.writelines(line + "\n" for line in lines)
-            file.flush()
-            os.fsync(file.fileno())
+    def append(self, lines: Sequence[str], file: str | None = None) -> None:
+        """Add lines to `lines`, or to another file; they are on the disk when this returns."""
+        with open(self.path / (file or self.lines), "a", encoding="utf-8") as opened:
+            opened.writelines(line + "\n" for line in lines)
+            opened.flush()
+            os.fsync(opened.fileno())
 
-    def cut(self, count: int) -> None:
-        """Keep the first `count` lines."""
-        path = self.path / self.lines
+    def cut(self, count: int, file: str | None = None) -> int:
+        """Keep the first `count` complete lines of `lines`, or of another file; returns how many there are then."""
+        path = self.path / (file or self.lines)
         lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-        if lines[count:]:
-            os.truncate(path, sum(map(len, lines[:count])))
+        kept = [line for line in lines[:count] if line.endswith(b"\n")]
+        if lines[len(kept) :]:
+            os.truncate(path, sum(map(len, kept)))
+        return len(kept)
 
 
 def read_lines(path: Path, parse: Callable[[bytes, int], Line]) -> list[Line]:

@@ -5,7 +5,6 @@ meta.json       versions, device and times
 metrics.jsonl   one line an epoch
 result.json     the accuracy on the test images, taken once, at the end
 curve.png       the accuracies as a figure
-tensorboard/    the same for TensorBoard, where tensorboardX is installed
 checkpoints/    weights, statistics and momentum after each of the last two epochs
 """
 

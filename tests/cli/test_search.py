@@ -98,6 +98,7 @@ BAD = [
     ("more images than there are", "--train-images 1400 --validation-images 300", "ask for fewer"),
     ("no images", "--train-images 0", "train_images is 0"),
     ("no number", "--seed many", "invalid literal for int() with base 10: 'many'"),
+    ("unknown log", "--log tensorbord", "log 'tensorbord' is unknown: choose from tensorboard, wandb"),
     ("unknown score", "--score accuracy", "score 'accuracy' is unknown"),
 ]
 
@@ -163,6 +164,18 @@ def test_a_finished_run_prints_its_front_again(main, finished):
     assert "generation 1" not in first[1]
     assert fakes.FakeEvaluator.calls == 3
     assert main("--resume", finished, "--nodes", 3)[0] == 0
+
+
+def test_a_log_is_chosen_anew_when_a_run_is_resumed(main, tmp_path):
+    """It is no part of the run."""
+    fakes.FakeEvaluator.before_call = staticmethod(lambda calls: signal.raise_signal(2) if calls == 2 else None)
+    assert main(*TINY, "--run-dir", "run", "--log", "tensorboard")[0] == 130
+    files = list((tmp_path / "run" / "tensorboard").iterdir())
+    assert len(files) == 1
+    fakes.FakeEvaluator.before_call = staticmethod(lambda calls: None)
+    assert main("--resume", "run")[0] == 0
+    assert list((tmp_path / "run" / "tensorboard").iterdir()) == files
+    assert "log" not in (tmp_path / "run" / "config.yaml").read_text()
 
 
 def test_flags_override_the_file(script, monkeypatch, tmp_path):
@@ -232,8 +245,8 @@ def test_help_is_quick_and_names_every_flag():
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     assert time.perf_counter() - start < 10  # two on a machine that does nothing else
-    flags = {f"--{name.replace('_', '-')}" for name in SearchConfig.__dataclass_fields__} | {"--config", "--resume"}
-    assert flags <= set(re.findall(r"--[a-z-]+", out))
+    flags = {f"--{name.replace('_', '-')}" for name in SearchConfig.__dataclass_fields__}
+    assert flags | {"--config", "--resume", "--log"} <= set(re.findall(r"--[a-z-]+", out))
 
 
 def test_the_command_itself(tmp_path):

@@ -32,7 +32,7 @@ def test_a_picked_network_is_trained_taken_up_again_and_exported(main, monkeypat
         found = rwejax.search(config)
 
     tiny = "--train-images 128 --validation-images 20 --epochs 2"
-    code, out, _ = main(*f"--run found --pick error {tiny} --run-dir trained".split())
+    code, out, _ = main(*f"--run found --pick error {tiny} --run-dir trained --log tensorboard".split())
 
     assert code == 0
     assert "training a macro network of" in out
@@ -43,6 +43,7 @@ def test_a_picked_network_is_trained_taken_up_again_and_exported(main, monkeypat
     accuracy = json.loads((tmp_path / "trained" / "result.json").read_text())["test_accuracy"]
     assert f"test accuracy: {accuracy:.2f} % of 359 images" in out
     assert {path.name for path in (tmp_path / "trained").iterdir()} >= {"curve.png", "meta.json", "metrics.jsonl"}
+    assert len(list((tmp_path / "trained" / "tensorboard").iterdir())) == 1
 
     code, out, _ = main("--resume", "trained")
     assert code == 0
@@ -73,6 +74,7 @@ BAD = [
     ("a search's key", "--config search.yaml", "unknown key 'generations'"),
     ("a word for a number", "--config words.yaml", "learning_rate: 'high', which should be a number"),
     ("another epoch count", "--resume trained --epochs 9", "was started with --epochs 2"),
+    ("unknown log", "--architecture 111011 --nodes 2 --log wandbb", "log 'wandbb' is unknown"),
     ("a search to resume", "--resume search", "unknown key 'generations'"),
     ("unprepared set offline", "--architecture 111011 --nodes 2 --dataset cifar10 --data-dir empty", "cifar10"),
     ("full run folder", "--architecture 111011 --nodes 2 --run-dir trained", "run_dir 'trained' is not empty"),

@@ -66,7 +66,7 @@ def test_a_limit_of_any_cost_that_is_recorded():
     evaluations = [SimpleNamespace(macs=macs, params=params) for macs, params in ((9, 1000), (8, 3000), (7, 2000))]
     config = SearchConfig(estimator="rwe", costs="memory,latency")
     result = SimpleNamespace(objectives=objectives, front=np.arange(3), config=config, evaluations=evaluations)
-    rules = {"memory:4MiB": 2, "memory:3MiB": 1, "latency:10ms": 0, "latency:1500us": 2, "params:2.5K": 0, "macs:7": 2}
+    rules = {"memory:4KiB": 2, "memory:3KiB": 1, "latency:10ms": 0, "latency:1500us": 2, "params:2.5K": 0, "macs:7": 2}
     assert {rule: pick(result, rule) for rule in rules} == rules
     with pytest.raises(InputError, match=r"^pick 'latency:0.5ms' leaves no network: .* is latency 1.000 ms$"):
         pick(result, "latency:0.5ms")
