@@ -5,10 +5,8 @@ and in one process, on this machine's GPU where JAX has one, else on its CPU. Se
 either side is given and what it pays for.
 """
 
-import functools
 import statistics
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -30,7 +28,6 @@ from parts.work import count_work
 from rwejax import data
 from rwejax.errors import InputError
 from rwejax.evaluate.random_weight import RandomWeightEvaluator
-from rwejax.evaluate.ridge import ridge_scores
 from rwejax.evolve import sample_distinct
 from rwejax.objectives import RWE_SCORES
 
@@ -106,29 +103,10 @@ def measure(config: Config) -> Result:
             "compile_seconds": first_call - statistics.median(ours.seconds),
             "compilations_after_first_call": compiled,
         },
-        "head_seconds_per_network": {
-            "rwejax": head_seconds(features[0], dataset),
-            "torch": side_seconds(peer.head_of(features[0])),
-        },
         "work": count_work(evaluator, genomes),
         "agreement": compare(features, turns[0][0], *turns[0][1], dataset, tolerance),
         "peak_memory_gib": peak_memory_gib(),
     }
-
-
-def head_seconds(features: np.ndarray, dataset: data.Dataset) -> float:
-    """The head alone, on the features of one network; a search runs one on every device at a time."""
-    labels = np.concatenate([dataset.train_labels, dataset.validation_labels])
-    head = jax.jit(functools.partial(ridge_scores, classes=dataset.classes, train=len(dataset.train_labels)))
-    return side_seconds(lambda: jax.block_until_ready(head(features, labels)))
-
-
-def side_seconds(call: Callable[[], Any]) -> float:
-    """The median of five calls, after one that compiles."""
-    side = Side(call)
-    for _ in range(6):
-        side.time()
-    return statistics.median(side.seconds[1:])
 
 
 def compare(

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-from matplotlib.figure import Figure
 from parts.command import Result, main
 from parts.report import header, peak_memory_gib, spread
 from parts.setting import Setting
@@ -23,7 +22,6 @@ from parts.setting import Setting
 import rwejax
 from rwejax import RandomWeightEvaluator
 from rwejax.errors import InputError
-from rwejax.figures import FRONT, INK, QUIET, frame
 from rwejax.runtime import collectives, devices
 
 TOLERANCE = 1e-4  # relative, for the squared error
@@ -142,32 +140,5 @@ def evaluate(config: Config, way: Way, host: int, port: int) -> dict[str, Any]:
     }
 
 
-def plot(result: Result, figure: Figure) -> None:
-    """Draw the rates over the number of devices, for one host and for several."""
-    axes = figure.add_subplot()
-    for label, several, colour in ("one host", False, FRONT), ("hosts of one device", True, INK):
-        ways = [way for way in result["ways"] if (way["hosts"] > 1) == several]
-        rates = [way["evaluations_per_second"] for way in ways]
-        middle = [rate["median"] for rate in rates]
-        around = [[rate["median"] - rate["min"] for rate in rates], [rate["max"] - rate["median"] for rate in rates]]
-        if ways:
-            axes.errorbar([*map(_devices, ways)], middle, around, color=colour, marker="o", capsize=3, label=label)
-    cores = result["machine"]["cores"]
-    axes.axvline(cores, color=QUIET, linewidth=0.8, zorder=1)
-    axes.annotate(f"{cores} cores", (cores, 0), (3, 3), textcoords="offset points", color=INK)
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(sorted(set(map(_devices, result["ways"]))))
-    axes.xaxis.set_major_formatter("{x:.0f}")
-    axes.set_ylim(0)
-    axes.set_xlabel("devices in all", color=INK)
-    axes.set_ylabel("evaluations per second", color=INK)
-    axes.legend(labelcolor=INK, edgecolor="none", framealpha=1.0)
-    frame(axes, "The same work, split over virtual devices and hosts")
-
-
-def _devices(way: dict[str, Any]) -> int:
-    return int(way["hosts"] * way["devices_a_host"])
-
-
 if __name__ == "__main__":
-    sys.exit(main(Config, measure, plot))
+    sys.exit(main(Config, measure))

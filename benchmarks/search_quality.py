@@ -17,7 +17,6 @@ from parts.report import cpu_model
 from parts.setting import TrainingSetting
 from parts.tables import OWN, read, write
 from rich.console import Console
-from rich.table import Table
 
 import rwejax
 from rwejax import SearchConfig, spaces
@@ -88,7 +87,12 @@ def work(config: Config) -> None:
     ]
     if config.output is not None:
         write(config.output, rows)
-    show(console, rows)
+    for row in rows:
+        console.print(
+            "within {limit_macs_millions} M macs, by {chosen_by}, {networks} networks: {accuracy} % ({lowest} - "
+            "{highest}), {macs_millions} M macs".format(**row),
+            highlight=False,
+        )
     console.print(f"{cpu_model()}, {cores()} cores, jax {jax.__version__}", highlight=False)
 
 
@@ -161,17 +165,6 @@ def collect(
 def millions(space: spaces.Space, text: str) -> float:
     """Macs of an architecture, in millions."""
     return float(space.macs(space.from_string(text)[None])[0]) / 1e6
-
-
-def show(console: Console, rows: list[dict[str, str]]) -> None:
-    """Print a line for each limit and each way to choose."""
-    grid = Table(
-        "within\n(M macs)", "chosen by", "networks", "accuracy (%)\nmean (lowest - highest)", "M macs", box=None
-    )
-    for row in rows:
-        accuracy = f"{row['accuracy']} ({row['lowest']} - {row['highest']})"
-        grid.add_row(row["limit_macs_millions"], row["chosen_by"], row["networks"], accuracy, row["macs_millions"])
-    console.print(grid)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,11 @@ this file for what either side is given.
 import multiprocessing
 import statistics
 import sys
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from parts.command import Result, main, require
 from parts.report import count_compilations, header, peak_memory_gib, spread
 from parts.selection_sides import Objectives, Pymoo, Rwejax, Side, TwoCalls
@@ -23,7 +21,6 @@ from rwejax import spaces
 from rwejax.errors import InputError
 from rwejax.evolve import non_dominated_rank
 from rwejax.evolve.distinct import encode
-from rwejax.figures import FRONT, INK, frame
 
 TURN_SECONDS, TURN_CALLS = 0.3, 50
 TOLERANCE = 1e-4  # relative, of crowding distances: pymoo computes them in double precision
@@ -39,14 +36,12 @@ class Config:
     """Generations of the search that the one to time is the last of: so many populations does the archive hold."""
     repetitions: int = 5
     """Times that each side is timed, in turns."""
-    limit: float = 60.0
-    """Seconds of one generation from which a side is left out; judged by the smaller sizes, for time quadratic in n."""
     peers: bool = True
     """Time pymoo as well."""
     seed: int = 0
     """Draws the objectives, the first population and the children."""
     output: Path | None = None
-    """JSON file for the results; a plot is put beside it, as PNG."""
+    """JSON file for the results."""
 
 
 def measure(config: Config) -> Result:
@@ -64,20 +59,12 @@ def measure(config: Config) -> Result:
     space = spaces.Macro()
     objectives = Objectives(space, config.seed)
     rows: dict[str, Any] = {}
-    last: dict[str, tuple[int, float]] = {}
     for n in config.sizes:
         ours = Rwejax(space, objectives, n, config.generations, config.seed)
-        makers: dict[str, Callable[[], Side]] = {
-            "rwejax": lambda ours=ours: ours,
-            "rwejax, two calls": lambda ours=ours: TwoCalls(ours),
-        }
+        sides: dict[str, Side] = {"rwejax": ours, "rwejax, two calls": TwoCalls(ours)}
         if config.peers:
-            makers["pymoo"] = lambda ours=ours: Pymoo(np.asarray(ours.state.population), objectives)
-        expected = {name: seconds * (n / size) ** 2 for name, (size, seconds) in last.items()}
-        sides = {name: make() for name, make in makers.items() if expected.get(name, 0.0) < config.limit}
+            sides["pymoo"] = Pymoo(np.asarray(ours.state.population), objectives)
         turns, compilations = take_turns(sides, config.repetitions)
-        last = {name: (n, statistics.median(turn["generation"] for turn in turns[name])) for name in sides}
-        last |= {name: (n, seconds) for name, seconds in expected.items() if name not in sides}
         rows[str(n)] = {
             **describe(ours, turns),
             "rwejax_compilations_after_first_call": compilations,
@@ -179,28 +166,5 @@ def compare(ours: Rwejax, with_pymoo: bool) -> dict[str, Any]:
     return {**result, "holds": all(result.values())}
 
 
-def plot(result: Result, figure: Figure) -> None:
-    """Draw seconds against the population size, both in logarithms."""
-    axes = figure.add_subplot()
-    styles = {
-        "rwejax": (FRONT, "o"),
-        "rwejax, two calls": (FRONT, "v"),
-        "pymoo": (INK, "s"),
-    }
-    for name in next(iter(result["sizes"].values()))["sides"]:
-        rows = {int(n): row["sides"][name]["generation"] for n, row in result["sizes"].items() if name in row["sides"]}
-        color, marker = styles[name]
-        low, high = ([row[end] for row in rows.values()] for end in ("min", "max"))
-        axes.fill_between(list(rows), low, high, color=color, alpha=0.2, linewidth=0)
-        middle = [row["median"] for row in rows.values()]
-        axes.plot(list(rows), middle, color=color, marker=marker, markersize=5, linewidth=1.4, label=name)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_xlabel("population size", color=INK)
-    axes.set_ylabel("seconds a generation, evaluation left out", color=INK)
-    axes.legend(labelcolor=INK, edgecolor="none", framealpha=1.0)
-    frame(axes, f"NSGA-II, macro space, {result['machine']['cpu']}")
-
-
 if __name__ == "__main__":
-    sys.exit(main(Config, measure, plot))
+    sys.exit(main(Config, measure))

@@ -2,7 +2,6 @@
 
 import functools
 import time
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -19,6 +18,8 @@ FORMS = "plain", "fused"
 BATCHES = {"cpu": (32, 64, 128, 256), "cuda": (256, 512, 1024)}
 SEARCH_NETWORKS, SEARCH_IMAGES, SEARCH_ROUNDS = 4, 1024, 3
 CALIBRATION_IMAGES = 256
+
+torch.set_num_threads(cores())
 
 
 class Peer:
@@ -40,7 +41,6 @@ class Peer:
         genomes: np.ndarray,
         precision: str = "float32",
     ) -> None:
-        torch.set_num_threads(cores())
         torch.backends.cudnn.allow_tf32 = precision == "tensorfloat32"
         # Compiled, since these are a thousand small operations, but not optimised, since they run once.
         initialise = jax.jit(
@@ -77,10 +77,6 @@ class Peer:
         scores = [self.head(x) for x in found]
         by_name = {name: np.array([score[name] for score in scores]) for name in RWE_SCORES}
         return torch.stack(found).cpu().numpy(), by_name
-
-    def head_of(self, features: np.ndarray) -> Callable[[], dict[str, float]]:
-        """A call of the head alone, on the features of one network."""
-        return functools.partial(self.head, torch.from_numpy(features).to(self.device))
 
 
 def gemm_rate(device: str = "cpu", repetitions: int = 8) -> float:
