@@ -99,7 +99,7 @@ def measure_protocol(config: Config, truth: Truth, ours: CorrelateResult) -> dic
 
     dataset, space = replace(config, image_size=None).load(truth.space, truth.sizes)
     genomes = np.stack([space.from_string(text) for text in ours.texts])
-    scores, seconds = Protocol.of(dataset, config.batch, config.epochs).accuracies(space, genomes, config.seed)
+    scores, seconds = Protocol(dataset, config.batch, config.epochs).accuracies(space, genomes, config.seed)
     macs = space.macs(space.canonical(genomes))
     return {
         "sizes": truth.sizes,

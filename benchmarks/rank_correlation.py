@@ -14,7 +14,7 @@ from typing import Any
 
 import jax
 from parts.command import start
-from parts.tables import TABLES, correlation, read, split, write
+from parts.tables import TABLES, TableSetting, correlation, read, split, write
 
 from rwejax.correlating.config import CorrelateConfig
 from rwejax.correlating.loop import correlate
@@ -35,28 +35,16 @@ PUBLISHED = {
 images: the scores of nwot are the log-determinants of kernels of so many."""
 
 
-@dataclass(frozen=True)
-class Config:
-    """Correlate estimators with tables of trained networks."""
+@dataclass(frozen=True, kw_only=True)
+class Config(TableSetting):
+    """Correlate estimators with tables, or with `published`, the scores that others published on NAS-Bench-201."""
 
-    truth: Path
-    """Folder of nasbench201.csv, nasbench_macro.csv, darts_trained.csv and nasbench301_surrogate.csv."""
-    tables: str = ",".join(TABLES)
-    """Names of tables, or `published` for the scores that others published on NAS-Bench-201."""
-    estimators: str = ",".join(estimators.names())
-    """Names of estimators."""
-    dataset: str = "cifar10"
-    """A set of TensorFlow Datasets, or digits, which is always there."""
-    data_dir: Path | None = None
-    """Where the sets lie; by default TFDS_DATA_DIR."""
-    image_size: int = 16
-    """Height and width to resize to, in pixels; `published` takes 32, as it was."""
     seeds: int = 1
     """Initialisations that every score is averaged over."""
     seed: int = 0
     """Draws the networks, the images and the weights."""
     parts: Path = Path("runs/rank_correlation")
-    """Folder for each pair's table, scores and figure."""
+    """Folder of each pair's table, scores and figure; what is there is not measured again."""
     output: Path = Path("runs/rank_correlation.csv")
     """CSV file of all pairs."""
 

@@ -1,7 +1,7 @@
 """What searches by one estimator or another have found, trained for real: the best networks within limits of macs.
 
 Searches of equal evaluations, several seeds each; of every front the best within each limit is trained. Beside them
-stand the random networks of a table that `own_truth.py` has made in the same setting. Searches stay in a folder and
+stand the random networks of a table that `ground_truth.py` has made in the same setting. Searches stay in a folder and
 trainings beside the output, so that a sitting may end at any time; the same command goes on.
 """
 
@@ -16,7 +16,6 @@ from parts.command import require, start
 from parts.report import cpu_model
 from parts.setting import TrainingSetting
 from parts.tables import OWN, read, write
-from rich.console import Console
 
 import rwejax
 from rwejax import SearchConfig, spaces
@@ -68,7 +67,6 @@ def work(config: Config) -> None:
     require("torch", "bench")
     from parts.trainer import accuracies, train_missing
 
-    console = Console()
     dataset, space = config.load(config.space, config.sizes)
     table = random_networks(space)
     limits = find_limits(config, space)
@@ -77,10 +75,10 @@ def work(config: Config) -> None:
         (name, seed, limit): text
         for name in config.estimators.split(",")
         for seed in range(config.searches)
-        for limit, text in find(config.search(name, seed), limits, console).items()
+        for limit, text in find(config.search(name, seed), limits).items()
     }
     trained = (config.output or config.parts / f"{config.space}.csv").with_suffix(".trainings.csv")
-    train_missing(config, trained, list(dict.fromkeys(picks.values())), console)
+    train_missing(config, trained, list(dict.fromkeys(picks.values())))
     rows = [
         {"space": config.space, "dataset": dataset.name, **row}
         for row in collect(space, table, picks, accuracies(trained))
@@ -88,12 +86,11 @@ def work(config: Config) -> None:
     if config.output is not None:
         write(config.output, rows)
     for row in rows:
-        console.print(
+        print(
             "within {limit_macs_millions} M macs, by {chosen_by}, {networks} networks: {accuracy} % ({lowest} - "
             "{highest}), {macs_millions} M macs".format(**row),
-            highlight=False,
         )
-    console.print(f"{cpu_model()}, {cores()} cores, jax {jax.__version__}", highlight=False)
+    print(f"{cpu_model()}, {cores()} cores, jax {jax.__version__}")
 
 
 def random_networks(space: spaces.Space) -> dict[str, float]:
@@ -110,7 +107,7 @@ def random_networks(space: spaces.Space) -> dict[str, float]:
     except ValueError as error:
         raise InputError(f"table {str(path)!r} holds networks of another size: {error}") from error
     if not table:
-        raise InputError(f"table {str(path)!r} is missing: make it with own_truth.py")
+        raise InputError(f"table {str(path)!r} is missing: make it with ground_truth.py")
     return table
 
 
@@ -120,13 +117,13 @@ def find_limits(config: Config, space: spaces.Space) -> tuple[float, ...]:
     return tuple(float(f"{quantile / 1e6:.3g}") for quantile in np.quantile(macs, QUANTILES))
 
 
-def find(config: SearchConfig, limits: tuple[float, ...], console: Console) -> dict[float, str]:
+def find(config: SearchConfig, limits: tuple[float, ...]) -> dict[float, str]:
     """The best of a search within each limit."""
     folder = config.run_dir
     assert folder is not None
     result = rwejax.resume(folder) if (folder / "config.yaml").exists() else rwejax.search(config)
     jax.clear_caches()
-    console.print(f"{folder.name}: a front of {len(result.front)}", highlight=False)
+    print(f"{folder.name}: a front of {len(result.front)}")
     return {limit: result.evaluations[rwejax.pick(result, f"macs:{limit}M")].architecture for limit in limits}
 
 

@@ -75,19 +75,13 @@ class NetworkSetting(Setting):
 
 
 @dataclass(frozen=True)
-class TrainingSetting(Setting):
+class TrainingSetting(NetworkSetting):
     """How networks of a space are trained."""
 
-    space: Literal["macro", "micro", "darts", "nasbench201", "nasbench_macro"] = "macro"
-    """Search space."""
-    nodes: int | None = None
-    """macro: nodes of a phase; by default a search's, 4."""
-    layers: int | None = None
-    """micro, darts: cells of a network; by default 5."""
-    cells: int | None = None
-    """nasbench201: cells of a stage; by default 1."""
-    channels: int = 8
-    """Channels of the first maps."""
+    nodes: int = 4
+    """Nodes of a phase, in the macro space."""
+    channels: int | None = 8
+    """Channels of the first phase or cell."""
     trainings: int = 2
     """Trainings of each network, from other weights and in another order of the images."""
     epochs: int = 12
@@ -111,12 +105,6 @@ class TrainingSetting(Setting):
     """cuda: networks that a process trains at once."""
     workers: int = 3
     """cuda: processes."""
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """Sizes of the networks, as options of the space."""
-        given = {name: value for name in ("nodes", "layers", "cells") if (value := getattr(self, name))}
-        return search_sizes(self.space) | given | {"channels": self.channels}
 
 
 def title(setting: dict[str, Any], image_shape: tuple[int, int, int]) -> str:

@@ -2,8 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import torch
@@ -18,32 +16,19 @@ from . import torch_networks, torch_peer
 LEARNING_RATE, MOMENTUM = 0.025, 0.9
 
 
-@dataclass(frozen=True)
 class Protocol:
-    """How one network is evaluated.
+    """How networks are evaluated, with PyTorch on all cores.
 
-    Attributes:
-        images: of train and validation, the train images first.
-        labels: class of each image.
-        train: number of train images.
-        classes: number of classes.
+    Args:
+        dataset: train and validation images.
         batch: images of a batch, of the network's and of the head's.
         epochs: of the head.
     """
 
-    images: Tensor
-    labels: Tensor
-    train: int
-    classes: int
-    batch: int
-    epochs: int
-
-    @classmethod
-    def of(cls, dataset: Dataset, batch: int, epochs: int) -> Self:
-        """The protocol on the images of a dataset, with PyTorch on all cores."""
+    def __init__(self, dataset: Dataset, batch: int, epochs: int) -> None:
         torch.set_num_threads(cores())
-        images, labels = torch_peer.as_tensors(dataset)
-        return cls(images, labels, len(dataset.train_labels), dataset.classes, batch, epochs)
+        self.images, self.labels = torch_peer.as_tensors(dataset)
+        self.train, self.classes, self.batch, self.epochs = len(dataset.train_labels), dataset.classes, batch, epochs
 
     def accuracies(self, space: Space, genomes: Sequence[np.ndarray], seed: int) -> tuple[np.ndarray, list[float]]:
         """The validation accuracy of each network, in %, and its seconds; building a network is not timed."""

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -30,14 +29,13 @@ Result = tuple[str, int, float, float]
 """The architecture, the number of the training, the accuracy on the validation images in %, and its seconds."""
 
 
-def train_missing(config: TrainingSetting, path: Path, texts: Sequence[str], console: Console) -> None:
+def train_missing(config: TrainingSetting, path: Path, texts: Sequence[str]) -> None:
     """Train the networks that are not on disk yet.
 
     Args:
         config: how.
         path: CSV file of all trainings.
         texts: the architectures.
-        console: where to say how it goes.
 
     Raises:
         InputError: they are to be trained on a GPU, and there is none.
@@ -46,7 +44,7 @@ def train_missing(config: TrainingSetting, path: Path, texts: Sequence[str], con
     finished = {(row["architecture"], int(row["training"])) for row in rows}
     wanted = [(text, number) for number in range(config.trainings) for text in texts]
     missing = [each for each in wanted if each not in finished]
-    console.print(f"{len(wanted) - len(missing)} of {len(wanted)} trainings are there")
+    print(f"{len(wanted) - len(missing)} of {len(wanted)} trainings are there")
     if missing and config.device == "cuda" and not torch.cuda.is_available():
         raise InputError(
             f"{len(missing)} trainings are missing and PyTorch finds no GPU: leave out --device cuda, or ask for fewer "
@@ -61,7 +59,7 @@ def train_missing(config: TrainingSetting, path: Path, texts: Sequence[str], con
             row = {"architecture": text, "training": number, "accuracy": accuracy, "seconds": seconds}
             rows.append({name: str(value) for name, value in row.items()})
             write(path, rows)
-            console.print(f"{done} of {len(missing)}: {accuracy:.1f} % in {seconds:.0f} s", highlight=False)
+            print(f"{done} of {len(missing)}: {accuracy:.1f} % in {seconds:.0f} s")
 
 
 def accuracies(path: Path) -> dict[str, np.ndarray]:

@@ -15,7 +15,6 @@ import numpy as np
 from parts.command import require, start
 from parts.setting import TrainingSetting
 from parts.tables import OWN, read, write
-from rich.console import Console
 
 from rwejax import spaces
 from rwejax.correlating.statistics import spearman
@@ -54,21 +53,20 @@ def work(config: Config) -> None:
     require("torch", "bench")
     from parts.trainer import accuracies, train_missing
 
-    console = Console()
     space = spaces.get(config.space, **config.sizes)
     genomes = np.asarray(sample_distinct(jax.random.key(config.seed), space, config.networks))
     texts = [space.to_string(genome) for genome in space.canonical(genomes)]
     try:
-        train_missing(config, config.trained, texts, console)
+        train_missing(config, config.trained, texts)
     finally:
-        report(config, accuracies(config.trained), console)  # what is there is worth a table
+        report(config, accuracies(config.trained))  # what is there is worth a table
 
 
-def report(config: Config, trained: dict[str, np.ndarray], console: Console) -> None:
+def report(config: Config, trained: dict[str, np.ndarray]) -> None:
     """Write the table, and print how well trainings agree."""
     found = {text: row[: config.trainings] for text, row in trained.items()}
     if not found:
-        console.print("no training has ended yet, so that there is no table")
+        print("no training has ended yet, so that there is no table")
         return
     rows = [
         {"architecture": text, "accuracy": f"{row.mean():.4f}", "trainings": str(len(row))}
@@ -77,7 +75,7 @@ def report(config: Config, trained: dict[str, np.ndarray], console: Console) -> 
     write(config.table, rows)
     means = [row.mean() for row in found.values()]
     seconds = np.median([float(row["seconds"]) for row in read(config.trained)])
-    console.print(
+    print(
         f"{len(found)} networks, accuracy {min(means):.1f} to {max(means):.1f} %, std {np.std(means):.2f}, "
         f"{seconds:.1f} s a training: {config.table}"
     )
@@ -87,7 +85,7 @@ def report(config: Config, trained: dict[str, np.ndarray], console: Console) -> 
         one = float(np.mean(agreements))
         # Spearman, Brown, British Journal of Psychology 3, 1910.
         mean = config.trainings * one / (1 + (config.trainings - 1) * one)
-        console.print(
+        print(
             f"Spearman of one training with another, {len(whole)} networks: {one:.2f} ({min(agreements):.2f} to "
             f"{max(agreements):.2f}); of the mean of {config.trainings} with that of as many others, by the formula of "
             f"Spearman and Brown: {mean:.2f}"

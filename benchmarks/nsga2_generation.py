@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 from parts.command import Result, main, require
+from parts.nsga2_sides import Objectives, Pymoo, Rwejax, Side, TwoCalls
 from parts.report import count_compilations, header, peak_memory_gib, spread
-from parts.selection_sides import Objectives, Pymoo, Rwejax, Side, TwoCalls
 
 import rwejax
 from rwejax import spaces

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from parts.command import start
-from parts.tables import TABLES, correlation, read, split, write
+from parts.tables import TABLES, TableSetting, correlation, read, split, write
 
 from rwejax.correlating.loop import correlate
 from rwejax.correlating.output import scores_path
@@ -21,12 +21,10 @@ QUANTILES = (0.25, 0.5, 1.0)
 """Shares of the table's networks that are within the limits of macs."""
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(TableSetting):
     """Look up what estimators choose from draws of a table."""
 
-    truth: Path
-    """Folder of the published tables."""
     tables: str = "nasbench201,nasbench_macro,darts_trained,nasbench301_surrogate,macro,micro"
     """Names of tables with commas between them."""
     estimators: str = "fit_path,rwf,rwe,nwot"
@@ -35,15 +33,9 @@ class Config:
     """Networks of a draw, as a share of the table's: a search's evaluations."""
     draws: int = 100
     """Draws."""
-    dataset: str = "cifar10"
-    """A set of TensorFlow Datasets."""
-    data_dir: Path | None = None
-    """Where the sets lie; by default TFDS_DATA_DIR."""
-    image_size: int = 16
-    """Height and width to resize to, in pixels."""
-    scores: Path = Path("runs/table_search")
+    parts: Path = Path("runs/choice_from_tables")
     """Folder of the scores, which are not computed again."""
-    output: Path | None = None
+    output: Path = Path("runs/choice_from_tables.csv")
     """CSV file for the results."""
 
 
@@ -54,8 +46,7 @@ def work(config: Config) -> None:
         InputError: something cannot be used.
     """
     rows = [row for name in split(config.tables) for row in choose(config, name, score(config, name))]
-    if config.output is not None:
-        write(config.output, rows)
+    write(config.output, rows)
     for row in rows:
         print(
             "{table}, within {limit_macs_millions} M macs, by {chosen_by}: {accuracy} % ({lowest} - {highest})".format(
@@ -66,15 +57,15 @@ def work(config: Config) -> None:
 
 def score(config: Config, name: str) -> dict[str, np.ndarray]:
     """Accuracy, macs and the estimators' scores of all networks of the table."""
-    output = config.scores / f"{name}.csv"
+    output = config.parts / f"{name}.csv"
     if not output.exists():
-        config.scores.mkdir(parents=True, exist_ok=True)
+        config.parts.mkdir(parents=True, exist_ok=True)
         whole = {"estimators": f"{config.estimators},macs", "sample": 1_000_000, "output": output}
         correlate(correlation(name, config.truth, config, **whole))
     rows = read(scores_path(output))
     names = [TABLES[name].column, "macs", *config.estimators.split(",")]
     if missing := [each for each in names if each not in rows[0]]:
-        raise InputError(f"{scores_path(output)} has no scores of {missing[0]!r}: name another folder for --scores")
+        raise InputError(f"{scores_path(output)} has no scores of {missing[0]!r}: name another folder for --parts")
     return {each: np.array([float(row[each] or "-inf") for row in rows]) for each in names}
 
 
