@@ -22,15 +22,12 @@ from typing import Any
 import flax.linen as nn
 import jax
 import numpy as np
-import tyro
-from parts.command import run
-from parts.report import describe_machine, header
+from parts.command import Result, main
+from parts.report import header
+from parts.setting import search_sizes
 from parts.tables import read
-from rich.console import Console
-from rich.table import Table
 
 from rwejax import networks, spaces
-from rwejax.config import SIZES
 from rwejax.correlating.statistics import interval, spearman
 from rwejax.errors import InputError
 from rwejax.evaluate import costs
@@ -61,13 +58,7 @@ class Config:
     """JSON file for the results."""
 
 
-def main() -> int:
-    """Measure, print, write. Returns the exit code: 2 where nothing can be measured."""
-    config = tyro.cli(Config, description=__doc__)
-    return run(config.output, lambda: measure(config), show)
-
-
-def measure(config: Config) -> dict[str, Any]:
+def measure(config: Config) -> Result:
     """Compare in every space, and with the published latencies."""
     setting = {name: value for name, value in asdict(config).items() if name not in ("output", "truth")}
     found = {name: measure_space(config, name) for name in config.spaces.split(",")}
@@ -76,7 +67,7 @@ def measure(config: Config) -> dict[str, Any]:
 
 def measure_space(config: Config, name: str) -> dict[str, Any]:
     """Both costs of random networks beside what they are to predict."""
-    space = spaces.get(name, **SIZES.get(name, {}))
+    space = spaces.get(name, **search_sizes(name))
     genomes = draw(config, space)
     latency = costs.Latency(space)
     start = time.perf_counter()
@@ -92,7 +83,7 @@ def measure_space(config: Config, name: str) -> dict[str, Any]:
     pairs = [("latency", "milliseconds"), ("macs", "milliseconds")]
     pairs += [(cost, column) for column in list(measured)[1:] for cost in ("memory", "macs")]
     return {
-        "sizes": SIZES.get(name, {}),
+        "sizes": search_sizes(name),
         "table_seconds": seconds,
         "table_entries": len(latency.table),
         "spearman": {
@@ -177,28 +168,5 @@ def compare(predicted: np.ndarray, measured: np.ndarray, seed: int) -> dict[str,
     return {"spearman": spearman(predicted, measured), "low": low, "high": high}
 
 
-def show(result: dict[str, Any]) -> None:
-    """Print the results."""
-    console = Console()
-    columns = list(next(iter(result["spaces"].values()))["spearman"])
-    table = Table("prediction", "measured", title="Spearman (95 %)")
-    for name in result["spaces"]:
-        table.add_column(name, justify="right")
-    for column in columns:
-        cells = (_cell(found["spearman"][column]) for found in result["spaces"].values())
-        table.add_row(*column.split(" ", 1), *cells)
-    console.print(table)
-    if result["published"]:
-        table = Table("prediction", *_COLUMNS, title="Spearman (95 %) with published latencies of NAS-Bench-201")
-        for cost, found in result["published"].items():
-            table.add_row(cost, *(_cell(found[column]) for column in _COLUMNS))
-        console.print(table)
-    console.print(describe_machine(result))
-
-
-def _cell(found: dict[str, float] | None) -> str:
-    return "constant" if found is None else f"{found['spearman']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Config, measure))

@@ -155,7 +155,7 @@ def _checkpoint(newest: int | None, step: str) -> str:
 
 def _what(config: SearchConfig | TrainConfig) -> str:
     sizes = [f"{name} {value}" for name in _SIZES if (value := getattr(config, name)) is not None]
-    return ", ".join([f"{config.space} on {config.dataset}", *sizes])
+    return ", ".join([f"{config.space_name} on {config.dataset}", *sizes])
 
 
 def _state(used: bool, finished: bool) -> str:

@@ -93,7 +93,6 @@ class RandomWeightEvaluator:
     Args:
         space: the search space, made for the images of `dataset`.
         dataset: images and labels.
-        head: "ridge", the closed-form head.
         seeds: initialisations to average over.
         score: which of `RWE_SCORES` ranks.
         genomes_per_program: genomes that are evaluated together, by default the size of the first population, at most
@@ -128,7 +127,6 @@ class RandomWeightEvaluator:
         self,
         space: Space,
         dataset: Dataset,
-        head: str = "ridge",
         seeds: int = 1,
         score: str = "loo_error",
         genomes_per_program: int | None = None,
@@ -137,7 +135,7 @@ class RandomWeightEvaluator:
         precision: str = "float32",
         devices: Sequence[jax.Device] | None = None,
     ) -> None:
-        _check(space, dataset, head, score, precision)
+        _check(space, dataset, score, precision)
         for name, value in {
             "seeds": seeds,
             "genomes_per_program": genomes_per_program,
@@ -350,11 +348,9 @@ def _labels(dataset: Dataset) -> Int[np.ndarray, " n"]:
     return np.concatenate([dataset.train_labels, dataset.validation_labels])
 
 
-def _check(space: Space, dataset: Dataset, head: str, score: str, precision: str) -> None:
+def _check(space: Space, dataset: Dataset, score: str, precision: str) -> None:
     if precision not in PRECISIONS:
         raise InputError(f"precision {precision!r} is unknown: choose one of {', '.join(PRECISIONS)}")
-    if head != "ridge":
-        raise InputError(f"head {head!r} is unknown: the only head is 'ridge'")
     if score not in RWE_SCORES:
         raise InputError(f"score {score!r} is unknown: choose one of {', '.join(RWE_SCORES)}")
     if space.input_shape != dataset.image_shape or space.classes != dataset.classes:

@@ -53,7 +53,7 @@ def plot_hypervolumes(comparison: "Comparison", axes: Axes) -> None:
     axes.set_ylabel("hypervolume" + (f" ({' x '.join(units)})" if all(units) else ""), color=INK)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, labelcolor=INK)
-    frame(axes, f"{comparison.config.space} on {short(comparison.config.dataset)}, mean and std over runs")
+    frame(axes, f"{comparison.config.space_name} on {short(comparison.config.dataset)}, mean and std over runs")
 
 
 def plot_fronts(comparison: "Comparison", axes: Axes) -> None:

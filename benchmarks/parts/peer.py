@@ -1,8 +1,7 @@
-"""Both sides: how they are timed, what PyTorch's is made of, and whether they agree; needs PyTorch."""
+"""PyTorch's side: its images, its head, and networks that are run in the fastest way; needs PyTorch."""
 
 import functools
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -11,16 +10,16 @@ import torch
 
 from rwejax import data, networks, spaces
 from rwejax.objectives import RWE_SCORES
+from rwejax.runtime.devices import cores
 
 from . import torch_networks, torch_peer
-from .report import spread
 
 FORMS = "plain", "fused"
 BATCHES = {"cpu": (32, 64, 128, 256), "cuda": (256, 512, 1024)}
 SEARCH_NETWORKS, SEARCH_IMAGES, SEARCH_ROUNDS = 4, 1024, 3
 CALIBRATION_IMAGES = 256
-SCORES_TOLERANCE = 1e-3  # relative, for the squared error and the evidence
-IMAGES_TOLERANCE = 5  # images that may be classified differently, where two classes score all but equally
+
+torch.set_num_threads(cores())
 
 
 class Peer:
@@ -31,9 +30,18 @@ class Peer:
         dataset: what `rwejax` evaluates on.
         key: as the evaluator is given it, for the same kernels.
         genomes: the fastest way is searched with the first few of them.
+        precision: of convolutions on a GPU, float32 or tensorfloat32.
     """
 
-    def __init__(self, space: spaces.Space, dataset: data.Dataset, key: jax.Array, genomes: np.ndarray) -> None:
+    def __init__(
+        self,
+        space: spaces.Space,
+        dataset: data.Dataset,
+        key: jax.Array,
+        genomes: np.ndarray,
+        precision: str = "float32",
+    ) -> None:
+        torch.backends.cudnn.allow_tf32 = precision == "tensorfloat32"
         # Compiled, since these are a thousand small operations, but not optimised, since they run once.
         initialise = jax.jit(
             functools.partial(networks.initialise, networks.network(space)),
@@ -81,36 +89,3 @@ def gemm_rate(device: str = "cpu", repetitions: int = 8) -> float:
         (x @ x)[0, 0].item()  # which waits for an accelerator
         seconds.append(time.perf_counter() - start)
     return 2e-9 * size**3 / min(seconds)
-
-
-def compare_seconds(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, Any]:
-    """How many times faster `rwejax` is, turn by turn."""
-    ratios = [other / own for own, other in zip(ours, theirs, strict=True)]
-    return {"turns": ratios, **spread(ratios), "of_least_seconds": min(theirs) / min(ours)}
-
-
-def compare_scores(
-    ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray], images: int, validation: int
-) -> dict[str, Any]:
-    """Compare the two sides' scores.
-
-    Args:
-        ours: for each name the scores of the genomes.
-        theirs: the same.
-        images: number of images, those of the validation included.
-        validation: number of validation images.
-    """
-    difference = {name: np.abs(ours[name] - theirs[name]) for name in RWE_SCORES}
-    result = {
-        "loo_error_images": round(float(difference["loo_error"].max()) / 100 * images),
-        "validation_error_images": round(float(difference["validation_error"].max()) / 100 * validation),
-        **{
-            f"{name}_relative": float((difference[name] / np.abs(ours[name])).max())
-            for name in ("loo_squared_error", "log_evidence")
-        },
-    }
-    holds = (
-        max(result["loo_error_images"], result["validation_error_images"]) <= IMAGES_TOLERANCE
-        and max(result["loo_squared_error_relative"], result["log_evidence_relative"]) < SCORES_TOLERANCE
-    )
-    return {**result, "holds": bool(holds)}

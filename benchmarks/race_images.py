@@ -13,12 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
-from parts.command import Result, run
-from parts.report import describe_machine, format_spread, header, spread
-from parts.setting import NetworkSetting, title
-from rich.console import Console
-from rich.table import Table
+from parts.command import Result, main
+from parts.report import header, spread
+from parts.setting import NetworkSetting
 
 import rwejax
 from rwejax import SearchConfig
@@ -60,12 +57,6 @@ class Config(NetworkSetting):
         )
 
 
-def main() -> int:
-    """Measure, print, write. Returns the exit code: 2 where nothing can be searched."""
-    config = tyro.cli(Config, description=__doc__)
-    return run(config.output, lambda: measure(config), show)
-
-
 def measure(config: Config) -> Result:
     """Search with and without in turns."""
     dataset, _ = config.load(config.space, config.sizes)
@@ -73,7 +64,7 @@ def measure(config: Config) -> Result:
     searches = []
     with (
         tempfile.TemporaryDirectory() as folder,
-        multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool,
+        multiprocessing.get_context("spawn").Pool(1, rwejax.use_all_cores, maxtasksperchild=1) as pool,
     ):
         for seed in range(config.seed, config.seed + config.searches):
             sides = {
@@ -81,7 +72,19 @@ def measure(config: Config) -> Result:
                 for side, images in (("whole", None), ("race", config.race_images))
             }
             searches.append({"seed": seed, **compare(sides)})
-    return header(config.recorded) | {"image_shape": dataset.image_shape, "searches": searches}
+    ratios = {
+        key: spread(each["race"][key] / each["whole"][key] for each in searches) for key in ("seconds", "hypervolume")
+    }
+    return {
+        **header(config.recorded),
+        "image_shape": dataset.image_shape,
+        "searches": searches,
+        "medians": {
+            side: {key: spread(each[side][key] for each in searches) for key in searches[0][side]}
+            for side in ("whole", "race")
+        },
+        "race / whole": ratios,
+    }
 
 
 def search(config: SearchConfig) -> tuple[float, np.ndarray, np.ndarray]:
@@ -106,29 +109,5 @@ def compare(sides: dict[str, tuple[float, np.ndarray, np.ndarray]]) -> dict[str,
     }
 
 
-def show(result: Result) -> None:
-    """Print the results."""
-    console = Console()
-    setting = result["setting"]
-    evaluations = setting["population_size"] * setting["generations"]
-    table = Table(title=f"{evaluations} evaluations of {title(setting, result['image_shape'])}", box=None)
-    for column in "search", "seconds", "saw all images (%)", "hypervolume (% x M)", "best error (%)":
-        table.add_column(column, justify="left" if column == "search" else "right")
-    for side, name in (("whole", "all see all"), ("race", f"race, {setting['race_images']} images first")):
-        found = [each[side] for each in result["searches"]]
-        table.add_row(
-            name,
-            *(
-                format_spread(spread(factor * each[key] for each in found))
-                for key, factor in (("seconds", 1), ("saw_all", 100), ("hypervolume", 1), ("best_error", 1))
-            ),
-        )
-    for key in "seconds", "hypervolume":
-        ratios = spread(each["race"][key] / each["whole"][key] for each in result["searches"])
-        table.add_row(f"{key}, race / whole", format_spread(ratios, 3))
-    console.print(table)
-    console.print(describe_machine(result), highlight=False)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Config, measure))

@@ -1,12 +1,11 @@
-"""One generation of NSGA-II on binary genomes, by rwejax, by pymoo and by EvoX, evaluation left out of the timing.
+"""One generation of NSGA-II on binary genomes, by rwejax and by pymoo, evaluation left out of the timing.
 
 All sides begin with the same population, whose genomes know their objectives, and repeat its next generation with other
-random numbers each time. A generation gives its seconds in parts: making children and choosing survivors, or both at
-once where one call does both.
+random numbers each time. A generation gives its seconds in parts, making children and choosing survivors, unless one
+call does both.
 """
 
 import copy
-import importlib.util
 import time
 from typing import Any, Protocol
 
@@ -159,65 +158,3 @@ class Pymoo:
         start = time.perf_counter()
         algorithm.tell(infills=children)
         return {"ask": asked, "tell": time.perf_counter() - start}
-
-
-class EvoX:
-    """EvoX's NSGA2 in eager PyTorch, with two-point crossover and bit flips, of which it has none itself.
-
-    It removes no duplicates. A step evaluates the children on its way, and that time is taken off again.
-    """
-
-    def __init__(self, population: np.ndarray, objectives: Objectives, threads: int) -> None:
-        import torch
-        from evox.algorithms import NSGA2
-
-        torch.set_num_threads(threads)
-        n, genes = population.shape
-
-        def cross(parents: torch.Tensor) -> torch.Tensor:
-            first, second = parents[: n // 2], parents[n // 2 : n // 2 * 2]
-            cut = torch.randint(0, genes, (n // 2, 1))
-            other_cut = (cut + torch.randint(1, genes, (n // 2, 1))) % genes
-            position = torch.arange(genes)
-            inside = (position >= torch.minimum(cut, other_cut)) & (position < torch.maximum(cut, other_cut))
-            inside &= torch.rand(n // 2, 1) < CROSSOVER_RATE
-            return torch.cat([torch.where(inside, second, first), torch.where(inside, first, second)])
-
-        def mutate(children: torch.Tensor, lower: torch.Tensor, upper: torch.Tensor) -> torch.Tensor:
-            return torch.where(torch.rand(children.shape) < 1 / genes, 1 - children, children)
-
-        def evaluate(children: torch.Tensor) -> torch.Tensor:
-            start = time.perf_counter()
-            values = torch.from_numpy(objectives(children.numpy().astype(np.int32)))
-            self.evaluating += time.perf_counter() - start
-            return values
-
-        self.torch, self.evaluating = torch, 0.0
-        self.algorithm = NSGA2(
-            n, 2, torch.zeros(genes), torch.ones(genes), mutation_op=mutate, crossover_op=cross, device="cpu"
-        )
-        self.algorithm.evaluate = evaluate
-        self.algorithm.pop = torch.from_numpy(population.astype(np.float32))
-        with torch.inference_mode():
-            self.algorithm.init_step()
-        self.start = self._state()
-
-    def generation(self, number: int) -> dict[str, float]:
-        """One step; the algorithm is then put back."""
-        self.torch.manual_seed(number)
-        self.evaluating = 0.0
-        start = time.perf_counter()
-        with self.torch.inference_mode():
-            self.algorithm.step()
-        seconds = time.perf_counter() - start - self.evaluating
-        for name, value in self.start.items():
-            setattr(self.algorithm, name, value)
-        return {"step": seconds}
-
-    def _state(self) -> dict[str, Any]:
-        return {name: getattr(self.algorithm, name) for name in ("pop", "fit", "rank", "dis")}
-
-
-def has_evox() -> bool:
-    """Whether EvoX and the PyTorch that it needs are installed."""
-    return all(importlib.util.find_spec(name) is not None for name in ("torch", "evox"))

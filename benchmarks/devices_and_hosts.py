@@ -15,15 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import tyro
-from matplotlib.figure import Figure
-from parts.command import run
-from parts.report import count_cores, describe_machine, format_spread, header, peak_memory_gib, spread
+from parts.command import Result, main
+from parts.report import header, peak_memory_gib, spread
 from parts.setting import Setting
-from rich.console import Console
-from rich.table import Table
 
-from rwejax import RandomWeightEvaluator, plots
+import rwejax
+from rwejax import RandomWeightEvaluator
 from rwejax.errors import InputError
 from rwejax.runtime import collectives, devices
 
@@ -62,7 +59,7 @@ class Config(Setting):
     @property
     def larger(self) -> list["Way"]:
         """More and more genomes, in programs of one size."""
-        return [Way(1, count_cores(), genomes, self.genomes_per_program, 1) for genomes in self.populations]
+        return [Way(1, devices.cores(), genomes, self.genomes_per_program, 1) for genomes in self.populations]
 
 
 @dataclass(frozen=True)
@@ -76,13 +73,7 @@ class Way:
     repetitions: int
 
 
-def main() -> int:
-    """Measure, print, write. Returns the exit code: 1 where the scores disagree, 2 where nothing can be measured."""
-    config = tyro.cli(Config)
-    return run(config.output, lambda: measure(config), show, plot)
-
-
-def measure(config: Config) -> dict[str, Any]:
+def measure(config: Config) -> Result:
     """All ways together, and whether their scores are the same.
 
     Raises:
@@ -122,6 +113,7 @@ def measure_way(config: Config, way: Way) -> dict[str, Any]:
 def evaluate(config: Config, way: Way, host: int, port: int) -> dict[str, Any]:
     """What a process does."""
     jax.config.update("jax_num_cpu_devices", way.devices)
+    rwejax.use_all_cores()  # which leaves the number of devices as it is
     if way.hosts > 1:
         devices.connect(f"127.0.0.1:{port}", way.hosts, host)
     dataset, space = config.load("macro", {"nodes": config.nodes, "channels": config.channels})
@@ -148,71 +140,5 @@ def evaluate(config: Config, way: Way, host: int, port: int) -> dict[str, Any]:
     }
 
 
-def show(result: dict[str, Any]) -> None:
-    """Print the results."""
-    setting, cores, agreement = result["setting"], result["machine"]["cores"], result["agreement"]
-    console = Console()
-    table = Table(
-        title=f"macro, K = {setting['nodes']}, C = {setting['channels']}: {setting['genomes']} genomes, "
-        f"{setting['train_images']} + {setting['validation_images']} images of {setting['dataset']}"
-    )
-    table.add_column("hosts x devices")
-    for column in "evaluations per second", "times the first", "compilation":
-        table.add_column(column, justify="right")
-    first = result["ways"][0]["evaluations_per_second"]["median"]
-    for way in result["ways"]:
-        rate = way["evaluations_per_second"]
-        table.add_row(
-            f"{way['hosts']} x {way['devices_a_host']}",
-            format_spread(rate),
-            f"{rate['median'] / first:.2f}",
-            f"{way['compile_seconds']:.1f} s",
-        )
-    console.print(table)
-    table = Table(title=f"larger populations, {setting['genomes_per_program']} genomes a program")
-    for column in "genomes", "evaluations per second", "peak memory":
-        table.add_column(column, justify="right")
-    for way in result["larger_populations"]:
-        rate, memory = way["evaluations_per_second"]["median"], way["peak_memory_gib"]
-        table.add_row(str(way["genomes"]), f"{rate:.2f}", f"{memory:.2f} GiB")
-    if result["larger_populations"]:
-        console.print(table)
-    console.print(f"median (least - largest) of {setting['repetitions']}; the total work is the same in every row")
-    console.print(describe_machine(result))
-    console.print(
-        f"agreement: {'holds' if agreement['holds'] else 'BROKEN'}, squared errors differ by at most "
-        f"{agreement['loo_squared_error_relative']:.1e} of themselves"
-    )
-    if max(map(_devices, result["ways"])) > cores:
-        console.print(f"Rows of more than {cores} devices show what the splitting costs, not a speed.")
-
-
-def plot(result: dict[str, Any], figure: Figure) -> None:
-    """Draw the rates over the number of devices, for one host and for several."""
-    axes = figure.add_subplot()
-    for label, several, colour in ("one host", False, plots._FRONT), ("hosts of one device", True, plots._INK):
-        ways = [way for way in result["ways"] if (way["hosts"] > 1) == several]
-        rates = [way["evaluations_per_second"] for way in ways]
-        middle = [rate["median"] for rate in rates]
-        around = [[rate["median"] - rate["min"] for rate in rates], [rate["max"] - rate["median"] for rate in rates]]
-        if ways:
-            axes.errorbar([*map(_devices, ways)], middle, around, color=colour, marker="o", capsize=3, label=label)
-    cores = result["machine"]["cores"]
-    axes.axvline(cores, color=plots._QUIET, linewidth=0.8, zorder=1)
-    axes.annotate(f"{cores} cores", (cores, 0), (3, 3), textcoords="offset points", color=plots._INK)
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(sorted(set(map(_devices, result["ways"]))))
-    axes.xaxis.set_major_formatter("{x:.0f}")
-    axes.set_ylim(0)
-    axes.set_xlabel("devices in all", color=plots._INK)
-    axes.set_ylabel("evaluations per second", color=plots._INK)
-    axes.legend(labelcolor=plots._INK, edgecolor="none", framealpha=1.0)
-    plots._frame(axes, "The same work, split over virtual devices and hosts")
-
-
-def _devices(way: dict[str, Any]) -> int:
-    return int(way["hosts"] * way["devices_a_host"])
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Config, measure))

@@ -8,15 +8,11 @@ best of the draw. Scores are those of one `rwejax.correlate` over the whole tabl
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import tyro
-from parts.tables import TABLES, path, read, split, write
-from rich.console import Console
-from rich.table import Table
+from parts.command import start
+from parts.tables import TABLES, TableSetting, correlation, read, split, write
 
-from rwejax.correlating.config import CorrelateConfig
 from rwejax.correlating.loop import correlate
 from rwejax.correlating.output import scores_path
 from rwejax.errors import InputError
@@ -25,12 +21,10 @@ QUANTILES = (0.25, 0.5, 1.0)
 """Shares of the table's networks that are within the limits of macs."""
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(TableSetting):
     """Look up what estimators choose from draws of a table."""
 
-    truth: Path
-    """Folder of the published tables."""
     tables: str = "nasbench201,nasbench_macro,darts_trained,nasbench301_surrogate,macro,micro"
     """Names of tables with commas between them."""
     estimators: str = "fit_path,rwf,rwe,nwot"
@@ -39,55 +33,39 @@ class Config:
     """Networks of a draw, as a share of the table's: a search's evaluations."""
     draws: int = 100
     """Draws."""
-    dataset: str = "cifar10"
-    """A set of TensorFlow Datasets."""
-    data_dir: Path | None = None
-    """Where the sets lie; by default TFDS_DATA_DIR."""
-    image_size: int = 16
-    """Height and width to resize to, in pixels."""
-    scores: Path = Path("runs/table_search")
+    parts: Path = Path("runs/choice_from_tables")
     """Folder of the scores, which are not computed again."""
-    output: Path | None = None
+    output: Path = Path("runs/choice_from_tables.csv")
     """CSV file for the results."""
 
 
-def main() -> int:
-    """Score, choose, look up, print. Returns the exit code: 2 where something cannot be used."""
-    config = tyro.cli(Config, description=__doc__)
-    try:
-        rows = [row for name in split(config.tables) for row in choose(config, name, score(config, name))]
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    if config.output is not None:
-        write(config.output, rows)
-    show(rows)
-    return 0
+def work(config: Config) -> None:
+    """Score, choose, look up, print.
+
+    Raises:
+        InputError: something cannot be used.
+    """
+    rows = [row for name in split(config.tables) for row in choose(config, name, score(config, name))]
+    write(config.output, rows)
+    for row in rows:
+        print(
+            "{table}, within {limit_macs_millions} M macs, by {chosen_by}: {accuracy} % ({lowest} - {highest})".format(
+                **row
+            )
+        )
 
 
 def score(config: Config, name: str) -> dict[str, np.ndarray]:
     """Accuracy, macs and the estimators' scores of all networks of the table."""
-    truth = TABLES[name]
-    output = config.scores / f"{name}.csv"
+    output = config.parts / f"{name}.csv"
     if not output.exists():
-        config.scores.mkdir(parents=True, exist_ok=True)
-        pair = CorrelateConfig(
-            space=truth.space,
-            truth=path(name, config.truth),
-            column=truth.column,
-            estimators=f"{config.estimators},macs",
-            sample=1_000_000,
-            dataset=config.dataset,
-            data_dir=config.data_dir,
-            image_size=config.image_size,
-            **truth.proxy,
-            output=output,
-        )
-        correlate(pair)
+        config.parts.mkdir(parents=True, exist_ok=True)
+        whole = {"estimators": f"{config.estimators},macs", "sample": 1_000_000, "output": output}
+        correlate(correlation(name, config.truth, config, **whole))
     rows = read(scores_path(output))
-    names = [truth.column, "macs", *config.estimators.split(",")]
+    names = [TABLES[name].column, "macs", *config.estimators.split(",")]
     if missing := [each for each in names if each not in rows[0]]:
-        raise InputError(f"{scores_path(output)} has no scores of {missing[0]!r}: name another folder for --scores")
+        raise InputError(f"{scores_path(output)} has no scores of {missing[0]!r}: name another folder for --parts")
     return {each: np.array([float(row[each] or "-inf") for row in rows]) for each in names}
 
 
@@ -104,32 +82,20 @@ def choose(config: Config, table: str, scores: dict[str, np.ndarray]) -> list[di
         for name in config.estimators.split(","):
             found[name] = [accuracy[draw[scores[name][draw].argmax()]] for draw in within]
         found["best"] = [accuracy[draw].max() for draw in within]
-        for name, values in found.items():
-            row: dict[str, Any] = {
+        rows += [
+            {
                 "table": table,
-                "networks": size,
+                "networks": str(size),
                 "limit_macs_millions": f"{limit / 1e6:.4g}",
                 "chosen_by": name,
                 "accuracy": f"{np.mean(values):.2f}",
                 "lowest": f"{np.min(values):.2f}",
                 "highest": f"{np.max(values):.2f}",
             }
-            rows.append(row)
+            for name, values in found.items()
+        ]
     return rows
 
 
-def show(rows: list[dict[str, str]]) -> None:
-    """Print a line for each limit and each way to choose."""
-    grid = Table("table", "within\n(M macs)", "chosen by", "accuracy (%)\nmean (lowest - highest)", box=None)
-    for row in rows:
-        grid.add_row(
-            row["table"],
-            row["limit_macs_millions"],
-            row["chosen_by"],
-            f"{row['accuracy']} ({row['lowest']} - {row['highest']})",
-        )
-    Console().print(grid)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(start(Config, work))

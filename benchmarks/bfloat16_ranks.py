@@ -10,18 +10,14 @@ from typing import Any
 
 import jax
 import numpy as np
-import tyro
-from parts.command import run
-from parts.report import describe_machine, header
-from parts.setting import Setting
-from rich.console import Console
-from rich.table import Table
+from parts.command import Result, main
+from parts.report import header
+from parts.setting import Setting, search_sizes
 
 from rwejax.correlating.statistics import interval, spearman
 from rwejax.evaluate.random_weight import RandomWeightEvaluator
 from rwejax.evolve import sample_distinct
 from rwejax.objectives import RWE_SCORES
-from rwejax.spaces import get_class
 
 
 @dataclass(frozen=True)
@@ -36,13 +32,7 @@ class Config(Setting):
     """Height and width to resize to, in pixels."""
 
 
-def main() -> int:
-    """Measure, print, write. Returns the exit code: 2 where nothing can be measured."""
-    config = tyro.cli(Config, description=__doc__)
-    return run(config.output, lambda: measure(config), show)
-
-
-def measure(config: Config) -> dict[str, Any]:
+def measure(config: Config) -> Result:
     """Compare in every space."""
     spaces = {name: measure_space(config, name) for name in config.spaces.split(",")}
     return {**header(config.recorded), "device": jax.devices()[0].device_kind, "spaces": spaces}
@@ -50,7 +40,7 @@ def measure(config: Config) -> dict[str, Any]:
 
 def measure_space(config: Config, name: str) -> dict[str, Any]:
     """For each score Spearman's correlation with its values in float32, and the largest difference."""
-    sizes = dict(get_class(name).proxy_sizes)
+    sizes = search_sizes(name)
     dataset, space = config.load(name, sizes)
     key_genomes, key, another = jax.random.split(jax.random.key(config.seed), 3)
     genomes = np.asarray(sample_distinct(key_genomes, space, config.genomes))
@@ -75,25 +65,5 @@ def compare(found: np.ndarray, base: np.ndarray, seed: int) -> dict[str, float]:
     return {"spearman": spearman(found, base), "low": low, "high": high, "largest_difference": float(difference)}
 
 
-def show(result: dict[str, Any]) -> None:
-    """Print the results."""
-    setting = result["setting"]
-    table = Table("space", "score", title="Spearman (95 %) with float32")
-    for column in "bfloat16", "float32, other kernels":
-        table.add_column(column, justify="right")
-    for name, found in result["spaces"].items():
-        for score in RWE_SCORES:
-            ways = (found[way][score] for way in ("bfloat16", "other kernels"))
-            cells = (f"{each['spearman']:.3f} ({each['low']:.3f} to {each['high']:.3f})" for each in ways)
-            table.add_row(name if score == RWE_SCORES[0] else "", score, *cells)
-    console = Console()
-    console.print(table)
-    console.print(
-        f"{setting['genomes']} networks a space, {setting['train_images']} + {setting['validation_images']} images of "
-        f"{setting['dataset']}, {setting['image_size']} x {setting['image_size']}"
-    )
-    console.print(describe_machine(result), f"device: {result['device']}", sep="\n")
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Config, measure))
