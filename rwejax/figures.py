@@ -25,7 +25,12 @@ def short(dataset: str) -> str:
 
 
 def frame(axes: Axes, title: str) -> None:
-    """Give axes the look that all figures share."""
+    """Give axes the look that all figures share.
+
+    Args:
+        axes: what is drawn on.
+        title: above them, on the left.
+    """
     axes.set_title(title, loc="left", color=INK, fontsize=11)
     axes.grid(color="#e6e9ed", linewidth=0.8, zorder=0)
     axes.set_axisbelow(True)
@@ -36,7 +41,14 @@ def frame(axes: Axes, title: str) -> None:
 
 
 def dress(axes: Axes, title: str, dots: PathCollection, label: str) -> Colorbar:
-    """Frame axes, and add a bar for the colours of the dots."""
+    """Frame axes, and add a bar for the colours of the dots.
+
+    Args:
+        axes: what is drawn on.
+        title: above them, on the left.
+        dots: a scatter plot whose colours mean values.
+        label: of these values, with their unit.
+    """
     frame(axes, title)
     bar = axes.figure.colorbar(dots, ax=axes, pad=0.02, aspect=30)
     bar.set_label(label, color=INK)
@@ -46,7 +58,12 @@ def dress(axes: Axes, title: str, dots: PathCollection, label: str) -> Colorbar:
 
 
 def save(plot: Callable[[Axes], None], path: Path) -> None:
-    """Draw on new axes, as a PNG file, which appears whole or not at all."""
+    """Draw on new axes, as a PNG file, which appears whole or not at all.
+
+    Args:
+        plot: draws on the axes that it is given.
+        path: the PNG file, 1152 x 704 pixels.
+    """
     figure = Figure(figsize=(7.2, 4.4), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     plot(figure.add_subplot())

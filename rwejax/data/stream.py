@@ -78,6 +78,9 @@ class Stream:
     def count(self, split: str) -> int:
         """The images of "train", "validation" or "test".
 
+        Args:
+            split: "train", "validation" or "test".
+
         Raises:
             InputError: there is no such split.
         """

@@ -50,6 +50,10 @@ def encoded(name: str, data_dir: str | Path | None) -> dict[str, Encoded]:
     A test or validation split is left out where the set has none or keeps its labels to itself, as the test split of
     `imagenet2012` does.
 
+    Args:
+        name: NAME, NAME/CONFIG or NAME:VERSION.
+        data_dir: the folder of all sets, as for `find`.
+
     Raises:
         InputError: as `find` does, or the images are not of 8 bits and 1, 3 or 4 channels.
     """

@@ -55,6 +55,10 @@ def prepare(name: str, root: Path) -> Path:
     What is cheap to find out comes first, what takes longest last: the name, the kind of data, the network (three
     seconds), TensorFlow, the download.
 
+    Args:
+        name: NAME, NAME/CONFIG or NAME:VERSION.
+        root: the folder of all sets.
+
     Returns:
         The folder of the prepared set.
 
@@ -116,7 +120,12 @@ def check_features(name: str, features: Any) -> None:
 
 
 def reachable(url: str, seconds: float = PROBE_SECONDS) -> bool:
-    """Whether the host of a URL, or the proxy that the environment prescribes for it, takes a connection in time."""
+    """Whether the host of a URL, or the proxy that the environment prescribes for it, takes a connection in time.
+
+    Args:
+        url: its scheme, host and port count, what follows does not.
+        seconds: how long to wait.
+    """
     parts = urlsplit(url)
     proxies = urllib.request.getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
