@@ -25,7 +25,12 @@ def short(dataset: str) -> str:
 
 
 def frame(axes: Axes, title: str) -> None:
-    """Give axes the look that all figures share."""
+    """Give axes the look that all figures share.
+
+    Args:
+        axes: what is drawn on.
+        title: above them, on the left.
+    """
     axes.set_title(title, loc="left", color=INK, fontsize=11)
     axes.grid(color="#e6e9ed", linewidth=0.8, zorder=0)
     axes.set_axisbelow(True)
@@ -36,7 +41,14 @@ def frame(axes: Axes, title: str) -> None:
 
 
 def dress(axes: Axes, title: str, dots: PathCollection, label: str) -> Colorbar:
-    """Frame axes, and add a bar for the colours of the dots."""
+    """Frame axes, and add a bar for the colours of the dots.
+
+    Args:
+        axes: what is drawn on.
+        title: above them, on the left.
+        dots: a scatter plot whose colours mean values.
+        label: of these values, with their unit.
+    """
     frame(axes, title)
     bar = axes.figure.colorbar(dots, ax=axes, pad=0.02, aspect=30)
     bar.set_label(label, color=INK)

@@ -11,6 +11,35 @@ from rwejax.storage.yaml_config import read_config, read_stored
 
 Config = TypeVar("Config", bound=RunConfig)
 
+# In an installed wheel the package holds its configs; in a clone, editable or not, they lie beside the package.
+_FOLDERS = tuple(Path(__file__).parents[up] / "configs" for up in (1, 2))
+
+
+def packaged() -> dict[str, Path]:
+    """The configs that come with rwejax: their files by name, such as macro_cifar10."""
+    folder = next((folder for folder in _FOLDERS if folder.is_dir()), None)
+    return {} if folder is None else {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def find_config(config: Path) -> Path:
+    """The file that `--config` means: one of the user's or, by its name, a packaged one.
+
+    Args:
+        config: a path, or a name without folder and suffix; a file of that name in the working directory comes first.
+
+    Raises:
+        InputError: it is such a name, and there is neither a file nor a packaged config of it.
+    """
+    if config.suffix or config.name != str(config) or config.is_file():
+        return config
+    known = packaged()
+    if config.name not in known:
+        raise InputError(
+            f"config {config.name!r} is neither a file nor one of the packaged configs: choose {', '.join(known)}, "
+            "or give the path of a YAML file"
+        )
+    return known[config.name]
+
 
 def load_files(*given: str | None) -> None:
     """Execute the files that flags name.
@@ -33,13 +62,13 @@ def overlay(flags: Callable[[Config], Config], file: Path | None, base: Config) 
 
     Args:
         flags: puts the flags over a config.
-        file: a YAML file, if any.
+        file: a YAML file or the name of a packaged config, if any.
         base: where everything else comes from.
 
     Raises:
         InputError: the file cannot be used.
     """
-    return flags(base if file is None else read_config(file, base))
+    return flags(base if file is None else read_config(find_config(file), base))
 
 
 def resumed(flags: Callable[[Config], Config], file: Path | None, run: Path, defaults: Config) -> Config:
@@ -47,7 +76,7 @@ def resumed(flags: Callable[[Config], Config], file: Path | None, run: Path, def
 
     Args:
         flags: puts the flags over a config.
-        file: a YAML file, if any.
+        file: a YAML file or the name of a packaged config, if any.
         run: the run folder.
         defaults: of the config.
 

@@ -23,6 +23,11 @@ FORMAT = 1  # to be raised when the same source would decode to other pixels
 def fetch(source: Source, split: str, image_size: int | None) -> Split:
     """Reads a split from the cache, or else from its source, leaving it in the cache.
 
+    Args:
+        source: where the images come from.
+        split: "train", or the source's test split.
+        image_size: height and width in pixels to resize to, or None to keep the images as they are.
+
     Raises:
         InputError: the source cannot be read.
     """

@@ -29,6 +29,11 @@ def random_box(rng: np.random.Generator, width: int, height: int) -> tuple[int, 
 
     Source: Szegedy et al., Going deeper with convolutions, CVPR 2015, section 6, https://arxiv.org/abs/1409.4842.
 
+    Args:
+        rng: draws area, aspect ratio and place.
+        width: of the image, in pixels.
+        height: of the image, in pixels.
+
     Returns:
         Left, upper, right and lower edge in whole pixels.
     """
@@ -47,6 +52,11 @@ def random_box(rng: np.random.Generator, width: int, height: int) -> tuple[int, 
 
 def random_crop(encoded: bytes | Path, image_size: int, rng: np.random.Generator) -> Square:
     """Cuts out a random box, resizes it and mirrors it every other time.
+
+    Args:
+        encoded: the bytes of an image, or the file that holds it.
+        image_size: height and width in pixels of what comes out.
+        rng: draws the box and whether it is mirrored.
 
     Raises:
         DecodeError: the image is unreadable, broken or not made of 8-bit pixels.
@@ -67,6 +77,10 @@ def random_crop(encoded: bytes | Path, image_size: int, rng: np.random.Generator
 
 def centre_crop(encoded: bytes | Path, image_size: int) -> Square:
     """Resizes the shorter side to image_size * `MARGIN` pixels and cuts out the middle.
+
+    Args:
+        encoded: the bytes of an image, or the file that holds it.
+        image_size: height and width in pixels of what comes out.
 
     Raises:
         DecodeError: the image is unreadable, broken or not made of 8-bit pixels.

@@ -39,7 +39,12 @@ class DecodeError(Exception):
 def resize(
     image: UInt8[np.ndarray, "height width channels"], image_size: int | None
 ) -> UInt8[np.ndarray, "new_height new_width channels"]:
-    """Resizes to a square with a triangle filter that widens as images shrink, so that nothing aliases."""
+    """Resizes to a square with a triangle filter that widens as images shrink, so that nothing aliases.
+
+    Args:
+        image: uint8 pixels.
+        image_size: height and width in pixels, or None to keep the image as it is.
+    """
     if image_size is None or image.shape[:2] == (image_size, image_size):
         return image
     channels = [
@@ -53,6 +58,9 @@ def resize(
 @contextlib.contextmanager
 def opened(encoded: bytes | Path) -> Iterator[Image.Image]:
     """Opens an image that is yet to be decoded, which the body may do.
+
+    Args:
+        encoded: the bytes of an image, or the file that holds it.
 
     Raises:
         DecodeError: it is unreadable, not made of 8-bit pixels, or the body failed.
@@ -74,6 +82,11 @@ def decode(encoded: bytes | Path, channels: int, image_size: int | None) -> UInt
     """Decodes one image, in its first frame, and resizes it.
 
     A file is turned upright, as cameras leave that to the reader; bytes are from a public set and taken as published.
+
+    Args:
+        encoded: the bytes of an image, or the file that holds it.
+        channels: 1 grey, 3 RGB, 4 with transparency; the image is converted to them.
+        image_size: height and width in pixels to resize to, or None to keep the image as it is.
 
     Raises:
         DecodeError: it is unreadable, broken or not made of 8-bit pixels.

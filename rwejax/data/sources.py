@@ -63,7 +63,12 @@ class Encoded:
 
 
 def fingerprint(root: Path, files: Iterable[Path]) -> str:
-    """Stands for the content of files by their names, sizes and times of change, without reading them."""
+    """Stands for the content of files by their names, sizes and times of change, without reading them.
+
+    Args:
+        root: the folder of the files, which does not count: it may be moved.
+        files: those whose names below it, sizes and times count, in this order.
+    """
     digest = hashlib.sha256()
     for file in files:
         status = file.stat()
@@ -93,6 +98,9 @@ def _read_digits(split: str, image_size: int | None) -> Split:
 def folder(name: str) -> Source:
     """The images in `folder:PATH`, one folder a class; classes are numbered in the order of their sorted names.
 
+    Args:
+        name: `folder:PATH`; a ~ is the user's home.
+
     Raises:
         InputError: PATH is missing or unreadable, or does not hold at least two folders of at least three images.
     """
@@ -103,7 +111,14 @@ def folder(name: str) -> Source:
 
 
 def encoded_folder(name: str) -> Encoded:
-    """The images in `folder:PATH`, in the order and with the labels and errors of `folder`."""
+    """The images in `folder:PATH`, in the order and with the labels and errors of `folder`.
+
+    Args:
+        name: `folder:PATH`.
+
+    Raises:
+        InputError: as `folder` does.
+    """
     with _refusing_unreadable(name):
         _, files = _find_files(name)
     paths = [file for images in files for file in images]

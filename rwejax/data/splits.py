@@ -39,6 +39,10 @@ def hold_out(labels: Labels, classes: int) -> Rows:
     """A fixed fifth of the images for testing, as balanced as it can be without taking over a quarter of any class.
 
     A class of fewer than four images gives one.
+
+    Args:
+        labels: class of every image, in [0, classes).
+        classes: the number of classes.
     """
     counts = np.bincount(labels, minlength=classes)
     rows = _round_robin(labels, classes, np.random.default_rng(HOLD_OUT_SEED), np.maximum(counts // 4, 1))

@@ -6,6 +6,7 @@ done for every image it would take more of it than many threads can share.
 """
 
 import dataclasses
+import importlib.util
 import os
 import threading
 import warnings
@@ -76,6 +77,9 @@ class Stream:
 
     def count(self, split: str) -> int:
         """The images of "train", "validation" or "test".
+
+        Args:
+            split: "train", "validation" or "test".
 
         Raises:
             InputError: there is no such split.
@@ -185,8 +189,8 @@ def stream(name: str, *, image_size: int = 224, data_dir: str | Path | None = No
         seed: draws the validation images, shuffles and crops; not negative.
 
     Raises:
-        InputError: the name is unknown, a number is out of range, the images are too few, missing or broken, or the
-            set is not on this machine and cannot be prepared.
+        InputError: the name is unknown, a number is out of range, the images are too few, missing or broken, the set
+            is not on this machine and cannot be prepared, or the extra tfds is not installed.
     """
     if not MINIMUM_SIZE <= image_size <= MAXIMUM_SIZE:
         raise InputError(
@@ -196,6 +200,11 @@ def stream(name: str, *, image_size: int = 224, data_dir: str | Path | None = No
         raise InputError(f"seed={seed} is negative: give a seed from 0 upwards")
     if name == sources.DIGITS:
         raise InputError(f"dataset {name!r} is held in memory and not streamed: use load, or name another set")
+    if importlib.util.find_spec("grain") is None:
+        raise InputError(
+            f"dataset {name!r} is to be streamed, for which the package grain is not installed: "
+            "pip install 'rwejax[tfds]'"
+        )
     if name.startswith(sources.FOLDER):
         splits = {"train": sources.encoded_folder(name)}
     else:

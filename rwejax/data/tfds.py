@@ -15,7 +15,7 @@ import numpy as np
 
 from rwejax.data.images import MODES, PIECE, Split, stack
 from rwejax.data.sources import Encoded, Source, fingerprint
-from rwejax.data.tfds_download import check_features, prepare, quiet, unknown, why
+from rwejax.data.tfds_download import check_features, load_tfds, prepare, quiet, unknown, why
 from rwejax.errors import InputError
 
 NAME = re.compile(r"(?P<set>\w+)(/(?P<config>[\w.+-]+))?(:(?P<version>\d+\.\d+\.\d+))?", re.ASCII)
@@ -49,6 +49,10 @@ def encoded(name: str, data_dir: str | Path | None) -> dict[str, Encoded]:
 
     A test or validation split is left out where the set has none or keeps its labels to itself, as the test split of
     `imagenet2012` does.
+
+    Args:
+        name: NAME, NAME/CONFIG or NAME:VERSION.
+        data_dir: the folder of all sets, as for `find`.
 
     Raises:
         InputError: as `find` does, or the images are not of 8 bits and 1, 3 or 4 channels.
@@ -162,9 +166,7 @@ def _labels(name: str, folder: Path, data: Any, features: Any) -> np.ndarray:
     """The labels of all records, the rest of which is not parsed: that halves the time."""
     labels = np.empty(len(data), np.int32)
     with quiet():
-        import tensorflow_datasets as tfds
-
-        label_alone = tfds.features.FeaturesDict({"label": features["label"]})
+        label_alone = load_tfds(name).features.FeaturesDict({"label": features["label"]})
         try:
             for start in range(0, len(data), PIECE):
                 records = data.data_source.__getitems__(range(start, min(start + PIECE, len(data))))
@@ -186,8 +188,7 @@ def _labelled(images: Encoded) -> bool:
 
 def _open(name: str, folder: Path, split: str) -> tuple[Any, Any]:
     """The records of a split in random access, their images left encoded, and the features of the set."""
-    import tensorflow_datasets as tfds
-
+    tfds = load_tfds(name)
     try:
         builder = tfds.builder_from_directory(folder)
         features = builder.info.features

@@ -1,7 +1,11 @@
-"""Downloading a public set that is not on disk, and saying in one sentence why that cannot be done."""
+"""Downloading a public set that is not on disk, and saying in one sentence why that cannot be done.
+
+TensorFlow Datasets is an extra, which `load_tfds` imports when a set is first looked into.
+"""
 
 import contextlib
 import difflib
+import importlib
 import importlib.util
 import io
 import logging
@@ -11,6 +15,7 @@ import urllib.request
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,7 +23,30 @@ from rwejax.errors import InputError
 
 PROBE_SECONDS = 3.0
 WELL_KNOWN = "https://storage.googleapis.com"  # where most sets, and their metadata, are downloaded from
+PACKAGES = ("tensorflow_datasets", "array_record", "importlib_resources")  # what reads a prepared set
 PORTS = {"http": 80, "https": 443, "ftp": 21, "socks": 1080, "socks4": 1080, "socks5": 1080, "socks5h": 1080}
+
+
+def load_tfds(name: str) -> ModuleType:
+    """Imports TensorFlow Datasets, for a set that is about to be read.
+
+    Args:
+        name: of the set, for the error.
+
+    Returns:
+        The module `tensorflow_datasets`.
+
+    Raises:
+        InputError: it, or a package without which it reads nothing, is not installed.
+    """
+    missing = [package for package in PACKAGES if importlib.util.find_spec(package) is None]
+    if missing:
+        raise InputError(
+            f"dataset {name!r} needs the package {missing[0]}, which is not installed: pip install 'rwejax[tfds]', "
+            "or use 'digits' or 'folder:PATH'"
+        )
+    with quiet():
+        return importlib.import_module("tensorflow_datasets")
 
 
 def prepare(name: str, root: Path) -> Path:
@@ -26,6 +54,10 @@ def prepare(name: str, root: Path) -> Path:
 
     What is cheap to find out comes first, what takes longest last: the name, the kind of data, the network (three
     seconds), TensorFlow, the download.
+
+    Args:
+        name: NAME, NAME/CONFIG or NAME:VERSION.
+        root: the folder of all sets.
 
     Returns:
         The folder of the prepared set.
@@ -56,20 +88,27 @@ def prepare(name: str, root: Path) -> Path:
 
 def unknown(name: str) -> InputError:
     """The error for a name that means nothing, with the nearest ones that do."""
-    with quiet():
-        import tensorflow_datasets as tfds
-
-        # The community's sets are listed on the network only.
-        names = ["digits", *tfds.list_builders(with_community_datasets=False)]
+    names = ["digits"]
+    if importlib.util.find_spec("tensorflow_datasets") is not None:  # else it is said only that the name means nothing
+        with quiet():
+            # The community's sets are listed on the network only.
+            names += load_tfds(name).list_builders(with_community_datasets=False)
     close = difflib.get_close_matches(name.lower(), names)
     guess = f"did you mean {' or '.join(map(repr, close))}? Use" if close else "use"
     return InputError(f"dataset {name!r} is unknown: {guess} 'digits', 'folder:PATH' or a TensorFlow Datasets name")
 
 
 def check_features(name: str, features: Any) -> None:
-    """Raises `InputError` unless the features of a set include one `image` and its class as `label`."""
-    import tensorflow_datasets as tfds
+    """Refuses a set unless its features include one `image` and its class as `label`.
 
+    Args:
+        name: of the set, for the error.
+        features: what TensorFlow Datasets says that a record holds.
+
+    Raises:
+        InputError: one of the two is missing, or is of another kind.
+    """
+    tfds = load_tfds(name)
     kinds = {"image": tfds.features.Image, "label": tfds.features.ClassLabel}
     if not isinstance(features, tfds.features.FeaturesDict) or not all(
         key in features and isinstance(features[key], kind) for key, kind in kinds.items()
@@ -81,7 +120,12 @@ def check_features(name: str, features: Any) -> None:
 
 
 def reachable(url: str, seconds: float = PROBE_SECONDS) -> bool:
-    """Whether the host of a URL, or the proxy that the environment prescribes for it, takes a connection in time."""
+    """Whether the host of a URL, or the proxy that the environment prescribes for it, takes a connection in time.
+
+    Args:
+        url: its scheme, host and port count, what follows does not.
+        seconds: how long to wait.
+    """
     parts = urlsplit(url)
     proxies = urllib.request.getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
@@ -127,9 +171,8 @@ def quiet() -> Iterator[None]:
 
 
 def _builder(name: str, root: Path) -> Any:
+    tfds = load_tfds(name)
     with quiet():
-        import tensorflow_datasets as tfds
-
         if name.partition("/")[0].partition(":")[0] not in tfds.list_builders(with_community_datasets=False):
             raise unknown(name)
         try:

@@ -32,7 +32,12 @@ class GenomeSpace(Protocol):
         """(genes,) largest value of each gene, inclusive."""
 
     def sample(self, key: PRNGKeyArray, n: int) -> Int[Array, "n genes"]:
-        """Draws n genomes, int32."""
+        """Draws n genomes, int32.
+
+        Args:
+            key: a random key.
+            n: how many genomes.
+        """
 
     def canonical(self, genomes: Int[Array, "n genes"]) -> Int[Array, "n genes"]:
         """Maps genomes that decode to one network to one genome, within the bounds."""
@@ -116,14 +121,29 @@ def make_distinct(
     links: Int[Array, " links"],
     also_taken: Integer[Array, "others words"] | None = None,
 ) -> Int[Array, "n genes"]:
-    """Calls `fill_distinct` with what suits a space and n; `propose` takes a key and a size by name, n."""
+    """Calls `fill_distinct` with what suits a space and n; `propose` takes a key and a size by name, n.
+
+    Args:
+        key: a random key.
+        space: gives the canonical forms; hashable.
+        propose: called as `propose(key, n=size)`, makes (size, genes) genomes.
+        n: how many genomes come out.
+        taken: (rows, words) codes that must not come again.
+        links: those of `link` for them, which say which count.
+        also_taken: (others, words) more codes that must not come again; all of them count.
+    """
     # Once populations are large, a first proposal of an eighth more costs less than a second one.
     first, more = (n, None) if n <= SMALL else (n + n // 8, partial(propose, n=max(SMALL, n // 4)))
     return fill_distinct(key, partial(propose, n=first), partial(encode, space), taken, links, n, also_taken, more)
 
 
 def encode(space: GenomeSpace, genomes: Int[Array, "n genes"]) -> Integer[Array, "n words"]:
-    """The canonical forms of genomes in a few words each, as which they are compared, moved and remembered."""
+    """The canonical forms of genomes in a few words each, as which they are compared, moved and remembered.
+
+    Args:
+        space: gives the canonical forms.
+        genomes: (n, genes) int32.
+    """
     return pack(space.canonical(genomes), gene_bits(space))
 
 
@@ -135,7 +155,12 @@ def gene_bits(space: GenomeSpace) -> int:
 
 
 def pack(rows: Int[Array, "n genes"], bits: int) -> Integer[Array, "n words"]:
-    """Puts as many genes into a word of 32 bits as it holds; rows are equal exactly if their words are."""
+    """Puts as many genes into a word of 32 bits as it holds; rows are equal exactly if their words are.
+
+    Args:
+        rows: (n, genes) integers from 0 to 2**bits - 1, or any at all where a word holds one gene.
+        bits: how many hold a gene, see `gene_bits`.
+    """
     per_word = 32 // bits
     if per_word == 1:
         return rows

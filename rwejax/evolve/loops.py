@@ -10,7 +10,12 @@ import jax
 
 
 def by_loop(loop: Callable[..., Any], default: Callable[..., Any]) -> Callable[..., Any]:
-    """Of two functions that give the same, calls `loop` on CPUs, and `default` elsewhere and under `jax.vmap`."""
+    """Of two functions that give the same, calls `loop` on CPUs, and `default` elsewhere and under `jax.vmap`.
+
+    Args:
+        loop: goes over the rows one after another.
+        default: takes all rows at once.
+    """
 
     @jax.custom_batching.custom_vmap
     def call(*arguments: Any) -> Any:

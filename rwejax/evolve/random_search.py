@@ -48,19 +48,40 @@ class RandomSearch:
         return sample_distinct(key, self.space, self.population_size)
 
     def init(self, key: PRNGKeyArray, population: Any, fitness: Any, params: None) -> RandomSearchState:
-        """Start from an evaluated population."""
+        """Start from an evaluated population.
+
+        Args:
+            key: passed on to `tell`, which draws nothing.
+            population: (population_size, genes) int32 genomes.
+            fitness: their objectives, of which nothing is kept.
+            params: None; `NSGA2` has some.
+        """
         nothing = jnp.zeros((self.archive_size, len(self.space.lower)), jnp.int32)
         return self.tell(key, population, fitness, RandomSearchState(nothing, jnp.int32(0)), params)[0]
 
     def ask(
         self, key: PRNGKeyArray, state: RandomSearchState, params: None
     ) -> tuple[Int[Array, "n genes"], RandomSearchState]:
-        """Draw genomes that were never drawn before, as far as the space has such."""
+        """Draw genomes that were never drawn before, as far as the space has such.
+
+        Args:
+            key: a random key.
+            state: what was drawn so far.
+            params: None; `NSGA2` has some.
+        """
         return sample_distinct(key, self.space, self.population_size, state.archive, state.archive_count), state
 
     @partial(jax.jit, static_argnames=("self",))
     def tell(self, key: PRNGKeyArray, population: Any, fitness: Any, state: RandomSearchState, params: None) -> tuple:
-        """Remember the genomes; their fitness changes nothing."""
+        """Remember the genomes; their fitness changes nothing.
+
+        Args:
+            key: unused, evosax's contract has it.
+            population: (n, genes) int32, the evaluated genomes; the archive must have room for them.
+            fitness: their objectives, of which nothing is kept.
+            state: what was drawn before.
+            params: None; `NSGA2` has some.
+        """
         forms = self.space.canonical(jnp.asarray(population, jnp.int32))
         archive = jax.lax.dynamic_update_slice(state.archive, forms, (state.archive_count, jnp.int32(0)))
         return RandomSearchState(archive, state.archive_count + len(forms)), {}

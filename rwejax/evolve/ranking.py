@@ -238,6 +238,10 @@ def rank_and_select(
     """Ranks, crowding distances and survivors of the same rows: as the three functions give them, and quicker.
 
     The survivors come front after front, those of a front by their first objective.
+
+    Args:
+        objectives: (rows, m), one row a genome, to be minimised.
+        n: how many rows live on, at most `rows`.
     """
     objectives = jnp.asarray(objectives)
     rows, m = objectives.shape

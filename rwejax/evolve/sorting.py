@@ -43,7 +43,14 @@ def lexsort(keys: Sequence[Key]) -> Int[Array, " n"]:
 
 
 def nth(key: Key, row: Int[Array, " n"], among: Bool[Array, " n"], place: int | Int[Array, ""]) -> Int[Array, ""]:
-    """The row that comes at a place, counted from 0, when those among which it is are sorted by key and then row."""
+    """The row that comes at a place, counted from 0, when those among which it is are sorted by key and then row.
+
+    Args:
+        key: (n,) what is sorted by first.
+        row: (n,) indices that are not negative, which tell equal keys apart.
+        among: (n,) which entries are sorted.
+        place: from 0, below the number of those.
+    """
     with jax.enable_x64(True):
         words = as_unsigned(key).astype(jnp.uint64) << 32 | row.astype(jnp.uint64)
         return jnp.sort(jnp.where(among, words, jnp.uint64(2**64 - 1)))[place].astype(jnp.int32)
@@ -84,6 +91,9 @@ def as_unsigned(values: Key) -> UInt[Array, " n"]:
     """Maps numbers to uint32 in the same order; the two zeros become equal, and every NaN the largest of floats.
 
     Numbers of 64 bits are replaced by their places in the sorted array.
+
+    Args:
+        values: (n,) integers, floats or booleans.
     """
     if values.dtype.itemsize > 4:
         return jnp.searchsorted(jnp.sort(values), values).astype(jnp.uint32)

@@ -28,7 +28,19 @@ def make_children(
     crossover_rate: float | Float[Array, ""],
     mutation_rate: float | Float[Array, ""],
 ) -> Int[Array, "n genes"]:
-    """Makes n children by tournament, crossover and mutation: the three functions, with one draw for all of them."""
+    """Makes n children by tournament, crossover and mutation: the three functions, with one draw for all of them.
+
+    Args:
+        key: a random key.
+        n: how many children.
+        population: (rows, genes) int32, the parents.
+        rank: (rows,) their non-dominated ranks, 0 is best.
+        crowding: (rows,) their crowding distances.
+        lower: (genes,) smallest value of each gene.
+        upper: (genes,) largest value of each gene, inclusive.
+        crossover_rate: probability that a child has genes of two parents.
+        mutation_rate: probability that a gene of a child changes.
+    """
     shapes = (2, 2 * n), (3, n), (2, _draws(n))
     sizes = [math.prod(shape) for shape in shapes]
     state, words = _draw(_state(key), sum(sizes))

@@ -98,6 +98,12 @@ def buffer_sizes(space: Space, network: Network, genomes: int, chunk: int) -> di
     """The slots that each buffer should have, so that so many genomes fit together, and one alone always does.
 
     A quarter more than random populations need; a population that evolves has more rows in common.
+
+    Args:
+        space: the space, from which random populations are drawn.
+        network: `network(space)`.
+        genomes: how many are to fit together.
+        chunk: rows that the executor computes at once.
     """
     sizes = dict.fromkeys(network.buffers, 0)
     for group in network.groups:
@@ -114,7 +120,13 @@ def buffer_sizes(space: Space, network: Network, genomes: int, chunk: int) -> di
 
 
 def empty_program(network: Network, capacity: int, chunk: int) -> Program:
-    """A program of no rows: the shapes that every program of that capacity has."""
+    """A program of no rows: the shapes that every program of that capacity has.
+
+    Args:
+        network: the groups.
+        capacity: genomes whose rows would fit.
+        chunk: rows that the executor computes at once.
+    """
     return Builder(network, capacity, chunk).build()
 
 

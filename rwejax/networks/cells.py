@@ -117,7 +117,13 @@ class Output(nn.Module):
 
 
 def operation(name: str, channels: int, stride: int) -> nn.Module:
-    """The module of an operation that has one: all but `none`, and `skip_connect` at stride 1."""
+    """The module of an operation that has one: all but `none`, and `skip_connect` at stride 1.
+
+    Args:
+        name: one of the space's `operations`.
+        channels: of its result.
+        stride: height and width of what it reads over those of its result, 1 or 2.
+    """
     modules = {
         "max_pool_3x3": Pool(True, stride),
         "avg_pool_3x3": Pool(False, stride),
@@ -175,7 +181,12 @@ def _stages(space: CellSpace) -> list[_Stage]:
 
 
 def network(space: CellSpace, pool: int) -> Network:
-    """For each stage: the projections that enter it, the operations that reduce, and all other operations and sums."""
+    """For each stage: the projections that enter it, the operations that reduce, and all other operations and sums.
+
+    Args:
+        space: the micro or the darts space.
+        pool: the last map becomes `pool` x `pool` features a channel.
+    """
     branches = 2 * space.blocks
     buffers: dict[str, tuple[int, ...]] = {"images": space.input_shape}
     groups = []
@@ -219,7 +230,13 @@ def _operations(space: CellSpace, channels: int, stride: int, slots: int) -> tup
 
 
 def add_rows(space: CellSpace, genomes: Int[np.ndarray, "n genes"], builder: Builder) -> Int[np.ndarray, " n"]:
-    """Add the rows of genomes and return each genome's row of features."""
+    """Add the rows of genomes and return each genome's row of features.
+
+    Args:
+        space: the space of the genomes.
+        genomes: (n, genes) int32; canonical forms have the most rows in common.
+        builder: collects the rows.
+    """
     genes = space.decode(genomes)
     rows = np.zeros(len(genomes), int)
     outputs = []  # of each cell, the two inputs of the first one before them

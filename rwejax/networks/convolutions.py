@@ -48,7 +48,17 @@ def convolve(
     feature_group_count: int = 1,
     **options: Any,
 ) -> Float[Array, "images new_height new_width outputs"]:
-    """Drop-in for `lax.conv_general_dilated`, as `flax.linen.Conv` calls it, with any padding that is a list."""
+    """Drop-in for `lax.conv_general_dilated`, as `flax.linen.Conv` calls it, with any padding that is a list.
+
+    Args:
+        x: (images, height, width, channels).
+        kernel: (rows, columns, inputs a group, outputs).
+        strides: of rows and columns, in pixels.
+        padding: (before, after) of rows and of columns, in pixels.
+        rhs_dilation: distance of the kernel's taps along rows and columns, in pixels; 1 by default.
+        feature_group_count: 1, or the input's channels for a depthwise convolution.
+        options: what `flax.linen.Conv` passes on besides: the order of axes, the precision.
+    """
     dilation = tuple(rhs_dilation or (1, 1))
     depthwise = feature_group_count == x.shape[-1] > 1
     size = kernel.shape[:2]
@@ -194,14 +204,28 @@ def _sums(weights: np.ndarray, terms: Sequence[Array]) -> list[Array]:
 def max_pool(
     x: Images, size: int, stride: int, padding: int = 0
 ) -> Float[Array, "images new_height new_width channels"]:
-    """Max pool; without padding an odd last row or column is left out."""
+    """Max pool; without padding an odd last row or column is left out.
+
+    Args:
+        x: (images, height, width, channels).
+        size: of the square window, in pixels.
+        stride: in pixels.
+        padding: pixels on each side, lower than any other.
+    """
     return _pool(x, size, stride, padding, -jnp.inf, jnp.maximum)
 
 
 def average_pool(
     x: Images, size: int, stride: int, padding: int = 0
 ) -> Float[Array, "images new_height new_width channels"]:
-    """Average pool that leaves the padding out of the mean."""
+    """Average pool that leaves the padding out of the mean.
+
+    Args:
+        x: (images, height, width, channels).
+        size: of the square window, in pixels.
+        stride: in pixels.
+        padding: pixels on each side.
+    """
 
     def pixels(length: int) -> np.ndarray:
         inside = np.pad(np.ones(length, np.float32), padding)
@@ -216,6 +240,10 @@ def features(x: Images, pool: int) -> Float[Array, "images features"]:
     """Average pool to `pool` x `pool` pixels of about equal windows, flattened; 1 is the global average pool.
 
     The features have 32 bits or more.
+
+    Args:
+        x: (images, height, width, channels).
+        pool: windows along the height and along the width; they share a pixel where it does not divide the map.
     """
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
 

@@ -37,7 +37,12 @@ class _Carry:
 
 
 def initialise(network: Network, key: jax.Array) -> Kernels:
-    """Random kernels for every slot: He-normal, from one long draw, since each draw costs compilation."""
+    """Random kernels for every slot: He-normal, from one long draw, since each draw costs compilation.
+
+    Args:
+        network: the groups and buffers of the space.
+        key: a random key; the kernels are a function of it and of the network.
+    """
     shapes = {
         group.name: {name: parameters(network, group, kind) for name, kind in group.kinds} for group in network.groups
     }
@@ -53,7 +58,14 @@ def initialise(network: Network, key: jax.Array) -> Kernels:
 
 
 def map_shapes(network: Network, sizes: Mapping[str, int], images: int, dtype: Any) -> dict[str, jax.ShapeDtypeStruct]:
-    """The buffers that a pass of so many images needs, where each has so many slots."""
+    """The buffers that a pass of so many images needs, where each has so many slots.
+
+    Args:
+        network: the groups and buffers of the space.
+        sizes: slots of each buffer, see `rwejax.networks.buffer_sizes`.
+        images: in a batch, over all devices.
+        dtype: of feature maps; features are float32.
+    """
     return {
         name: jax.ShapeDtypeStruct((sizes[name], images, *shape), jnp.float32 if name == "features" else dtype)
         for name, shape in network.buffers.items()
@@ -194,7 +206,13 @@ def _row(table: Any, number: Any) -> Array:
 
 
 def parameters(network: Network, group: Group, kind: Kind) -> Tree:
-    """Shapes of a kind's kernels, with the axis of slots in front."""
+    """Shapes of a kind's kernels, with the axis of slots in front.
+
+    Args:
+        network: the groups and buffers of the space.
+        group: the kind's group, whose source says what a row reads.
+        kind: the operation.
+    """
     shapes = _variables(network, group, kind).get("params", {})
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((kind.slots, *leaf.shape), leaf.dtype), shapes)
 

@@ -50,7 +50,12 @@ class Output(nn.Module):
 
 
 def network(space: Macro, pool: int) -> Network:
-    """Three groups a phase: its entry, its nodes and its output; for large images a stem comes before them."""
+    """Three groups a phase: its entry, its nodes and its output; for large images a stem comes before them.
+
+    Args:
+        space: the macro space.
+        pool: the last map becomes `pool` x `pool` features a channel.
+    """
     groups = []
     buffers: dict[str, tuple[int, ...]] = {"images": space.input_shape}
     source = "images"
@@ -76,7 +81,13 @@ def network(space: Macro, pool: int) -> Network:
 
 
 def add_rows(space: Macro, genomes: Int[np.ndarray, "n genes"], builder: Builder) -> Int[np.ndarray, " n"]:
-    """Add the rows of genomes and return each genome's row of features."""
+    """Add the rows of genomes and return each genome's row of features.
+
+    Args:
+        space: the space of the genomes.
+        genomes: (n, genes) int32; canonical forms have the most rows in common.
+        builder: collects the rows.
+    """
     wiring = space.wiring(genomes)
     x = np.zeros(len(genomes), int)
     if space.stem == "imagenet":

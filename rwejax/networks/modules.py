@@ -86,13 +86,25 @@ class Sources:
 
 
 def relu(module: nn.Module, x: Images, counts: Bool[Array, ""] | bool = True) -> Images:
-    """ReLU whose input observers of the collection `relus` see, and whether it counts or is padding."""
+    """ReLU whose input observers of the collection `relus` see, and whether it counts or is padding.
+
+    Args:
+        module: the one that owns it, in whose variables observers find what was seen.
+        x: what the ReLU is given.
+        counts: whether this is a row's own, or of a source that is only padding.
+    """
     module.sow("relus", "input", (x, jnp.asarray(counts)))
     return nn.relu(x)
 
 
 def convolved(module: nn.Module, x: Images, counts: Bool[Array, ""] | bool = True) -> Images:
-    """A convolution's output: observers see it in the collection `outputs`, zero where none; `shifts` are added."""
+    """A convolution's output: observers see it in the collection `outputs`, zero where none; `shifts` are added.
+
+    Args:
+        module: the one that owns it, in whose variables observers find what was seen.
+        x: what the convolution has given.
+        counts: whether this is a row's own, or of a source that is only padding.
+    """
     module.sow("outputs", "output", jnp.where(counts, x, 0), reduce_fn=lambda _, new: new, init_fn=lambda: 0)
     return module.perturb("output", x, "shifts")
 
@@ -108,7 +120,14 @@ class Convolution(nn.Conv):
 def convolution(
     channels: int, size: int | tuple[int, int] = 1, stride: int | tuple[int, int] = 1, **options: Any
 ) -> nn.Module:
-    """A He-normal convolution without bias; padding keeps the size at stride 1, also of a dilated one."""
+    """A He-normal convolution without bias; padding keeps the size at stride 1, also of a dilated one.
+
+    Args:
+        channels: of its result.
+        size: of its kernel in pixels, square or (height, width).
+        stride: in pixels, likewise.
+        options: other fields of `flax.linen.Conv`, such as `padding` and `kernel_dilation`.
+    """
     sizes = (size, size) if isinstance(size, int) else size
     strides = (stride, stride) if isinstance(stride, int) else stride
     reach = [options.get("kernel_dilation", 1) * (each // 2) for each in sizes]
@@ -122,7 +141,14 @@ def convolution(
 
 
 def depthwise(channels: int, size: int, stride: int = 1, dilation: int = 1) -> nn.Module:
-    """A convolution in which each channel has its own filter."""
+    """A convolution in which each channel has its own filter.
+
+    Args:
+        channels: of what it reads and of its result.
+        size: of its square kernel, in taps.
+        stride: in pixels.
+        dilation: distance of the taps, in pixels.
+    """
     return convolution(channels, size, stride, kernel_dilation=dilation, feature_group_count=channels)
 
 

@@ -64,7 +64,12 @@ class Output(nn.Module):
 
 
 def network(space: NASBench201, pool: int) -> Network:
-    """The stem or the residual block into each stage, the edges and nodes of its cells, and the output."""
+    """The stem or the residual block into each stage, the edges and nodes of its cells, and the output.
+
+    Args:
+        space: the NAS-Bench-201 space.
+        pool: the last map becomes `pool` x `pool` features a channel.
+    """
     buffers: dict[str, tuple[int, ...]] = {"images": space.input_shape}
     groups, source = [], "images"
     for s, (height, width, channels) in enumerate(space.stages):
@@ -89,7 +94,13 @@ def network(space: NASBench201, pool: int) -> Network:
 
 
 def add_rows(space: NASBench201, genomes: Int[np.ndarray, "n genes"], builder: Builder) -> Int[np.ndarray, " n"]:
-    """Add the rows of genomes and return each genome's row of features; `ABSENT` where no path reaches the output."""
+    """Add the rows of genomes and return each genome's row of features; `ABSENT` where no path reaches the output.
+
+    Args:
+        space: the space of the genomes.
+        genomes: (n, genes) int32; canonical forms have the most rows in common.
+        builder: collects the rows.
+    """
     x = np.zeros(len(genomes), int)
     for s in range(len(space.stages)):
         stage = f"stage{s + 1}"

@@ -70,7 +70,12 @@ class Output(nn.Module):
 
 
 def network(space: NASBenchMacro, pool: int) -> Network:
-    """For each stage its first layer, which halves the map, and its other layers; and the output."""
+    """For each stage its first layer, which halves the map, and its other layers; and the output.
+
+    Args:
+        space: the NAS-Bench-Macro space.
+        pool: the last map becomes `pool` x `pool` features a channel.
+    """
     height, width, _ = space.input_shape
     buffers: dict[str, tuple[int, ...]] = {"images": space.input_shape, "stem": (height, width, space.channels)}
     groups = [Group("stem", (("stem", Kind(RectifiedStem(space.channels))),), 1, 1, "images", "stem")]
@@ -100,7 +105,13 @@ def _stages(space: NASBenchMacro) -> list[range]:
 
 
 def add_rows(space: NASBenchMacro, genomes: Int[np.ndarray, "n genes"], builder: Builder) -> Int[np.ndarray, " n"]:
-    """Add the rows of genomes and return each genome's row of features."""
+    """Add the rows of genomes and return each genome's row of features.
+
+    Args:
+        space: the space of the genomes.
+        genomes: (n, genes) int32; canonical forms have the most rows in common.
+        builder: collects the rows.
+    """
     x = builder.add("stem", "stem", 0, np.zeros(len(genomes), int))
     for s, (first, *others) in enumerate(_stages(space)):
         x = builder.add(f"halve{s + 1}", genomes[:, first], 0, x)

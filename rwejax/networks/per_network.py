@@ -57,7 +57,12 @@ class PerNetwork:
     norm: Norm = Norm.BATCH
 
     def weights(self, program: Program, kernels: Kernels) -> Weights:
-        """The kernels of a program's rows, as the tables that the other methods take."""
+        """The kernels of a program's rows, as the tables that the other methods take.
+
+        Args:
+            program: of one genome, in chunks of one row.
+            kernels: of all slots of the space, as `initialise` draws them.
+        """
         tables = {}
         for group in self.network.groups:
             rows, (layers, size) = program.rows[group.name], _table_shape(self.network, group)

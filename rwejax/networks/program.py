@@ -190,7 +190,15 @@ class Builder:
         return rows
 
     def add_sum(self, group: str, *terms: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-        """Add one row of the kind `sum` a genome; a sum of one term is that term's own row, of none `ABSENT`."""
+        """Add one row of the kind `sum` a genome; a sum of one term is that term's own row, of none `ABSENT`.
+
+        Args:
+            group: name of a group that has the kind `sum`.
+            terms: for each genome the row of each term, counted in the group's buffer, or `ABSENT`.
+
+        Raises:
+            CapacityError: the group is full.
+        """
         single = (np.stack(terms) != ABSENT).sum(0) < 2
         rows = self.add(group, "sum", 0, *(np.where(single, ABSENT, term) for term in terms))
         return np.where(single, np.max(terms, 0), rows)

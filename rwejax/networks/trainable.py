@@ -111,7 +111,12 @@ class PlainNetwork(nn.Module):
 
 
 def read_rows(network: Network, program: Program) -> tuple[PlainRow, ...]:
-    """The rows of a program of one genome, in chunks of one."""
+    """The rows of a program of one genome, in chunks of one.
+
+    Args:
+        network: the groups and buffers of the space.
+        program: of one genome, in chunks of one row, whose maps keep slots of their own.
+    """
     found = []
     for number, group in enumerate(network.groups):
         rows = program.rows[group.name]
@@ -127,6 +132,13 @@ def last_reduction(network: Network, rows: tuple[PlainRow, ...]) -> tuple[str, t
     """Buffer and slots of the blocks of the last cell that reduces, in a network of cells.
 
     They are what the first cell after it projects, or, where none comes after it, the output.
+
+    Args:
+        network: the groups and buffers of the space.
+        rows: those of the genome, see `read_rows`.
+
+    Raises:
+        AssertionError: no row reads the last stage, so that this is no network of cells.
     """
     last = network.groups[-1].source
     for row in rows:

@@ -39,6 +39,9 @@ def gathered(x: Array) -> Shaped[np.ndarray, "..."]:
     """The whole of an array whose parts lie on the devices of one or several hosts; all of them must call this.
 
     It waits in short sleeps, so that Ctrl-C is answered at once.
+
+    Args:
+        x: the array, split over devices or copied to each.
     """
     _wait(x)
     if x.is_fully_addressable:
@@ -65,6 +68,9 @@ def meet(mesh: Mesh) -> None:
     """Open the ways between the devices of a mesh, where they are those of several hosts; all of them must call this.
 
     The first exchange of a set of CPUs fails if one of them is 30 seconds late, and compilations take longer than that.
+
+    Args:
+        mesh: the devices that are going to exchange data.
     """
     if len(by_host(mesh.devices.flat)) > 1:
         every_host(0)  # waits for as long as it takes

@@ -49,7 +49,12 @@ class Space(Protocol):
         """Largest value of each gene, inclusive."""
 
     def sample(self, key: jax.Array, n: int) -> Int[Array, "n genes"]:
-        """`n` genomes, uniform over the gene values."""
+        """`n` genomes, uniform over the gene values.
+
+        Args:
+            key: a random key.
+            n: how many genomes.
+        """
 
     def canonical(self, genomes: Genomes) -> Any:
         """One representative for all genomes that decode to the same network; the same kind of array comes back."""

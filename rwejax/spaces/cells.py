@@ -180,7 +180,12 @@ class CellSpace(ABC):
         )
 
     def sample(self, key: jax.Array, n: int) -> Int[Array, "n genes"]:
-        """`n` genomes, each gene uniform over its values."""
+        """`n` genomes, each gene uniform over its values.
+
+        Args:
+            key: a random key.
+            n: how many genomes.
+        """
         return jax.random.randint(key, (n, len(self.upper)), self.lower, self.upper + 1, jnp.int32)
 
     def macs(self, genomes: Genomes) -> Int[np.ndarray, " n"]:

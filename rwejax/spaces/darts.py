@@ -89,6 +89,9 @@ class Darts(CellSpace):
         A `none` reads nothing: its input becomes the lowest that the other branch leaves. Nothing else is merged: an
         operation that reads a block of two `none` reads zeros, but is there and costs what it costs; cells of another
         wiring that happen to compute the same stay apart, as in the micro space.
+
+        Args:
+            genomes: (n, genes) int32, a population; numpy or JAX.
         """
         ops, inputs = self._branches(genomes)
         return self._genomes(*canonical_form(ops, self._settled(ops, inputs), len(self.operations)))
@@ -124,6 +127,10 @@ class Darts(CellSpace):
 
     def from_string(self, text: str) -> Int[np.ndarray, " genes"]:
         """Read DARTS' text of a genotype, in exactly the form that `to_string` writes.
+
+        Args:
+            text: `Genotype(normal=[...], normal_concat=range(2, 6), reduce=[...], reduce_concat=range(2, 6))`, eight
+                pairs ('operation', input) a cell.
 
         Raises:
             ValueError: the text has another form, an unknown operation, or inputs that the block does not have or reads

@@ -121,13 +121,21 @@ class Macro:
         return tuple((height >> p, width >> p, self.channels << p) for p in range(PHASES))
 
     def sample(self, key: jax.Array, n: int) -> Int[Array, "n genes"]:
-        """`n` genomes of independent fair bits, NSGA-Net's start."""
+        """`n` genomes of independent fair bits, NSGA-Net's start.
+
+        Args:
+            key: a random key.
+            n: how many genomes.
+        """
         return jax.random.randint(key, (n, PHASES * self.bits), 0, 2, jnp.int32)
 
     def canonical(self, genomes: Genomes) -> Any:
         """Number the nodes of each phase anew, so that isomorphic wirings become one, and clear an empty phase's skip.
 
         Renumbering keeps the order of information flow; dropped nodes go last and nodes that read early come first.
+
+        Args:
+            genomes: (n, genes) int32, a population; numpy or JAX.
         """
         xp = np if isinstance(genomes, np.ndarray) else jnp
         phases = genomes.reshape(len(genomes), PHASES, self.bits)
@@ -188,6 +196,9 @@ class Macro:
 
     def from_string(self, text: str) -> Int[np.ndarray, " genes"]:
         """Read a row of bits.
+
+        Args:
+            text: 0s and 1s without spaces, the bits of the first phase, of the second and of the third.
 
         Raises:
             ValueError: the text has another length, or another character than 0 and 1; it says where.

@@ -76,6 +76,9 @@ class Micro(CellSpace):
         Cells of another wiring that happen to compute the same stay apart: sums of skips that are bracketed otherwise;
         readers of one or the other of two equal blocks without weights; and, with 3 layers, inputs 0 and 1 exchanged
         in the only normal cell, which reads the stem twice.
+
+        Args:
+            genomes: (n, genes) int32, a population; numpy or JAX.
         """
         xp: Any = np if isinstance(genomes, np.ndarray) else jnp
         ops, inputs = canonical_form(*self._branches(genomes), len(self.operations))
@@ -91,6 +94,9 @@ class Micro(CellSpace):
 
     def from_string(self, text: str) -> Int[np.ndarray, " genes"]:
         """Read genes with single spaces.
+
+        Args:
+            text: 40 integers: for each block of the normal and then the reduction cell op1, input1, op2, input2.
 
         Raises:
             ValueError: the text has another number of genes, or one is no integer of its range; it says which.

@@ -95,7 +95,12 @@ class NASBench201:
         return tuple((height >> s, width >> s, self.channels << s) for s in range(STAGES))
 
     def sample(self, key: jax.Array, n: int) -> Int[Array, "n genes"]:
-        """`n` genomes, every operation equally likely on every edge."""
+        """`n` genomes, every operation equally likely on every edge.
+
+        Args:
+            key: a random key.
+            n: how many genomes.
+        """
         return jax.random.randint(key, (n, len(EDGES)), 0, len(OPERATIONS), jnp.int32)
 
     def canonical(self, genomes: Genomes) -> Any:
@@ -107,6 +112,9 @@ class NASBench201:
 
         The published count is 6,466 [1]. It compares texts, which keeps equal networks apart (a zero term stays in its
         sum) and merges different ones (one convolution read twice, and two convolutions of the same source).
+
+        Args:
+            genomes: (n, genes) int32, a population; numpy or JAX.
         """
         xp = np if isinstance(genomes, np.ndarray) else jnp
         places = len(OPERATIONS) ** np.arange(len(EDGES) - 1, -1, -1)
@@ -116,6 +124,9 @@ class NASBench201:
         """Multiply-adds of the convolutions and the linear layer for one image; norms, pools and bias are free.
 
         Every convolution that is written counts, as in the benchmark, also one that reads or feeds nothing.
+
+        Args:
+            genomes: (n, genes) int32, a population; numpy or JAX.
         """
         taps = self._taps(genomes)
         height, width, channels = self.stages[0]
@@ -151,6 +162,9 @@ class NASBench201:
 
     def from_string(self, text: str) -> Int[np.ndarray, " genes"]:
         """Read the benchmark's text.
+
+        Args:
+            text: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`, each op one of `OPERATIONS`.
 
         Raises:
             ValueError: a node, an edge or an operation is missing, too many or unknown; it says which.

@@ -103,13 +103,21 @@ class NASBenchMacro:
         return tuple(layers)
 
     def sample(self, key: jax.Array, n: int) -> Int[Array, "n genes"]:
-        """`n` genomes, every choice equally likely in every layer."""
+        """`n` genomes, every choice equally likely in every layer.
+
+        Args:
+            key: a random key.
+            n: how many genomes.
+        """
         return jax.random.randint(key, (n, sum(DEPTHS)), 0, CHOICES, jnp.int32)
 
     def canonical(self, genomes: Genomes) -> Any:
         """Move the identities of a stage behind its other layers; its first layer stays, since it is never free.
 
         The layers that remain keep their order, so `macs` and `params` do not change; 3,969 networks are different.
+
+        Args:
+            genomes: (n, genes) int32, a population; numpy or JAX.
         """
         xp = np if isinstance(genomes, np.ndarray) else jnp
         stages = []
@@ -156,6 +164,9 @@ class NASBenchMacro:
 
     def from_string(self, text: str) -> Int[np.ndarray, " genes"]:
         """Read a row of digits.
+
+        Args:
+            text: eight digits without spaces, a layer each: 0 the identity, 1 and 2 the bottlenecks.
 
         Raises:
             ValueError: the text has another length, or another character than 0, 1 and 2; it says where.

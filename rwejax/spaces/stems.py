@@ -23,12 +23,22 @@ class Kernel(NamedTuple):
 
 
 def imagenet(image_channels: int, channels: int) -> list[Kernel]:
-    """The stem of the mobile setting of DARTS (Liu et al., ICLR 2019): three of stride 2."""
+    """The stem of the mobile setting of DARTS (Liu et al., ICLR 2019): three of stride 2.
+
+    Args:
+        image_channels: channels of an image.
+        channels: that the stem ends with, an even number.
+    """
     return [Kernel(image_channels, channels // 2, 2), Kernel(channels // 2, channels, 4), Kernel(channels, channels, 8)]
 
 
 def cost(kernels: list[Kernel], input_shape: tuple[int, int, int]) -> tuple[int, int]:
-    """Multiply-adds for one image, and parameters."""
+    """Multiply-adds for one image, and parameters.
+
+    Args:
+        kernels: the convolutions of the stem.
+        input_shape: height, width and channels of an image, in pixels.
+    """
     pixels = input_shape[0] * input_shape[1]
     macs = sum(9 * kernel.read * kernel.written * (pixels // kernel.stride**2) for kernel in kernels)
     return macs, sum((9 * kernel.read + 2) * kernel.written for kernel in kernels)
@@ -36,6 +46,10 @@ def cost(kernels: list[Kernel], input_shape: tuple[int, int, int]) -> tuple[int,
 
 def check(stem: str, channels: int) -> None:
     """Refuse a stem that is not there, or cannot have so many channels.
+
+    Args:
+        stem: its name, one of `STEMS`.
+        channels: that the stem is to end with.
 
     Raises:
         InputError: the stem is unknown, or the channels are odd for the imagenet stem.
@@ -48,6 +62,11 @@ def check(stem: str, channels: int) -> None:
 
 def check_size(space: str, input_shape: tuple[int, int, int], multiple: int) -> None:
     """Refuse images whose maps cannot be halved as often as a space does.
+
+    Args:
+        space: name of the space, for the error.
+        input_shape: height, width and channels of an image, in pixels.
+        multiple: what height and width must be multiples of, a power of 2.
 
     Raises:
         InputError: height or width is no multiple, which is a power of 2.

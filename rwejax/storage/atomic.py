@@ -12,6 +12,10 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a file, of text or with mode "wb" of bytes, that takes `path`'s place once it is whole and on the disk.
 
     What a kill leaves of it, `.NAME.part`, is overwritten the next time.
+
+    Args:
+        path: the file; its folder exists.
+        mode: "w" for UTF-8 text or "wb" for bytes.
     """
     part = partial_path(path)
     encoding = None if "b" in mode else "utf-8"

@@ -43,7 +43,12 @@ class Checkpoints:
             self._manager = ocp.CheckpointManager(self._folder, options=options)
 
     def save(self, generation: int, state: Mapping[str, np.ndarray]) -> None:
-        """Save the state after a generation; the checkpoint is complete when this returns."""
+        """Save the state after a generation; the checkpoint is complete when this returns.
+
+        Args:
+            generation: the number of finished generations, which grows from call to call.
+            state: arrays by name.
+        """
         with _quiet_log():
             self._manager.save(generation, args=ocp.args.StandardSave(dict(state)))
             self._manager.wait_until_finished()

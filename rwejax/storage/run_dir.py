@@ -38,6 +38,11 @@ class Folder(ABC):
 
     Use `create` or `open` of a subclass, in a `with` statement.
 
+    Args:
+        path: the folder.
+        config: what is done.
+        lock: descriptor of the locked config.yaml; closing it gives the folder free.
+
     Attributes:
         path: the folder.
         config: what is done.
@@ -55,6 +60,9 @@ class Folder(ABC):
     @classmethod
     def create(cls, config: RunConfig) -> Self:
         """Start a folder, `config.run_dir` or one that is named after what is done and the time.
+
+        Args:
+            config: what is done; written to config.yaml.
 
         Raises:
             InputError: the folder holds something or cannot be written.
@@ -74,6 +82,9 @@ class Folder(ABC):
     @classmethod
     def open(cls, path: str | Path) -> Self:
         """Open an existing folder.
+
+        Args:
+            path: the folder.
 
         Raises:
             InputError: the folder holds no run, its config.yaml is broken, or another process works on it.
@@ -97,12 +108,20 @@ class Folder(ABC):
             file.write("\n")
 
     def read_meta(self) -> dict[str, Any]:
-        """What meta.json says; nothing if the run was killed before it was written."""
+        """What meta.json says; nothing if the run was killed before it was written.
+
+        Raises:
+            InputError: it is unreadable, or no JSON.
+        """
         return read_meta(self.path)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Say in one sentence, an `InputError`, that the disk is full or has gone."""
+        """Say in one sentence, an `InputError`, that the disk is full or has gone.
+
+        Raises:
+            InputError: the body ended in an OSError.
+        """
         try:
             yield
         except OSError as error:
@@ -202,6 +221,9 @@ def finite(value: Any) -> Any:
 
 def check_free(path: Path | None) -> None:
     """Refuse, before anything slow is done, a run folder that cannot be started in.
+
+    Args:
+        path: the folder to be; None: one in `runs`, named after what is done and the time.
 
     Raises:
         InputError: the folder holds something, is a file, or cannot be written.

@@ -43,7 +43,16 @@ def read_config(path: str | Path, base: Config) -> Config:
 
 
 def from_yaml(text: str, base: Config, path: str | Path = "-") -> Config:
-    """Read what `to_yaml` or a user wrote; `path` is where it stands."""
+    """Read what `to_yaml` or a user wrote; `path` is where it stands.
+
+    Args:
+        text: the content of a file.
+        base: where the fields come from that the text does not name.
+        path: the file, for errors.
+
+    Raises:
+        InputError: the text is no YAML, a key is unknown, or a value has the wrong type.
+    """
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -69,6 +78,10 @@ def from_yaml(text: str, base: Config, path: str | Path = "-") -> Config:
 def read_stored(path: Path, defaults: Stored) -> Stored:
     """The config of a run folder.
 
+    Args:
+        path: the run folder.
+        defaults: where the fields come from that an older config.yaml does not name.
+
     Raises:
         InputError: the folder holds no run, or its config.yaml is broken.
     """
@@ -93,7 +106,12 @@ def read_unchecked(path: Path, defaults: Stored) -> Stored:
 
 
 def write_config(path: Path, config: Any) -> None:
-    """Write the fields to a file, which appears whole or not at all."""
+    """Write the fields to a file, which appears whole or not at all.
+
+    Args:
+        path: the file.
+        config: a dataclass with a field `run_dir`, which is not written.
+    """
     with replacing(path) as file:
         file.write(to_yaml(config))
 

@@ -350,6 +350,12 @@ def test_sets_and_options_that_cannot_be_streamed(plain, tmp_path, name, options
         data.stream(name or plain, data_dir=tmp_path, **options)
 
 
+def test_a_plain_install_names_the_extra(plain, monkeypatch):
+    monkeypatch.setitem(sys.modules, "grain", None)  # as if it were not installed
+    with pytest.raises(InputError, match=r"the package grain is not installed: pip install 'rwejax\[tfds\]'$"):
+        data.stream(plain)
+
+
 def test_a_folder_of_one_class(tmp_path):
     (tmp_path / "only").mkdir()
     with pytest.raises(InputError, match="only the class folder 'only'"):

@@ -306,3 +306,19 @@ def test_a_resolver_that_hangs_is_not_waited_for(listener, monkeypatch):
     assert not REACHABLE("https://example.invalid", seconds=0.2)
     assert time.monotonic() - start < 5
     answer.set()
+
+
+@pytest.mark.parametrize("package", tfds_download.PACKAGES)
+def test_a_plain_install_names_the_extra(shapes_copy, monkeypatch, capfd, package):
+    monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+    extra = f"needs the package {package}, which is not installed: pip install 'rwejax[tfds]', or use 'digits' or"
+    assert extra in refusal("cifar10", shapes_copy[0])
+    assert extra in refusal("rwe_shapes/plain", shapes_copy[0], train=13)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_plain_install_knows_that_a_name_means_nothing(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    assert refusal("no/such/name", tmp_path) == (
+        "dataset 'no/such/name' is unknown: use 'digits', 'folder:PATH' or a TensorFlow Datasets name"
+    )
