@@ -317,6 +317,31 @@ def test_the_command_prints_its_progress_and_its_table(main):
     assert lines[-2:] == ["table: my-table.csv", "scores: my-table.scores.csv"]
 
 
+def test_the_search_by_what_ranks_best_comes_next(main, fake):
+    write_truth("truth.csv", dead=False)
+    space = spaces.get("nasbench201")
+    genomes = space.canonical(np.stack([space.from_string(row["architecture"]) for row in read("truth.csv")]))
+    known = {genome.tobytes(): float(row["accuracy"]) for genome, row in zip(genomes, read("truth.csv"), strict=True)}
+
+    def truth(genomes):
+        return np.array([known[genome.tobytes()] for genome in genomes])
+
+    fake(macs=truth, noise=lambda genomes: genomes[:, 0] % 2, good=truth, worse=lambda genomes: -truth(genomes))
+    flags = f"{TINY} --output new.csv --estimators"
+    code, out, _ = main(*shlex.split(flags), "macs,noise,good,worse")
+    assert code == 0
+    assert out.splitlines()[-1] == (
+        "next: python scripts/search.py --space nasbench201 --dataset digits --image-size 8 --cells 1 --channels 4 "
+        "--estimator good"
+    )
+    Path("new.csv").rename("old.csv")
+    Path("new.scores.csv").unlink()
+    for figure in Path().glob("new-*.png"):
+        figure.unlink()
+    code, out, _ = main(*shlex.split(flags), "macs,worse")
+    assert (code, out.splitlines()[-1]) == (0, "scores: new.scores.csv")
+
+
 def test_a_terminal_gets_bars_that_go_away(main, monkeypatch):
     make = console.make_console
     monkeypatch.setattr(console, "make_console", lambda: type(make())(force_terminal=True, width=100, highlight=False))
