@@ -8,24 +8,21 @@ each other, and what the caches still hold from the row before.
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
 from rwejax import networks
 from rwejax.errors import InputError
 from rwejax.evaluate.costs import timing
-from rwejax.networks.genome_rows import GenomeRow, GenomeRows, RowFunction, genome_rows, row_function
+from rwejax.evaluate.costs.chains import Chain, Place, chain_function, name_of, place_of, producers
+from rwejax.evaluate.costs.liveness import is_fused
+from rwejax.networks.genome_rows import genome_rows, row_function
 from rwejax.runtime import collectives
 from rwejax.spaces import Space
-
-HEAD = "head"
-"""The table's entry for the linear layer."""
 
 _SAMPLED = 500  # random networks whose rows are measured beforehand
 
@@ -65,6 +62,7 @@ class Latency:
         self.table = {name: _milliseconds(name, value) for name, value in (table or {}).items()}
         self.batch, self.device = batch, _device().device_kind
         self._space, self._network = space, networks.network(space)
+        self._fused: dict[Place, bool] = {}
 
     @classmethod
     def from_json(cls, space: Space, saved: Mapping[str, Any], batch: int = 1) -> "Latency":
@@ -107,11 +105,12 @@ class Latency:
         """Milliseconds of each genome's network."""
         if not len(genomes):
             return np.zeros(0)
-        rows = self._rows(genomes)
-        self._add(self._entries(rows))
-        times = [self.table[self._name(row)] for row in rows.distinct]
+        numbers, chains = self._chains(genomes)
+        self._add(chains.values())
+        times = {number: self._terms(each) for number, each in chains.items()}
+        head = self.table[name_of(self._network, ())]
         # Summed exactly, so that the order of the rows, which depends on the population, changes nothing.
-        return np.array([math.fsum([self.table[HEAD], *(times[row] for row in each)]) for each in rows.genomes])
+        return np.array([math.fsum([head, *(term for row in each for term in times[row])]) for each in numbers])
 
     def measure(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Measure what 500 random networks need and the table lacks; a row takes some tenths of a second.
@@ -122,44 +121,44 @@ class Latency:
         random = np.random.default_rng(0)
         lower, upper = self._space.lower, self._space.upper
         genomes = random.integers(lower, upper + 1, (_SAMPLED, len(lower)), dtype=np.int32)
-        self._add(self._entries(self._rows(genomes)), progress)
+        self._add(self._chains(genomes)[1].values(), progress)
 
-    def _rows(self, genomes: Int[np.ndarray, "n genes"]) -> GenomeRows:
+    def _chains(self, genomes: Int[np.ndarray, "n genes"]) -> tuple[list[list[int]], dict[int, list[Chain]]]:
+        """The numbers of each genome's rows, and for each row its place and its pairs with what is fused into it."""
         program, features = networks.lower(self._space, self._network, genomes, len(genomes), 1)
-        return genome_rows(self._network, program, features)
+        distinct, numbers = genome_rows(self._network, program, features)
+        chains: dict[int, list[Chain]] = {}
+        for row in sorted({row for each in numbers for row in each}):
+            place = place_of(distinct[row])
+            before = producers(self._network, distinct, row, self._is_fused)
+            chains[row] = [(place,), *((producer, place) for producer in before)]
+        return numbers, chains
 
-    def _name(self, row: GenomeRow) -> str:
-        group = self._network.groups[row.group]
-        return f"{group.name}/{group.kinds[row.kind][0]}/{len(row.sources)}"
+    def _terms(self, chains: list[Chain]) -> list[float]:
+        """A row's time alone, and for each pair what it takes beyond that of its two rows."""
+        alone, *pairs = (
+            [self.table[name_of(self._network, each)] for each in (chain, *((p,) for p in chain))] for chain in chains
+        )
+        return [alone[0], *(term for pair, first, last in pairs for term in (pair, -first, -last))]
 
-    def _entries(self, rows: GenomeRows) -> dict[str, GenomeRow | None]:
-        """The table's entries that networks need, each with a row that it stands for; the head is none."""
-        needed = sorted({number for numbers in rows.genomes for number in numbers})
-        return {HEAD: None} | {self._name(row): row for row in (rows.distinct[number] for number in needed)}
+    def _is_fused(self, place: Place) -> bool:
+        if place not in self._fused:
+            self._fused[place] = is_fused(*row_function(self._network, *place))
+        return self._fused[place]
 
-    def _add(self, entries: Mapping[str, GenomeRow | None], progress: Callable[[int, int], None] | None = None) -> None:
+    def _add(self, chains: Iterable[list[Chain]], progress: Callable[[int, int], None] | None = None) -> None:
         """Measure what the table lacks."""
-        missing = {name: row for name, row in entries.items() if name not in self.table}
+        wanted: set[Chain] = {(), *(chain for each in chains for chain in each)}
+        missing = [chain for chain in sorted(wanted) if name_of(self._network, chain) not in self.table]
         found = {}
-        for number, (name, row) in enumerate(missing.items(), 1):
-            milliseconds = 1e3 * timing.seconds(*self._function(row), _device())
-            found[name] = float(f"{milliseconds:.4g}")
+        for number, chain in enumerate(missing, 1):
+            function = chain_function(self._network, self._space.classes, chain, self.batch)
+            milliseconds = 1e3 * timing.seconds(*function, _device())
+            found[name_of(self._network, chain)] = float(f"{milliseconds:.4g}")
             if progress is not None:
                 progress(number, len(missing))
         if missing:
             self.table |= json.loads(collectives.text_of_first_host(json.dumps(found)))
-
-    def _function(self, row: GenomeRow | None) -> RowFunction:
-        if row is not None:
-            return row_function(self._network, row.group, row.kind, len(row.sources), self.batch)
-        head = nn.Dense(self._space.classes)
-        features = jax.ShapeDtypeStruct((self.batch, *self._network.buffers["features"]), jnp.float32)
-        variables = jax.eval_shape(head.init, jax.random.key(0), features)
-
-        def apply(values: Any, maps: list[jax.Array]) -> Any:
-            return head.apply(values, maps[0])
-
-        return RowFunction(apply, variables, [features])
 
 
 def _device() -> jax.Device:

@@ -33,12 +33,29 @@ def peak_bytes(function: Callable[..., Any], variables: Any, data: Any) -> int:
         variables: weights and statistics, as arrays or shapes.
         data: arrays or shapes.
     """
-    closed = jax.make_jaxpr(function)(variables, data)
-    known = len(jax.tree.leaves(variables))
+    trace, result = _traced(function, variables, data)
+    return _peak(trace.steps, result)
+
+
+def is_fused(function: Callable[..., Any], variables: Any, data: Any) -> bool:
+    """Whether all of a function is one loop over the data, which can become a part of the loop that reads its result.
+
+    Args:
+        function: of the variables and the data, to one array.
+        variables: weights and statistics, as arrays or shapes.
+        data: arrays or shapes.
+    """
+    steps = _traced(function, variables, data)[0].steps
+    return len(steps) == 1 and steps[0].fused
+
+
+def _traced(function: Callable[..., Any], variables: Any, data: Any) -> "tuple[_Trace, _Value]":
+    jaxpr = jax.make_jaxpr(function)(variables, data).jaxpr
     trace = _Trace()
-    inputs = [None] * known + [_Value(0, held=True) for _ in jax.tree.leaves(data)]
-    (result,) = trace.run(closed.jaxpr, inputs)
-    return _peak(trace.steps, trace.array(result)) if result is not None else 0
+    inputs = [*([None] * len(jax.tree.leaves(variables))), *(_Value(0, held=True) for _ in jax.tree.leaves(data))]
+    (result,) = trace.run(jaxpr, inputs)
+    assert result is not None, "the result depends on the data"
+    return trace, trace.array(result)
 
 
 class _Value:
@@ -61,11 +78,13 @@ class _Step(NamedTuple):
         made: the array.
         reads: the arrays that are read.
         replaceable: those among them whose place it can take.
+        fused: whether it is made of fused operations.
     """
 
     made: _Value
     reads: set[_Value]
     replaceable: set[_Value]
+    fused: bool
 
 
 class _Trace:
@@ -107,14 +126,14 @@ class _Trace:
             sources = set().union(*(_arrays(read) for read in reads))
         else:
             sources = {self.array(read) for read in reads}
-        self.steps += [_Step(result, sources, set()) for result in results]
+        self.steps += [_Step(result, sources, set(), False) for result in results]
         return list(results)
 
     def array(self, value: _Value) -> _Value:
         """The value as an array, which is made now if it has been fused so far."""
         if value.reads is not None:
             reads = _arrays(value)
-            self.steps.append(_Step(value, set(reads), {read for read, by_value in reads.items() if by_value}))
+            self.steps.append(_Step(value, set(reads), {read for read, by_value in reads.items() if by_value}, True))
             value.reads = None
         return value
 
@@ -134,7 +153,7 @@ def _peak(steps: list[_Step], result: _Value) -> int:
     last = {read: number for number, step in enumerate(steps) for read in step.reads}
     last[result] = len(steps)
     alive = peak = 0
-    for number, (made, reads, replaceable) in enumerate(steps):
+    for number, (made, reads, replaceable, _) in enumerate(steps):
         ending = {read for read in reads if last[read] == number and not read.held}
         replaced = next((read for read in ending & replaceable if read.size == made.size), None)
         alive += 0 if replaced else made.size
