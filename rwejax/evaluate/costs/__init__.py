@@ -46,7 +46,7 @@ def get(name: str, space: Space, **options: Any) -> Cost:
         >>> space = spaces.get("nasbench_macro")
         >>> genomes = space.from_string("12222120")[None]
         >>> get("macs", space)(genomes).tolist(), get("memory", space)(genomes).tolist()
-        ([81766912.0], [1245184.0])
+        ([81766912.0], [851968.0])
     """
     if name not in _COSTS:
         raise InputError(f"cost {name!r} is unknown: choose one of {', '.join(names())}")

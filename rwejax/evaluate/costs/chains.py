@@ -5,13 +5,14 @@ depthwise convolution does, XLA's CPU backend computes each value several times,
 times as long as one and one. So a row's time depends on such a producer, and the two are timed together.
 """
 
-from collections.abc import Callable
+import functools
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from rwejax.evaluate.costs.liveness import Liveness, liveness
 from rwejax.networks import Network
 from rwejax.networks.genome_rows import IMAGE, GenomeRow, RowFunction, row_function
 
@@ -33,16 +34,30 @@ def name_of(network: Network, chain: Chain) -> str:
     return " > ".join(f"{group.name}/{group.kinds[kind][0]}/{fan_in}" for group, kind, fan_in in groups) or "head"
 
 
-def producers(
-    network: Network, distinct: list[GenomeRow], number: int, is_fused: Callable[[Place], bool]
-) -> list[Place]:
+def liveness_of(network: Network, place: Place) -> Liveness:
+    """What a row needs beside its sources, for one image."""
+    return _liveness(*_described(network, place))
+
+
+@functools.cache
+def _liveness(module: nn.Module, shape: tuple[int, ...], fan_in: int) -> Liveness:
+    return liveness(*row_function(module, shape, fan_in))
+
+
+def _described(network: Network, place: Place) -> tuple[nn.Module, tuple[int, ...], int]:
+    """A place without its network: equal ones of other groups, or of other networks, need not be traced again."""
+    group = network.groups[place[0]]
+    return group.kinds[place[1]][1].module, network.buffers[group.source], place[2]
+
+
+def producers(network: Network, distinct: list[GenomeRow], number: int, fused: set[Place]) -> list[Place]:
     """The places of the rows that are fused into a row, those among them that reach it through sums.
 
     Args:
         network: the groups.
         distinct: the rows of a population.
         number: of the row.
-        is_fused: whether rows of a place are one loop, without an array of their own inside.
+        fused: the places whose rows are one loop.
     """
     reads = network.groups[distinct[number].group].source
     found: list[Place] = []
@@ -50,8 +65,7 @@ def producers(
     pending = list(distinct[number].sources)
     while pending:
         source = pending.pop(0)
-        place = place_of(distinct[source]) if source != IMAGE else None
-        if source in seen or place is None or not is_fused(place):
+        if source in seen or (place := place_of(distinct[source])) not in fused:
             continue
         seen.add(source)
         if network.groups[place[0]].target == reads:
@@ -72,7 +86,7 @@ def chain_function(network: Network, classes: int, chain: Chain, batch: int) -> 
     """
     if not chain:
         return _head(classes, jax.ShapeDtypeStruct((batch, *network.buffers["features"]), jnp.float32))
-    *before, last = (row_function(network, *place, batch) for place in chain)
+    *before, last = (row_function(*_described(network, place), batch) for place in chain)
     if not before:
         return last
     first = before[0]

@@ -1,12 +1,13 @@
 """Latency from a table: each kind of row is timed once, and a network takes the sum of its rows.
 
+Where a compiler fuses a row into its reader, the two are timed together as well: see `rwejax.evaluate.costs.chains`.
+
 Cai et al., "ProxylessNAS: direct neural architecture search on target task and hardware", ICLR 2019, and Wu et al.,
 "FBNet: hardware-aware efficient ConvNet design via differentiable neural architecture search", CVPR 2019, predict
-latency by such a table. It ranks networks; it does not know what a compiler fuses across rows, what rows run beside
-each other, and what the caches still hold from the row before.
+latency by such a table. It ranks networks; it does not know which rows run beside each other, and what the caches still
+hold from the row before.
 """
 
-import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -18,29 +19,30 @@ from jaxtyping import Float, Int
 from rwejax import networks
 from rwejax.errors import InputError
 from rwejax.evaluate.costs import timing
-from rwejax.evaluate.costs.chains import Chain, Place, chain_function, name_of, place_of, producers
-from rwejax.evaluate.costs.liveness import is_fused
-from rwejax.networks.genome_rows import genome_rows, row_function
+from rwejax.evaluate.costs.chains import Chain, chain_function, liveness_of, name_of, place_of, producers
+from rwejax.networks.genome_rows import genome_rows
 from rwejax.runtime import collectives
 from rwejax.spaces import Space
 
 _SAMPLED = 500  # random networks whose rows are measured beforehand
+_PASSES = 3  # over all that is measured together, so that no row has only a bad moment
 
 
 class Latency:
     """Milliseconds for a batch at inference on this device, the sum of a network's rows and of its head.
 
-    A row's time depends on its group, its kind and its fan-in, for all slots of a group have maps of one shape. What
-    the table lacks is measured when a genome needs it, and added; nothing is measured before. All hosts take the times
-    of the first one. A network through which no path leads takes the time of its head.
+    A row's time depends on its group, its kind and its fan-in, for all slots of a group have maps of one shape. A pool
+    or a sum that is fused into the row that reads it adds what the pair takes beyond the two of them apart. What the
+    table lacks is measured when a genome needs it, and added; nothing is measured before. All hosts take the times of
+    the first one. A network through which no path leads takes the time of its head.
 
     Args:
         space: the space of the genomes.
         batch: images that go through a network together.
-        table: milliseconds by `group/kind/fan_in`, measured before on this kind of device; it is copied.
+        table: milliseconds by name, measured before on this kind of device; it is copied.
 
     Attributes:
-        table: milliseconds by `group/kind/fan_in`, and of the head.
+        table: milliseconds by name: `group/kind/fan_in`, two of these joined by ` > ` for a pair, or `head`.
         batch: images that go through a network together.
         device: kind of the device.
 
@@ -62,7 +64,6 @@ class Latency:
         self.table = {name: _milliseconds(name, value) for name, value in (table or {}).items()}
         self.batch, self.device = batch, _device().device_kind
         self._space, self._network = space, networks.network(space)
-        self._fused: dict[Place, bool] = {}
 
     @classmethod
     def from_json(cls, space: Space, saved: Mapping[str, Any], batch: int = 1) -> "Latency":
@@ -113,10 +114,10 @@ class Latency:
         return np.array([math.fsum([head, *(term for row in each for term in times[row])]) for each in numbers])
 
     def measure(self, progress: Callable[[int, int], None] | None = None) -> None:
-        """Measure what 500 random networks need and the table lacks; a row takes some tenths of a second.
+        """Measure what 500 random networks need and the table lacks; a row takes about half a second.
 
         Args:
-            progress: is told after every row how many are measured, and of how many.
+            progress: is told after every step how many are done, and of how many.
         """
         random = np.random.default_rng(0)
         lower, upper = self._space.lower, self._space.upper
@@ -128,9 +129,11 @@ class Latency:
         program, features = networks.lower(self._space, self._network, genomes, len(genomes), 1)
         distinct, numbers = genome_rows(self._network, program, features)
         chains: dict[int, list[Chain]] = {}
+        places = {place_of(row) for row in distinct}
+        fused = {place for place in places if liveness_of(self._network, place).fused}
         for row in sorted({row for each in numbers for row in each}):
             place = place_of(distinct[row])
-            before = producers(self._network, distinct, row, self._is_fused)
+            before = producers(self._network, distinct, row, fused)
             chains[row] = [(place,), *((producer, place) for producer in before)]
         return numbers, chains
 
@@ -141,24 +144,24 @@ class Latency:
         )
         return [alone[0], *(term for pair, first, last in pairs for term in (pair, -first, -last))]
 
-    def _is_fused(self, place: Place) -> bool:
-        if place not in self._fused:
-            self._fused[place] = is_fused(*row_function(self._network, *place))
-        return self._fused[place]
-
     def _add(self, chains: Iterable[list[Chain]], progress: Callable[[int, int], None] | None = None) -> None:
         """Measure what the table lacks."""
         wanted: set[Chain] = {(), *(chain for each in chains for chain in each)}
         missing = [chain for chain in sorted(wanted) if name_of(self._network, chain) not in self.table]
-        found = {}
-        for number, chain in enumerate(missing, 1):
-            function = chain_function(self._network, self._space.classes, chain, self.batch)
-            milliseconds = 1e3 * timing.seconds(*function, _device())
-            found[name_of(self._network, chain)] = float(f"{milliseconds:.4g}")
+        watches: list[timing.Stopwatch] = []
+        steps = (1 + _PASSES) * len(missing)
+        for step in range(steps):
+            passes, number = divmod(step, len(missing))
+            if passes == 0:
+                function = chain_function(self._network, self._space.classes, missing[number], self.batch)
+                watches.append(timing.Stopwatch(*function, _device()))
+            else:
+                watches[number].run()
             if progress is not None:
-                progress(number, len(missing))
-        if missing:
-            self.table |= json.loads(collectives.text_of_first_host(json.dumps(found)))
+                progress(step + 1, steps)
+        for chain, watch in zip(missing, watches, strict=True):
+            milliseconds = collectives.text_of_first_host(f"{1e3 * watch.seconds:.4g}")
+            self.table[name_of(self._network, chain)] = float(milliseconds)
 
 
 def _device() -> jax.Device:

@@ -25,37 +25,35 @@ _MAKERS = frozenset(
 _MOVES = frozenset(("slice", "pad", "transpose", "broadcast_in_dim", "rev", "squeeze", "expand_dims"))
 
 
-def peak_bytes(function: Callable[..., Any], variables: Any, data: Any) -> int:
-    """The most bytes that are alive at once inside a function, its result among them.
+class Liveness(NamedTuple):
+    """What a function needs beside its data.
+
+    Attributes:
+        peak: the most bytes that are alive at once, its result among them.
+        result: bytes of its result.
+        fused: whether it is one loop over the data, which can become a part of the loop that reads its result.
+    """
+
+    peak: int
+    result: int
+    fused: bool
+
+
+def liveness(function: Callable[..., Any], variables: Any, data: Any) -> Liveness:
+    """What a function needs beside its data.
 
     Args:
         function: of the variables and the data, to one array.
         variables: weights and statistics, as arrays or shapes.
         data: arrays or shapes.
     """
-    trace, result = _traced(function, variables, data)
-    return _peak(trace.steps, result)
-
-
-def is_fused(function: Callable[..., Any], variables: Any, data: Any) -> bool:
-    """Whether all of a function is one loop over the data, which can become a part of the loop that reads its result.
-
-    Args:
-        function: of the variables and the data, to one array.
-        variables: weights and statistics, as arrays or shapes.
-        data: arrays or shapes.
-    """
-    steps = _traced(function, variables, data)[0].steps
-    return len(steps) == 1 and steps[0].fused
-
-
-def _traced(function: Callable[..., Any], variables: Any, data: Any) -> "tuple[_Trace, _Value]":
     jaxpr = jax.make_jaxpr(function)(variables, data).jaxpr
     trace = _Trace()
     inputs = [*([None] * len(jax.tree.leaves(variables))), *(_Value(0, held=True) for _ in jax.tree.leaves(data))]
     (result,) = trace.run(jaxpr, inputs)
     assert result is not None, "the result depends on the data"
-    return trace, trace.array(result)
+    made = trace.array(result)
+    return Liveness(_peak(trace.steps, made), made.size, len(trace.steps) == 1 and trace.steps[0].fused)
 
 
 class _Value:
