@@ -3,9 +3,11 @@
 A row that nothing reads on the way to the output is no row of its genome here: a compiler leaves it out as well.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -97,19 +99,17 @@ class RowFunction(NamedTuple):
     sources: list[jax.ShapeDtypeStruct]
 
 
-def row_function(network: Network, group: int, kind: int, fan_in: int, images: int = 1) -> RowFunction:
+@functools.cache
+def row_function(module: nn.Module, shape: tuple[int, ...], fan_in: int, images: int = 1) -> RowFunction:
     """A row as `PlainNetwork` runs it at inference.
 
     Args:
-        network: the groups.
-        group: position of the row's group.
-        kind: position of its kind in the group.
+        module: of the row's kind.
+        shape: of each source, without the images.
         fan_in: number of its sources.
         images: images of a batch.
     """
-    module = network.groups[group].kinds[kind][1].module
-    shape = (images, *network.buffers[network.groups[group].source])
-    sources = [jax.ShapeDtypeStruct(shape, jnp.float32)] * fan_in
+    sources = [jax.ShapeDtypeStruct((images, *shape), jnp.float32)] * fan_in
 
     def read(maps: list[Images]) -> Sources:
         return Sources(maps.__getitem__, np.arange(fan_in), fan_in, padded=True)

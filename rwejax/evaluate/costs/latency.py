@@ -1,49 +1,48 @@
 """Latency from a table: each kind of row is timed once, and a network takes the sum of its rows.
 
+Where a compiler fuses a row into its reader, the two are timed together as well: see `rwejax.evaluate.costs.chains`.
+
 Cai et al., "ProxylessNAS: direct neural architecture search on target task and hardware", ICLR 2019, and Wu et al.,
 "FBNet: hardware-aware efficient ConvNet design via differentiable neural architecture search", CVPR 2019, predict
-latency by such a table. It ranks networks; it does not know what a compiler fuses across rows, what rows run beside
-each other, and what the caches still hold from the row before.
+latency by such a table. It ranks networks; it does not know which rows run beside each other, and what the caches still
+hold from the row before.
 """
 
-import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
 from rwejax import networks
 from rwejax.errors import InputError
 from rwejax.evaluate.costs import timing
-from rwejax.networks.genome_rows import GenomeRow, GenomeRows, RowFunction, genome_rows, row_function
+from rwejax.evaluate.costs.chains import Chain, chain_function, liveness_of, name_of, place_of, producers
+from rwejax.networks.genome_rows import genome_rows
 from rwejax.runtime import collectives
 from rwejax.spaces import Space
 
-HEAD = "head"
-"""The table's entry for the linear layer."""
-
 _SAMPLED = 500  # random networks whose rows are measured beforehand
+_PASSES = 3  # over all that is measured together, so that no row has only a bad moment
 
 
 class Latency:
     """Milliseconds for a batch at inference on this device, the sum of a network's rows and of its head.
 
-    A row's time depends on its group, its kind and its fan-in, for all slots of a group have maps of one shape. What
-    the table lacks is measured when a genome needs it, and added; nothing is measured before. All hosts take the times
-    of the first one. A network through which no path leads takes the time of its head.
+    A row's time depends on its group, its kind and its fan-in, for all slots of a group have maps of one shape. A pool
+    or a sum that is fused into the row that reads it adds what the pair takes beyond the two of them apart. What the
+    table lacks is measured when a genome needs it, and added; nothing is measured before. All hosts take the times of
+    the first one. A network through which no path leads takes the time of its head.
 
     Args:
         space: the space of the genomes.
         batch: images that go through a network together.
-        table: milliseconds by `group/kind/fan_in`, measured before on this kind of device; it is copied.
+        table: milliseconds by name, measured before on this kind of device; it is copied.
 
     Attributes:
-        table: milliseconds by `group/kind/fan_in`, and of the head.
+        table: milliseconds by name: `group/kind/fan_in`, two of these joined by ` > ` for a pair, or `head`.
         batch: images that go through a network together.
         device: kind of the device.
 
@@ -107,59 +106,62 @@ class Latency:
         """Milliseconds of each genome's network."""
         if not len(genomes):
             return np.zeros(0)
-        rows = self._rows(genomes)
-        self._add(self._entries(rows))
-        times = [self.table[self._name(row)] for row in rows.distinct]
+        numbers, chains = self._chains(genomes)
+        self._add(chains.values())
+        times = {number: self._terms(each) for number, each in chains.items()}
+        head = self.table[name_of(self._network, ())]
         # Summed exactly, so that the order of the rows, which depends on the population, changes nothing.
-        return np.array([math.fsum([self.table[HEAD], *(times[row] for row in each)]) for each in rows.genomes])
+        return np.array([math.fsum([head, *(term for row in each for term in times[row])]) for each in numbers])
 
     def measure(self, progress: Callable[[int, int], None] | None = None) -> None:
-        """Measure what 500 random networks need and the table lacks; a row takes some tenths of a second.
+        """Measure what 500 random networks need and the table lacks; a row takes about half a second.
 
         Args:
-            progress: is told after every row how many are measured, and of how many.
+            progress: is told after every step how many are done, and of how many.
         """
         random = np.random.default_rng(0)
         lower, upper = self._space.lower, self._space.upper
         genomes = random.integers(lower, upper + 1, (_SAMPLED, len(lower)), dtype=np.int32)
-        self._add(self._entries(self._rows(genomes)), progress)
+        self._add(self._chains(genomes)[1].values(), progress)
 
-    def _rows(self, genomes: Int[np.ndarray, "n genes"]) -> GenomeRows:
+    def _chains(self, genomes: Int[np.ndarray, "n genes"]) -> tuple[list[list[int]], dict[int, list[Chain]]]:
+        """The numbers of each genome's rows, and for each row its place and its pairs with what is fused into it."""
         program, features = networks.lower(self._space, self._network, genomes, len(genomes), 1)
-        return genome_rows(self._network, program, features)
+        distinct, numbers = genome_rows(self._network, program, features)
+        chains: dict[int, list[Chain]] = {}
+        places = {place_of(row) for row in distinct}
+        fused = {place for place in places if liveness_of(self._network, place).fused}
+        for row in sorted({row for each in numbers for row in each}):
+            place = place_of(distinct[row])
+            before = producers(self._network, distinct, row, fused)
+            chains[row] = [(place,), *((producer, place) for producer in before)]
+        return numbers, chains
 
-    def _name(self, row: GenomeRow) -> str:
-        group = self._network.groups[row.group]
-        return f"{group.name}/{group.kinds[row.kind][0]}/{len(row.sources)}"
+    def _terms(self, chains: list[Chain]) -> list[float]:
+        """A row's time alone, and for each pair what it takes beyond that of its two rows."""
+        alone, *pairs = (
+            [self.table[name_of(self._network, each)] for each in (chain, *((p,) for p in chain))] for chain in chains
+        )
+        return [alone[0], *(term for pair, first, last in pairs for term in (pair, -first, -last))]
 
-    def _entries(self, rows: GenomeRows) -> dict[str, GenomeRow | None]:
-        """The table's entries that networks need, each with a row that it stands for; the head is none."""
-        needed = sorted({number for numbers in rows.genomes for number in numbers})
-        return {HEAD: None} | {self._name(row): row for row in (rows.distinct[number] for number in needed)}
-
-    def _add(self, entries: Mapping[str, GenomeRow | None], progress: Callable[[int, int], None] | None = None) -> None:
+    def _add(self, chains: Iterable[list[Chain]], progress: Callable[[int, int], None] | None = None) -> None:
         """Measure what the table lacks."""
-        missing = {name: row for name, row in entries.items() if name not in self.table}
-        found = {}
-        for number, (name, row) in enumerate(missing.items(), 1):
-            milliseconds = 1e3 * timing.seconds(*self._function(row), _device())
-            found[name] = float(f"{milliseconds:.4g}")
+        wanted: set[Chain] = {(), *(chain for each in chains for chain in each)}
+        missing = [chain for chain in sorted(wanted) if name_of(self._network, chain) not in self.table]
+        watches: list[timing.Stopwatch] = []
+        steps = (1 + _PASSES) * len(missing)
+        for step in range(steps):
+            passes, number = divmod(step, len(missing))
+            if passes == 0:
+                function = chain_function(self._network, self._space.classes, missing[number], self.batch)
+                watches.append(timing.Stopwatch(*function, _device()))
+            else:
+                watches[number].run()
             if progress is not None:
-                progress(number, len(missing))
-        if missing:
-            self.table |= json.loads(collectives.text_of_first_host(json.dumps(found)))
-
-    def _function(self, row: GenomeRow | None) -> RowFunction:
-        if row is not None:
-            return row_function(self._network, row.group, row.kind, len(row.sources), self.batch)
-        head = nn.Dense(self._space.classes)
-        features = jax.ShapeDtypeStruct((self.batch, *self._network.buffers["features"]), jnp.float32)
-        variables = jax.eval_shape(head.init, jax.random.key(0), features)
-
-        def apply(values: Any, maps: list[jax.Array]) -> Any:
-            return head.apply(values, maps[0])
-
-        return RowFunction(apply, variables, [features])
+                progress(step + 1, steps)
+        for chain, watch in zip(missing, watches, strict=True):
+            milliseconds = collectives.text_of_first_host(f"{1e3 * watch.seconds:.4g}")
+            self.table[name_of(self._network, chain)] = float(milliseconds)
 
 
 def _device() -> jax.Device:

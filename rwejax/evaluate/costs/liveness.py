@@ -25,20 +25,35 @@ _MAKERS = frozenset(
 _MOVES = frozenset(("slice", "pad", "transpose", "broadcast_in_dim", "rev", "squeeze", "expand_dims"))
 
 
-def peak_bytes(function: Callable[..., Any], variables: Any, data: Any) -> int:
-    """The most bytes that are alive at once inside a function, its result among them.
+class Liveness(NamedTuple):
+    """What a function needs beside its data.
+
+    Attributes:
+        peak: the most bytes that are alive at once, its result among them.
+        result: bytes of its result.
+        fused: whether it is one loop over the data, which can become a part of the loop that reads its result.
+    """
+
+    peak: int
+    result: int
+    fused: bool
+
+
+def liveness(function: Callable[..., Any], variables: Any, data: Any) -> Liveness:
+    """What a function needs beside its data.
 
     Args:
         function: of the variables and the data, to one array.
         variables: weights and statistics, as arrays or shapes.
         data: arrays or shapes.
     """
-    closed = jax.make_jaxpr(function)(variables, data)
-    known = len(jax.tree.leaves(variables))
+    jaxpr = jax.make_jaxpr(function)(variables, data).jaxpr
     trace = _Trace()
-    inputs = [None] * known + [_Value(0, held=True) for _ in jax.tree.leaves(data)]
-    (result,) = trace.run(closed.jaxpr, inputs)
-    return _peak(trace.steps, trace.array(result)) if result is not None else 0
+    inputs = [*([None] * len(jax.tree.leaves(variables))), *(_Value(0, held=True) for _ in jax.tree.leaves(data))]
+    (result,) = trace.run(jaxpr, inputs)
+    assert result is not None, "the result depends on the data"
+    made = trace.array(result)
+    return Liveness(_peak(trace.steps, made), made.size, len(trace.steps) == 1 and trace.steps[0].fused)
 
 
 class _Value:
@@ -61,11 +76,13 @@ class _Step(NamedTuple):
         made: the array.
         reads: the arrays that are read.
         replaceable: those among them whose place it can take.
+        fused: whether it is made of fused operations.
     """
 
     made: _Value
     reads: set[_Value]
     replaceable: set[_Value]
+    fused: bool
 
 
 class _Trace:
@@ -107,14 +124,14 @@ class _Trace:
             sources = set().union(*(_arrays(read) for read in reads))
         else:
             sources = {self.array(read) for read in reads}
-        self.steps += [_Step(result, sources, set()) for result in results]
+        self.steps += [_Step(result, sources, set(), False) for result in results]
         return list(results)
 
     def array(self, value: _Value) -> _Value:
         """The value as an array, which is made now if it has been fused so far."""
         if value.reads is not None:
             reads = _arrays(value)
-            self.steps.append(_Step(value, set(reads), {read for read, by_value in reads.items() if by_value}))
+            self.steps.append(_Step(value, set(reads), {read for read, by_value in reads.items() if by_value}, True))
             value.reads = None
         return value
 
@@ -134,7 +151,7 @@ def _peak(steps: list[_Step], result: _Value) -> int:
     last = {read: number for number, step in enumerate(steps) for read in step.reads}
     last[result] = len(steps)
     alive = peak = 0
-    for number, (made, reads, replaceable) in enumerate(steps):
+    for number, (made, reads, replaceable, _) in enumerate(steps):
         ending = {read for read in reads if last[read] == number and not read.held}
         replaced = next((read for read in ending & replaceable if read.size == made.size), None)
         alive += 0 if replaced else made.size

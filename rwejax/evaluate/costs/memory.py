@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from rwejax import networks
-from rwejax.evaluate.costs.liveness import peak_bytes
-from rwejax.networks.genome_rows import IMAGE, GenomeRow, genome_rows, row_function
+from rwejax.evaluate.costs.chains import liveness_of, place_of
+from rwejax.evaluate.costs.liveness import Liveness
+from rwejax.networks.genome_rows import IMAGE, GenomeRow, genome_rows
 from rwejax.spaces import Space
 
 _BYTES = 4  # of a float32
@@ -32,10 +33,7 @@ class Memory:
 
     def __init__(self, space: Space) -> None:
         self._space, self._network = space, networks.network(space)
-        sizes = {name: _BYTES * math.prod(shape) for name, shape in self._network.buffers.items()}
-        self._image = sizes["images"]
-        self._written = [sizes[group.target] for group in self._network.groups]
-        self._inside: dict[tuple[int, int, int], int] = {}
+        self._image = _BYTES * math.prod(space.input_shape)
 
     def __call__(self, genomes: Int[np.ndarray, "n genes"]) -> Float[np.ndarray, " n"]:
         """Peak bytes of each genome's network."""
@@ -43,25 +41,18 @@ class Memory:
             return np.zeros(0)
         program, features = networks.lower(self._space, self._network, genomes, len(genomes), 1)
         distinct, numbers = genome_rows(self._network, program, features)
-        inside = [self._inside_peak(row) for row in distinct]
+        needs = {place: liveness_of(self._network, place) for place in set(map(place_of, distinct))}
+        inside = [needs[place_of(row)] for row in distinct]
         return np.array([self._peak(distinct, inside, each) for each in numbers], float)
 
-    def _peak(self, distinct: list[GenomeRow], inside: list[int], numbers: list[int]) -> int:
+    def _peak(self, distinct: list[GenomeRow], inside: list[Liveness], numbers: list[int]) -> int:
         """Peak bytes of the network of some of the rows."""
         last = {source: number for number in numbers for source in distinct[number].sources}
         alive = peak = self._image
         for number in numbers:
-            row = distinct[number]
-            peak = max(peak, alive + inside[number])
-            alive += self._written[row.group]
-            for source in set(row.sources):
+            peak = max(peak, alive + inside[number].peak)
+            alive += inside[number].result
+            for source in set(distinct[number].sources):
                 if last[source] == number:
-                    alive -= self._image if source == IMAGE else self._written[distinct[source].group]
-        return max(peak, alive + _BYTES * self._space.classes)
-
-    def _inside_peak(self, row: GenomeRow) -> int:
-        key = row.group, row.kind, len(row.sources)
-        if key not in self._inside:
-            apply, variables, sources = row_function(self._network, *key)
-            self._inside[key] = peak_bytes(apply, variables, sources)
-        return self._inside[key]
+                    alive -= self._image if source == IMAGE else inside[source].result
+        return max(peak, alive + _BYTES * self._space.classes) if numbers else self._image

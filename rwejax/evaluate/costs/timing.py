@@ -1,5 +1,6 @@
 """The time of a function on the device itself, without what it costs to start it from Python."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,15 +13,16 @@ from jaxtyping import Array
 
 Tree = Any
 
-_ROUNDS = 25
+_ROUNDS = 10
 _SECONDS = 0.004  # of the longer loop: long beside the start of a call, short beside a scheduler's turns
 _MOST = 20_000  # turns of a loop
+_LONGER = 5
 
 
-def seconds(function: Callable[[Tree, Tree], Array], variables: Tree, data: Tree, device: jax.Device) -> float:
-    """The time of a call, by the difference of two loops, one of which runs five times as long.
+class Stopwatch:
+    """Takes the time of a call, by the difference of two loops, one of which runs five times as long.
 
-    Of several repetitions the shortest counts, since what disturbs a loop only adds to it.
+    Of all runs the shortest counts, since what disturbs a loop only adds to it.
 
     Every turn of the loop changes a value of each of its operands, by what the last turn has computed. So nothing can
     be computed once for all turns, neither from the data nor from the weights alone, and no turn starts before the last
@@ -32,25 +34,43 @@ def seconds(function: Callable[[Tree, Tree], Array], variables: Tree, data: Tree
         data: shapes of the data.
         device: where it runs.
     """
-    random = np.random.default_rng(0)
 
-    def values(shape: jax.ShapeDtypeStruct) -> Array:
-        # Small and positive: variances must be, and denormal numbers would take longer.
-        return jax.device_put(random.uniform(0.05, 0.15, shape.shape).astype(shape.dtype), device)
+    def __init__(
+        self, function: Callable[[Tree, Tree], Array], variables: Tree, data: Tree, device: jax.Device
+    ) -> None:
+        random = np.random.default_rng(0)
 
-    result = jax.eval_shape(function, variables, data)
-    operands = jax.tree.map(values, (variables, data, result))
-    loop = jax.jit(lambda turns, operands: lax.fori_loop(0, turns, lambda _, each: _turn(function, *each), operands))
+        def values(shape: jax.ShapeDtypeStruct) -> Array:
+            # Small and positive: variances must be, and denormal numbers would take longer.
+            return jax.device_put(random.uniform(0.05, 0.15, shape.shape).astype(shape.dtype), device)
 
-    def take(turns: int) -> float:
+        def loop(turns: Array, operands: tuple[Tree, Tree, Array]) -> tuple[Tree, Tree, Array]:
+            return lax.fori_loop(0, turns, lambda _, each: _turn(function, *each), operands)
+
+        result = jax.eval_shape(function, variables, data)
+        self._operands = jax.tree.map(values, (variables, data, result))
+        self._loop = jax.jit(loop)
+        self._take(1)  # compiles
+        once = min(self._take(16) for _ in range(3)) / 16
+        short = max(2, min(_MOST, int(_SECONDS / once)) // _LONGER)
+        self._least = dict.fromkeys((short, _LONGER * short), math.inf)
+
+    def run(self) -> None:
+        """Run both loops some times."""
+        for _ in range(_ROUNDS):
+            for turns, least in self._least.items():
+                self._least[turns] = min(least, self._take(turns))
+
+    @property
+    def seconds(self) -> float:
+        """Of a call, as far as is known."""
+        (short, least), (long, most) = self._least.items()
+        return max(0.0, most - least) / (long - short)
+
+    def _take(self, turns: int) -> float:
         start = time.perf_counter()
-        jax.block_until_ready(loop(turns, operands))
+        jax.block_until_ready(self._loop(turns, self._operands))
         return time.perf_counter() - start
-
-    take(1)  # compiles
-    short = max(2, min(_MOST, int(_SECONDS / max(take(16) / 16, 1e-9))) // 5)
-    least = [min(take(turns) for _ in range(_ROUNDS)) for turns in (short, 5 * short)]
-    return max(0.0, least[1] - least[0]) / (4 * short)
 
 
 def _turn(

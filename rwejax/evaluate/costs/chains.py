@@ -1,0 +1,107 @@
+"""What is timed for latency: rows, each alone, and pairs of rows of which a compiler makes one loop.
+
+A pool or a sum is a loop that XLA fuses into what reads it. Where that reads each value several times, as a pool or a
+depthwise convolution does, XLA's CPU backend computes each value several times, and two pools in a row take up to ten
+times as long as one and one. So a row's time depends on such a producer, and the two are timed together.
+"""
+
+import functools
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from rwejax.evaluate.costs.liveness import Liveness, liveness
+from rwejax.networks import Network
+from rwejax.networks.genome_rows import IMAGE, GenomeRow, RowFunction, row_function
+
+Place = tuple[int, int, int]
+"""Positions of a row's group and kind, and its fan-in; rows of one place take the same time."""
+
+Chain = tuple[Place, ...]
+"""One row, or a producer and the row that reads it; the empty one is the head."""
+
+
+def place_of(row: GenomeRow) -> Place:
+    """Where a row stands."""
+    return row.group, row.kind, len(row.sources)
+
+
+def name_of(network: Network, chain: Chain) -> str:
+    """`group/kind/fan_in`, of a pair `group/kind/fan_in > group/kind/fan_in`, or `head`."""
+    groups = [(network.groups[group], kind, fan_in) for group, kind, fan_in in chain]
+    return " > ".join(f"{group.name}/{group.kinds[kind][0]}/{fan_in}" for group, kind, fan_in in groups) or "head"
+
+
+def liveness_of(network: Network, place: Place) -> Liveness:
+    """What a row needs beside its sources, for one image."""
+    return _liveness(*_described(network, place))
+
+
+@functools.cache
+def _liveness(module: nn.Module, shape: tuple[int, ...], fan_in: int) -> Liveness:
+    return liveness(*row_function(module, shape, fan_in))
+
+
+def _described(network: Network, place: Place) -> tuple[nn.Module, tuple[int, ...], int]:
+    """A place without its network: equal ones of other groups, or of other networks, need not be traced again."""
+    group = network.groups[place[0]]
+    return group.kinds[place[1]][1].module, network.buffers[group.source], place[2]
+
+
+def producers(network: Network, distinct: list[GenomeRow], number: int, fused: set[Place]) -> list[Place]:
+    """The places of the rows that are fused into a row, those among them that reach it through sums.
+
+    Args:
+        network: the groups.
+        distinct: the rows of a population.
+        number: of the row.
+        fused: the places whose rows are one loop.
+    """
+    reads = network.groups[distinct[number].group].source
+    found: list[Place] = []
+    seen: set[int] = {IMAGE}
+    pending = list(distinct[number].sources)
+    while pending:
+        source = pending.pop(0)
+        if source in seen or (place := place_of(distinct[source])) not in fused:
+            continue
+        seen.add(source)
+        if network.groups[place[0]].target == reads:
+            found.append(place)
+        if place[2] > 1:
+            pending += distinct[source].sources
+    return sorted(found)
+
+
+def chain_function(network: Network, classes: int, chain: Chain, batch: int) -> RowFunction:
+    """A chain as one function; a producer's map is the first source of its reader.
+
+    Args:
+        network: the groups.
+        classes: of the head.
+        chain: what stands in a row.
+        batch: images.
+    """
+    if not chain:
+        return _head(classes, jax.ShapeDtypeStruct((batch, *network.buffers["features"]), jnp.float32))
+    *before, last = (row_function(*_described(network, place), batch) for place in chain)
+    if not before:
+        return last
+    first = before[0]
+    count = len(first.sources)
+
+    def apply(variables: Any, maps: list[Any]) -> jax.Array:
+        return last.apply(variables[1], [first.apply(variables[0], maps[:count]), *maps[count:]])
+
+    return RowFunction(apply, (first.variables, last.variables), [*first.sources, *last.sources[1:]])
+
+
+def _head(classes: int, features: jax.ShapeDtypeStruct) -> RowFunction:
+    head = nn.Dense(classes)
+
+    def apply(variables: Any, maps: list[Any]) -> Any:
+        return head.apply(variables, maps[0])
+
+    return RowFunction(apply, jax.eval_shape(head.init, jax.random.key(0), features), [features])
