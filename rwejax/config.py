@@ -37,6 +37,16 @@ class RunConfig(ABC):
         """The space as files and screens show it: NAME of a FILE.py:NAME."""
         return plugins.name_of(self.space)
 
+    @property
+    def code_flags(self) -> tuple[str, ...]:
+        """The flags that a command needs to be given again, since they name code."""
+        words: list[str] = []
+        for field in ("space", "estimator"):
+            given = (getattr(self, field, None) or "").split(",")
+            if any(map(plugins.parse, given)):
+                words += [f"--{field}", ",".join(map(plugins.without_digest, given))]
+        return tuple(words)
+
     def resolved(self) -> Self:
         """The same with absolute paths, so that it can be resumed from any working directory.
 

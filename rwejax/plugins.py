@@ -68,11 +68,17 @@ def identity(text: str) -> tuple[str, str | None]:
     return (text.strip(), None) if reference is None else (reference.name, reference.digest)
 
 
+def without_digest(text: str) -> str:
+    """A reference as a flag takes it, without its hash; any other text as it is."""
+    reference = parse(text)
+    return text.strip() if reference is None else str(reference._replace(digest=None))
+
+
 def load(text: str) -> Any:
     """Execute a file, unless it or a copy of it has been, and give what it calls NAME.
 
     Args:
-        text: FILE.py:NAME.
+        text: FILE.py:NAME; with a hash, no other file is executed.
 
     Returns:
         The object: the class of a space that the file registers, or the function of an estimator.
@@ -95,6 +101,8 @@ def load(text: str) -> Any:
     except OSError as error:
         raise InputError(f"file {str(reference.path)!r} is unreadable ({error.strerror}): check the path") from error
     digest = _digest(content)
+    if reference.digest not in (None, digest):
+        raise _changed(reference, reference._replace(digest=digest))
     if digest not in _modules:
         _modules[digest] = _execute(reference.path, content)
     module = _modules[digest]
@@ -159,15 +167,18 @@ def _find(text: str, flag: str) -> _Loaded:
     if same:
         return same[0]
     if reference.digest and named:
-        other = (here or named)[0].reference
-        raise InputError(
-            f"file {str(other.path)!r} has the hash {other.digest} and had {reference.digest} when {reference.name!r} "
-            "was written down: restore it, or start a new run"
-        )
-    given = f"{reference.path}:{reference.name}"
+        raise _changed(reference, (here or named)[0].reference)
+    given = str(reference._replace(digest=None))
     raise InputError(
         f"{reference.name!r} is code of the file {str(reference.path)!r}, which is not executed unless you ask for it: "
         f"if you trust it, give {flag} {given}, or in Python first call rwejax.plugins.load({given!r})"
+    )
+
+
+def _changed(asked: Reference, there: Reference) -> InputError:
+    return InputError(
+        f"file {str(there.path)!r} has the hash {there.digest} and had {asked.digest} when {asked.name!r} was written "
+        "down: restore it, or start a new run"
     )
 
 

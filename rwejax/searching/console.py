@@ -150,7 +150,7 @@ class ConsoleObserver(SearchObserver):
         else:
             self._print(
                 f"interrupted: {self._finished} of {self._config.generations} generations are saved; go on with\n"
-                f"    {invocation('search', '--resume', self.run_dir)}"
+                f"    {invocation('search', '--resume', self.run_dir, *self._config.code_flags)}"
             )
         return 128 + number
 

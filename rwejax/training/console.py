@@ -124,7 +124,7 @@ class ConsoleObserver(TrainObserver):
         else:
             self._print(
                 f"interrupted: {self._finished} of {self._config.epochs} epochs are saved; go on with\n"
-                f"    {invocation('train', '--resume', self._run_dir)}"
+                f"    {invocation('train', '--resume', self._run_dir, *self._config.code_flags)}"
             )
         return 128 + number
 
