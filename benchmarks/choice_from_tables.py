@@ -60,7 +60,7 @@ def score(config: Config, name: str) -> dict[str, np.ndarray]:
     output = config.parts / f"{name}.csv"
     if not output.exists():
         config.parts.mkdir(parents=True, exist_ok=True)
-        whole = {"estimators": f"{config.estimators},macs", "sample": 1_000_000, "output": output}
+        whole = {"estimator": f"{config.estimators},macs", "sample": 1_000_000, "output": output}
         correlate(correlation(name, config.truth, config, **whole))
     rows = read(scores_path(output))
     names = [TABLES[name].column, "macs", *config.estimators.split(",")]

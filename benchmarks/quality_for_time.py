@@ -68,7 +68,7 @@ def measure(config: Config) -> Result:
                 name,
                 config.truth,
                 config,
-                estimators=config.estimators,
+                estimator=config.estimators,
                 sample=config.sample,
                 seed=config.seed,
                 output=Path(folder) / "table.csv",

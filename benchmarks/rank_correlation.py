@@ -50,7 +50,7 @@ class Config(TableSetting):
 
     def pair(self, table: str, estimator: str) -> CorrelateConfig | None:
         """What is measured for a pair; None where nobody published the estimator's scores."""
-        options: dict[str, Any] = {"estimators": estimator, "seeds": self.seeds, "seed": self.seed}
+        options: dict[str, Any] = {"estimator": estimator, "seeds": self.seeds, "seed": self.seed}
         name = f"{table}-{estimator}-{self.dataset}-{self.image_size}-{self.seeds}-{self.seed}.csv"
         options["output"] = self.parts / name
         if table != "published":

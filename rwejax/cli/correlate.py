@@ -10,15 +10,15 @@ from collections.abc import Sequence
 
 import tyro
 
-from rwejax.cli.flags import load_files
+from rwejax.cli.flags import load_files, one_name
 from rwejax.correlating.config import CorrelateConfig
 from rwejax.runtime.invocation import invocation
 
 
 def main(words: Sequence[str]) -> int:
     """Correlate as the flags say, print the table; returns the exit code."""
-    config = tyro.cli(CorrelateConfig, args=list(words), prog=invocation("correlate"), description=__doc__)
-    load_files(config.space, config.estimators)
+    config = tyro.cli(CorrelateConfig, args=one_name(words), prog=invocation("correlate"), description=__doc__)
+    load_files(config.space, config.estimator)
     from rwejax.correlating import console
 
     return console.run(config)

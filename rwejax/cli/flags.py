@@ -1,6 +1,7 @@
 """Where a command's config comes from: flags, over a YAML file, over a run folder or the defaults."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +14,15 @@ Config = TypeVar("Config", bound=RunConfig)
 
 # In an installed wheel the package holds its configs; in a clone, editable or not, they lie beside the package.
 _FOLDERS = tuple(Path(__file__).parents[up] / "configs" for up in (1, 2))
+
+
+def one_name(words: Sequence[str]) -> list[str]:
+    """The flags with `--estimator` in place of `--estimators`, since either reads well before one or several names.
+
+    Args:
+        words: the flags.
+    """
+    return [re.sub(r"^--estimators(?==|$)", "--estimator", word) for word in words]
 
 
 def packaged() -> dict[str, Path]:

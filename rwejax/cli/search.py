@@ -16,7 +16,7 @@ from typing import Annotated
 
 import tyro
 
-from rwejax.cli.flags import load_files, overlay, resumed
+from rwejax.cli.flags import load_files, one_name, overlay, resumed
 from rwejax.runtime.hosts import HostsConfig
 from rwejax.runtime.invocation import invocation
 from rwejax.searching.config import SearchConfig
@@ -95,5 +95,5 @@ def _follows() -> bool:
 
 def _read_flags(words: Sequence[str], defaults: SearchConfig) -> Arguments:
     return tyro.cli(
-        Arguments, args=list(words), default=Arguments(defaults), prog=invocation("search"), description=__doc__
+        Arguments, args=one_name(words), default=Arguments(defaults), prog=invocation("search"), description=__doc__
     )

@@ -20,7 +20,7 @@ class CorrelateConfig:
         truth: CSV file with a column `architecture` or `genome`; or NATS-Bench's file or folder for nasbench201; or a
             folder of NAS-Bench-301's results_*.json for darts.
         column: what counts as true, higher being better, such as cifar10_accuracy.
-        estimators: names, or FILE.py:NAME, with commas between them.
+        estimator: names, or FILE.py:NAME, with commas between them.
         sample: networks, drawn from the table; all where it has fewer.
         seeds: initialisations that every score is averaged over.
         seed: draws the networks, the images and the weights.
@@ -42,7 +42,7 @@ class CorrelateConfig:
     space: str
     truth: Path
     column: str
-    estimators: str = "rwe,nwot,macs"
+    estimator: str = "rwe,nwot,macs"
     sample: int = 100
     seeds: int = 1
     seed: int = 0
@@ -64,9 +64,9 @@ class CorrelateConfig:
         return sizes_of(self)
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def estimators(self) -> tuple[str, ...]:
         """The names of the estimators, each once."""
-        return tuple(dict.fromkeys(plugins.name_of(each) for each in self.estimators.split(",") if each.strip()))
+        return tuple(dict.fromkeys(plugins.name_of(each) for each in self.estimator.split(",") if each.strip()))
 
     @property
     def space_name(self) -> str:
@@ -82,8 +82,8 @@ class CorrelateConfig:
         check_integers(self)
         if self.sample < SMALLEST_SAMPLE:
             raise InputError(f"sample is {self.sample}: give {SMALLEST_SAMPLE} networks or more, which have an order")
-        if not self.names:
-            raise InputError(f"estimators is {self.estimators!r}: give names with commas between them")
+        if not self.estimators:
+            raise InputError(f"estimator is {self.estimator!r}: give names with commas between them")
 
 
 @dataclasses.dataclass(frozen=True)

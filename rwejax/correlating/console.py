@@ -81,7 +81,7 @@ class ConsoleObserver(CorrelateObserver):
         self.result = result
         config, networks = result.config, len(result.values)
         self._print(
-            f"correlating {', '.join(config.names)} on {config.dataset} with {config.column} of {networks} "
+            f"correlating {', '.join(config.estimators)} on {config.dataset} with {config.column} of {networks} "
             f"{config.space_name} networks"
         )
         if networks < config.sample:
@@ -114,9 +114,9 @@ class ConsoleObserver(CorrelateObserver):
             self._print("interrupted before an estimator was finished: nothing is saved")
         else:
             print_result(self._console, self.result)
-            missing = self.result.config.names[len(self.result.measured) :]
+            missing = self.result.config.estimators[len(self.result.measured) :]
             self._print(
-                f"interrupted: measure the others with --estimators {','.join(missing)} and another --output"
+                f"interrupted: measure the others with --estimator {','.join(missing)} and another --output"
                 if missing
                 else "interrupted when all was measured"
             )

@@ -93,7 +93,7 @@ def _config(row: Row, table: Path) -> CorrelateConfig:
         space=row["space"],
         truth=Path(row["truth"]),
         column=row["column"],
-        estimators=row["estimators"],
+        estimator=row["estimators"],
         sample=int(row["sample"]),
         seeds=int(row["seeds"]),
         seed=int(row["seed"]),

@@ -58,8 +58,8 @@ def correlate(config: CorrelateConfig, observers: Sequence[CorrelateObserver] = 
         1.0
     """
     config.validate()
-    estimators.register_references(config.estimators)
-    for name in config.names:
+    estimators.register_references(config.estimator)
+    for name in config.estimators:
         if name not in estimators.names():
             raise InputError(f"estimator {name!r} is unknown: choose from {', '.join(estimators.names())}")
     if config.output is not None:
@@ -73,8 +73,8 @@ def correlate(config: CorrelateConfig, observers: Sequence[CorrelateObserver] = 
             f"{SMALLEST_SAMPLE} or more are needed, which have an order"
         )
     images = _Images(config)
-    found = {name: images.of(name) for name in config.names}
-    any_images = found[config.names[0]]
+    found = {name: images.of(name) for name in config.estimators}
+    any_images = found[config.estimators[0]]
     shape, classes = any_images.image_shape, any_images.classes
     space = spaces.get(config.space, input_shape=shape, classes=classes, **config.sizes)
     # All are made before the first is run, so that a wrong number of images is answered at once.

@@ -24,7 +24,7 @@ def free_table(config: CorrelateConfig) -> Path:
     """The table's path, where neither it nor what belongs to it exists; see `free_output`."""
 
     def files(output: Path) -> list[Path]:
-        return [output, scores_path(output), *(figure_path(output, name) for name in config.names)]
+        return [output, scores_path(output), *(figure_path(output, name) for name in config.estimators)]
 
     return free_output(config.output, f"correlate-{config.space_name}-{config.column}", files)
 
@@ -78,7 +78,7 @@ def _row(result: CorrelateResult, measured: Measured) -> dict[str, Any]:
         **{name: config.sizes.get(name) for name in ("nodes", "layers", "cells", "channels")},
         "image_shape": "x".join(map(str, result.space.input_shape)),
         "classes": result.space.classes,
-        "estimators": config.estimators,
+        "estimators": config.estimator,
         "sample": config.sample,
         "data_dir": config.data_dir,
     }

@@ -71,7 +71,7 @@ def read(path):
 def test_estimators_get_what_they_get_alone():
     """The real ones, of each kind: sizes, one batch, a head."""
     names = ["macs", "params", "nwot", "rwe"]
-    result = rwejax.correlate(config(estimators=",".join(names), output=Path("out/table.csv")))
+    result = rwejax.correlate(config(estimator=",".join(names), output=Path("out/table.csv")))
     assert [measured.estimator for measured in result.measured] == names
     dataset = rwejax.data.load("digits", train=60, validation=60, image_size=8)
     heads = rwejax.data.load("digits", train=40, validation=20, image_size=8)
@@ -115,7 +115,7 @@ def test_the_options_reach_the_estimators(monkeypatch):
     monkeypatch.setattr(loop.estimators, "get", get)
     text = spaces.get("micro").to_string(np.zeros(40, int))
     Path("micro.csv").write_text("genome,space,macs\n" + f"{text},micro,1\n" * 3)
-    settings = {"layers": 3, "channels": 2, "estimators": "rwe,rwe_softmax,nwot,macs"}
+    settings = {"layers": 3, "channels": 2, "estimator": "rwe,rwe_softmax,nwot,macs"}
     rwejax.correlate(CorrelateConfig("micro", Path("micro.csv"), "macs", images=30, seeds=2, **settings))
     assert seen == {
         "rwe": ({"seeds": 2}, 20, 10, 3),
@@ -151,7 +151,7 @@ def test_every_network_is_scored_once_in_slices(fake, n):
             self.seen += ((estimator, networks),)
 
     watch = Watch()
-    result = rwejax.correlate(config(estimators="first", sample=200), [rwejax.CorrelateObserver(), watch])
+    result = rwejax.correlate(config(estimator="first", sample=200), [rwejax.CorrelateObserver(), watch])
     assert watch.told == (1, result, "close")
     assert len(calls) == max(2, -(-n // 40))
     assert max(map(len, calls)) == len(calls[0]) <= 40, "what is compiled for the first slice holds the others"
@@ -166,14 +166,14 @@ def test_every_network_is_scored_once_in_slices(fake, n):
 
 def test_a_nan_is_a_dead_network(fake):
     fake(broken=lambda genomes: np.where(genomes[:, 0] > 1, np.nan, 1.0))
-    measured = rwejax.correlate(config(estimators="broken")).measured[0]
+    measured = rwejax.correlate(config(estimator="broken")).measured[0]
     assert measured.dead == np.isinf(measured.scores).sum() > 0
     assert "-inf" in Path("runs/correlate-nasbench201-accuracy.scores.csv").read_text()
 
 
 def test_an_estimator_that_calls_all_dead_has_no_correlation(fake):
     fake(pessimist=lambda genomes: np.full(len(genomes), -np.inf))
-    result = rwejax.correlate(config(estimators="pessimist"))
+    result = rwejax.correlate(config(estimator="pessimist"))
     assert result.measured[0].dead == 12
     assert read(result.output)[0]["spearman"] == ""
     assert Path("runs/correlate-nasbench201-accuracy-pessimist.png").exists()
@@ -195,19 +195,19 @@ def test_an_interruption_keeps_what_is_finished(fake):
     watch = Watch()
     fake(first=lambda genomes: genomes.sum(1), second=stop)
     with pytest.raises(KeyboardInterrupt):
-        rwejax.correlate(config(estimators="first,second", output=Path("table.csv")), [watch])
+        rwejax.correlate(config(estimator="first,second", output=Path("table.csv")), [watch])
     assert watch.closed == 1
     assert [row["estimator"] for row in read("table.csv")] == ["first"]
     assert list(read("table.scores.csv")[0]) == ["architecture", "accuracy", "first"]
     assert Path("table-first.png").exists()
     with pytest.raises(KeyboardInterrupt):
-        rwejax.correlate(config(estimators="second", output=Path("other.csv")))
+        rwejax.correlate(config(estimator="second", output=Path("other.csv")))
     assert not list(Path().glob("other*")), "nothing was measured, so nothing is left"
 
 
 def test_default_outputs_are_numbered(fake):
     fake(first=lambda genomes: genomes.sum(1))
-    outputs = [rwejax.correlate(config(estimators="first")).output.name for _ in range(3)]
+    outputs = [rwejax.correlate(config(estimator="first")).output.name for _ in range(3)]
     name = "correlate-nasbench201-accuracy"
     assert outputs == [f"{name}.csv", f"{name}-2.csv", f"{name}-3.csv"]
 
@@ -217,22 +217,22 @@ def test_nothing_is_overwritten(fake, existing):
     fake(first=lambda genomes: genomes.sum(1))
     Path(existing).write_text("mine")
     with pytest.raises(InputError, match=re.escape(f"output '{existing}' exists")):
-        rwejax.correlate(config(estimators="first", output=Path("table.csv")))
+        rwejax.correlate(config(estimator="first", output=Path("table.csv")))
     assert Path(existing).read_text() == "mine"
 
 
 def test_the_same_config_gives_the_same():
-    results = [rwejax.correlate(config(estimators="macs,params", seed=3)) for _ in range(2)]
+    results = [rwejax.correlate(config(estimator="macs,params", seed=3)) for _ in range(2)]
     assert results[0].texts == results[1].texts
     np.testing.assert_equal(results[0].measured[1].correlation, results[1].measured[1].correlation)
-    other = rwejax.correlate(config(estimators="macs", seed=4))
+    other = rwejax.correlate(config(estimator="macs", seed=4))
     assert set(other.texts) == set(results[0].texts)
     assert other.texts != results[0].texts
 
 
 def test_a_figure_shows_the_living(fake):
     fake(first=lambda genomes: np.where(genomes.any(1), genomes.sum(1), -np.inf))
-    result = rwejax.correlate(config(estimators="first"))
+    result = rwejax.correlate(config(estimator="first"))
     measured = result.measured[0]
     figure = Figure()
     FigureCanvasAgg(figure)
@@ -270,7 +270,7 @@ BAD = [
     (f"{TINY} --column acuracy", "has no column 'acuracy': it has accuracy"),
     (f"{TINY} --truth few.csv", "truth 'few.csv' has 2 networks"),
     (f"{TINY} --estimators macs,rve", "estimator 'rve' is unknown"),
-    (f"{TINY} --estimators ,", "estimators is ','"),
+    (f"{TINY} --estimators ,", "estimator is ','"),
     (f"{TINY} --sample 2", "sample is 2"),
     (f"{TINY} --sample 0", "sample is 0"),
     (f"{TINY} --seeds 0", "seeds is 0"),
@@ -301,7 +301,7 @@ def test_bad_input_is_answered_in_one_sentence(main, folder, flags, words):
 
 
 def test_the_command_prints_its_progress_and_its_table(main):
-    code, out, err = main(*shlex.split(f"{TINY} --estimators macs,params --output my-table.csv"))
+    code, out, err = main(*shlex.split(f"{TINY} --estimator macs,params --output my-table.csv"))
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0] == "correlating macs, params on digits with accuracy of 12 nasbench201 networks"
@@ -358,7 +358,7 @@ def test_an_interruption_shows_what_is_finished(main, fake, number, code):
     got, out, err = main(*flags, "first,second")
     assert (got, err) == (code, "")
     assert "table: table.csv" in out
-    assert out.splitlines()[-1] == "interrupted: measure the others with --estimators second and another --output"
+    assert out.splitlines()[-1] == "interrupted: measure the others with --estimator second and another --output"
     Path("table.csv").unlink()
     got, out, _ = main(*shlex.split(f"{TINY} --output other.csv --estimators second"))
     assert got == code
