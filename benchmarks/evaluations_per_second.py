@@ -1,24 +1,42 @@
 """Evaluations per second of the random-weight evaluator against PyTorch, one network after another.
 
 Both sides score the same genomes on the same images with the same kernels, normalisation constants and head, in turns
-and in one process. See the README beside this file for what either side is given and what it pays for.
+and in one process, on this machine's GPU where JAX has one, else on its CPU. See the README beside this file for what
+either side is given and what it pays for.
 """
 
+import statistics
 import sys
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import tyro
-from parts.command import require, run
-from parts.report import describe_machine, format_spread
-from parts.setting import NetworkSetting, title
-from rich.console import Console
-from rich.table import Table
+import jax
+import numpy as np
+from parts.command import Result, main, require
+from parts.report import (
+    Side,
+    compare_scores,
+    compare_seconds,
+    count_compilations,
+    header,
+    peak_memory_gib,
+    spread,
+)
+from parts.setting import NetworkSetting
+from parts.work import count_work
+
+from rwejax import data
+from rwejax.errors import InputError
+from rwejax.evaluate.random_weight import RandomWeightEvaluator
+from rwejax.evolve import sample_distinct
+from rwejax.objectives import RWE_SCORES
+
+FEATURES_TOLERANCE = {"float32": 1e-3, "tensorfloat32": 0.1}  # absolute; features are of order 1
 
 
 @dataclass(frozen=True)
 class Config(NetworkSetting):
-    """Time the random-weight evaluator against PyTorch, on this machine's GPU where JAX has one, else on its CPU."""
+    """Time the random-weight evaluator against PyTorch."""
 
     train_images: int = 2000
     """Images that the head is fitted on."""
@@ -30,64 +48,86 @@ class Config(NetworkSetting):
     """Genomes, drawn at random, no network twice."""
     precision: Literal["float32", "tensorfloat32"] = "float32"
     """Of convolutions on a GPU, on both sides."""
-    train_mode: bool = False
-    """Time PyTorch with batch statistics as well, a third side in each turn."""
 
 
-def main() -> int:
-    """Measure, print, write. Returns the exit code: 1 where the two sides disagree, 2 where they cannot be run."""
-    config = tyro.cli(Config)
-    return run(config.output, lambda: measure(config), show)
+def measure(config: Config) -> Result:
+    """Time both sides in turns.
 
-
-def measure(config: Config) -> dict[str, Any]:
-    """Time both sides."""
+    Raises:
+        InputError: the setting cannot be evaluated.
+    """
     require("torch", "bench")
-    from parts import evaluations  # only here, because it needs PyTorch
+    from parts.peer import CALIBRATION_IMAGES, Peer, gemm_rate
 
-    return evaluations.measure(config)
+    if min(config.genomes, config.repetitions) < 1:
+        raise InputError("genomes and repetitions are counts: give 1 or more of either")
+    dataset, space = config.load(config.space, config.sizes)
+    key_genomes, key = jax.random.split(jax.random.key(config.seed))
+    genomes = np.asarray(sample_distinct(key_genomes, space, config.genomes))
+    if len(np.unique(space.canonical(genomes), axis=0)) < config.genomes:
+        raise InputError(f"genomes is {config.genomes}: so many different networks were not found, ask for fewer")
+    evaluator = RandomWeightEvaluator(space, dataset, calibration_images=CALIBRATION_IMAGES, precision=config.precision)
+    peer = Peer(space, dataset, key, genomes, config.precision)
+    members = peer.build(genomes)
+    ours, theirs = Side(lambda: evaluator(key, genomes)), Side(lambda: peer.evaluate(members))
+
+    ours.time()
+    first_call = ours.seconds.pop()
+    compilations = count_compilations()
+    gemm: list[float] = []
+    turns = []
+    for _ in range(config.repetitions):
+        gemm.append(gemm_rate(peer.device))
+        turns.append((ours.time(), theirs.time()))
+    compiled = len(compilations)  # before what follows adds its own
+    features = evaluator.features(key, genomes)
+
+    macs = int(space.macs(genomes).sum()) * len(peer.images)
+    tolerance = FEATURES_TOLERANCE[config.precision]
+    return {
+        **header(config.recorded, "torch", gemm=gemm),
+        "image_shape": dataset.image_shape,
+        "torch": peer.description,
+        "sides": {
+            name: {
+                "seconds": side.seconds,
+                "evaluations_per_second": spread(config.genomes / s for s in side.seconds),
+                "gflops": spread(2e-9 * macs / s for s in side.seconds),
+                "share_of_peak": spread(2e-9 * macs / s / max(gemm) for s in side.seconds),
+            }
+            for name, side in {"rwejax": ours, "torch": theirs}.items()
+        },
+        "ratio": {"rwejax / torch": compare_seconds(ours.seconds, theirs.seconds)},
+        "rwejax": {
+            "first_call_seconds": first_call,
+            "compile_seconds": first_call - statistics.median(ours.seconds),
+            "compilations_after_first_call": compiled,
+        },
+        "work": count_work(evaluator, genomes),
+        "agreement": compare(features, turns[0][0], *turns[0][1], dataset, tolerance),
+        "peak_memory_gib": peak_memory_gib(),
+    }
 
 
-def show(result: dict[str, Any]) -> None:
-    """Print the results."""
-    setting, work, agreement, ours = result["setting"], result["work"], result["agreement"], result["rwejax"]
-    console = Console()
-    table = Table(title=f"{setting['genomes']} genomes of {title(setting, result['image_shape'])}")
-    table.add_column("side")
-    for column in "evaluations per second", "GFLOP/s", "share of peak", "rwejax is faster by":
-        table.add_column(column, justify="right")
-    for name, side in result["sides"].items():
-        ratio = result["ratio"].get(f"rwejax / {name}")
-        table.add_row(
-            name,
-            format_spread(side["evaluations_per_second"]),
-            format_spread(side["gflops"], 0),
-            format_spread({key: 100 * value for key, value in side["share_of_peak"].items()}, 0) + " %",
-            format_spread(ratio) if ratio else "",
-        )
-    console.print(table)
-
-    console.print(f"median (least - largest) of {setting['repetitions']} turns; GFLOP/s as if nothing were shared")
-    for name, ratio in result["ratio"].items():
-        console.print(f"{name}, by the quickest turn of either: {ratio['of_least_seconds']:.2f}")
-    console.print(describe_machine(result))
-    console.print(
-        f"rwejax: compilation {ours['compile_seconds']:.1f} s, {ours['compilations_after_first_call']} compilations "
-        "after the first call"
-    )
-    heads = result["head_seconds_per_network"]
-    console.print("head: " + ", ".join(f"{name} {1e3 * seconds:.1f} ms a network" for name, seconds in heads.items()))
-    rows, macs = work["rows"].values(), work["convolution_macs_per_image"]
-    console.print(
-        f"work: {sum(row['distinct'] for row in rows)} distinct rows of {sum(row['without_sharing'] for row in rows)}, "
-        f"{macs['distinct'] / macs['without_sharing']:.0%} of the multiply-adds; "
-        f"in {work['programs']} program{'s' * (work['programs'] > 1)}; lowering {1e3 * work['lowering_seconds']:.1f} ms"
-    )
-    console.print(
-        f"agreement: {'holds' if agreement['holds'] else 'BROKEN'}, features of up to "
-        f"{agreement['features_largest']:.1f} differ by at most {agreement['features_difference']:.1e}"
-    )
+def compare(
+    features: np.ndarray,
+    scores: Any,
+    peer_features: np.ndarray,
+    peer_scores: dict[str, np.ndarray],
+    dataset: data.Dataset,
+    tolerance: float,
+) -> dict[str, Any]:
+    """Compare the two sides' features and scores."""
+    ours = {name: np.asarray(getattr(scores, name)) for name in RWE_SCORES}
+    difference = float(np.abs(features - peer_features).max())
+    result = compare_scores(ours, peer_scores, features.shape[1], len(dataset.validation_labels))
+    return {
+        "features_largest": float(np.abs(features).max()),
+        "features_difference": difference,
+        **result,
+        "holds": result["holds"] and difference < tolerance,
+    }
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Config, measure))

@@ -4,25 +4,25 @@ Both sides score the same trained networks of each table, on one machine and all
 this file for what either side is given and what it pays for.
 """
 
+import statistics
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import tyro
+import numpy as np
 from matplotlib.figure import Figure
-from parts.command import require, run, write
-from parts.report import describe_machine, format_spread
+from parts.command import Result, main, require, write
+from parts.report import header, spread
 from parts.setting import Setting
-from parts.tables import TABLES, path, split
-from rich.console import Console
-from rich.table import Table
+from parts.tables import TABLES, Truth, correlation, split
 
-from rwejax import plots
-from rwejax.correlating.config import CorrelateConfig
 from rwejax.correlating.loop import correlate
+from rwejax.correlating.result import CorrelateResult
+from rwejax.correlating.statistics import measure as correlation_of
 from rwejax.errors import InputError
+from rwejax.figures import INK, QUIET, frame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,84 +51,67 @@ class Config(Setting):
     """Draws the networks, the images and the weights."""
 
 
-def main() -> int:
-    """Measure, print, write. Returns the exit code: 2 where nothing can be measured."""
-    config = tyro.cli(Config, description=__doc__)
-    return run(config.output, lambda: measure(config), lambda result: print(describe_machine(result)), plot)
-
-
-def measure(config: Config) -> dict[str, Any]:
+def measure(config: Config) -> Result:
     """Measure table by table; each is printed and written as soon as it is there."""
     names = split(config.tables)
     if min(config.batch, config.epochs) < 1:
         raise InputError("batch and epochs are counts: give 1 or more of each")
     require("torch", "bench")
-    from parts.quality import describe, measure_protocol  # only here, because it needs PyTorch
+    from parts.peer import gemm_rate
+    from parts.torch_protocol import LEARNING_RATE, MOMENTUM
 
-    result = describe(config)
+    setting = {**config.recorded, "learning_rate": LEARNING_RATE, "momentum": MOMENTUM}
+    result = {**header(setting, "torch", gemm=[gemm_rate() for _ in range(3)]), "tables": {}}
     for name in names:
-        sides = measure_estimators(config, name)
-        sides["protocol"] = measure_protocol(config, TABLES[name], sides.pop("networks"))
-        result["tables"][name] = sides
-        show(result, name)
+        with tempfile.TemporaryDirectory() as folder:
+            pair = correlation(
+                name,
+                config.truth,
+                config,
+                estimators=config.estimators,
+                sample=config.sample,
+                seed=config.seed,
+                output=Path(folder) / "table.csv",
+            )
+            ours = correlate(pair)
+        protocol = measure_protocol(config, TABLES[name], ours)
+        result["tables"][name] = {
+            "sample": len(ours.texts),
+            "estimators": {
+                each.estimator: {
+                    "seconds": each.seconds,
+                    "times_fewer_seconds": protocol["mean_seconds"] / each.seconds,
+                    "compile_seconds": each.compile_seconds,
+                    **each.correlation._asdict(),
+                }
+                for each in ours.measured
+            },
+            "protocol": protocol,
+        }
+        print(f"{name} is measured", flush=True)
         write(result, config.output, plot)
     return result
 
 
-def measure_estimators(config: Config, name: str) -> dict[str, Any]:
-    """What rwejax's estimators take and reach on a table, and the networks that were drawn."""
-    truth = TABLES[name]
-    proxy: dict[str, Any] = truth.proxy
-    with tempfile.TemporaryDirectory() as folder:
-        found = correlate(
-            CorrelateConfig(
-                space=truth.space,
-                truth=path(name, config.truth),
-                column=truth.column,
-                estimators=config.estimators,
-                sample=config.sample,
-                seed=config.seed,
-                dataset=config.dataset,
-                data_dir=config.data_dir,
-                image_size=config.image_size,
-                **proxy,
-                output=Path(folder) / "table.csv",
-            )
-        )
-    estimators = {
-        each.estimator: {
-            "seconds": each.seconds,
-            "compile_seconds": each.compile_seconds,
-            **each.correlation._asdict(),
-        }
-        for each in found.measured
+def measure_protocol(config: Config, truth: Truth, ours: CorrelateResult) -> dict[str, Any]:
+    """What the papers' protocol takes and reaches on the networks that rwejax's estimators were measured on."""
+    from parts.torch_protocol import Protocol
+
+    dataset, space = replace(config, image_size=None).load(truth.space, truth.sizes)
+    genomes = np.stack([space.from_string(text) for text in ours.texts])
+    scores, seconds = Protocol(dataset, config.batch, config.epochs).accuracies(space, genomes, config.seed)
+    macs = space.macs(space.canonical(genomes))
+    return {
+        "sizes": truth.sizes,
+        "macs_millions": spread(macs / 1e6),
+        "seconds": spread(seconds),
+        "mean_seconds": statistics.mean(seconds),
+        "accuracy": spread(scores.tolist()),
+        **correlation_of(scores, ours.values, macs, config.seed)._asdict(),
     }
-    networks = dict(zip(found.texts, found.values.tolist(), strict=True))
-    return {"networks": networks, "sample": len(networks), "estimators": estimators}
 
 
-def show(result: dict[str, Any], name: str) -> None:
-    """Print a table's results."""
-    found = result["tables"][name]
-    protocol = found["protocol"]
-    table = Table(title=f"{name}, {found['sample']} networks")
-    table.add_column("side")
-    for column in "seconds an architecture", "Spearman (95 %)", "times fewer seconds", "compilation":
-        table.add_column(column, justify="right")
-    row = f"{protocol['spearman']:.2f} ({protocol['low']:.2f} to {protocol['high']:.2f})"
-    table.add_row("papers' protocol, PyTorch", format_spread(protocol["seconds"]), row, "", "")
-    for estimator, each in found["estimators"].items():
-        table.add_row(
-            f"rwejax, {estimator}",
-            f"{each['seconds']:.3f}",
-            f"{each['spearman']:.2f} ({each['low']:.2f} to {each['high']:.2f})",
-            f"{protocol['mean_seconds'] / each['seconds']:.0f}",
-            f"{each['compile_seconds']:.1f} s",
-        )
-    Console().print(table)
-
-
-def plot(result: dict[str, Any], figure: Figure) -> None:
+def plot(result: Result, figure: Figure) -> None:
     """Draw a panel a table: seconds along the bottom, rank correlation with its interval up the side."""
     tables = result["tables"]
     figure.set_size_inches(3.2 * len(tables), 3.6)
@@ -139,18 +122,18 @@ def plot(result: dict[str, Any], figure: Figure) -> None:
         # In a legend, because estimators lie too close together for labels beside them.
         for number, (side, each) in enumerate(sides.items()):
             reach = [[each["spearman"] - each["low"]], [each["high"] - each["spearman"]]]
-            marker, colour = "os^Dv"[number % 5], f"C{number}" if number else plots._INK
+            marker, colour = "os^Dv"[number % 5], f"C{number}" if number else INK
             axes.errorbar(each["seconds"], each["spearman"], reach, fmt=marker, color=colour, capsize=3, label=side)
-        axes.axhline(0, color=plots._QUIET, linewidth=0.8, zorder=1)
+        axes.axhline(0, color=QUIET, linewidth=0.8, zorder=1)
         axes.set_xscale("log")
         axes.margins(x=0.15)
-        axes.set_xlabel("seconds an architecture", color=plots._INK)
-        plots._frame(axes, name)
+        axes.set_xlabel("seconds an architecture", color=INK)
+        frame(axes, name)
     panels[0].set_ylim(-1, 1)
-    panels[0].set_ylabel("Spearman", color=plots._INK)
+    panels[0].set_ylabel("Spearman", color=INK)
     labelled = panels[0].get_legend_handles_labels()
-    figure.legend(*labelled, loc="outside lower center", ncols=5, labelcolor=plots._INK, edgecolor="none")
+    figure.legend(*labelled, loc="outside lower center", ncols=5, labelcolor=INK, edgecolor="none")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Config, measure, plot))

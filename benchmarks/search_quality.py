@@ -1,7 +1,7 @@
 """What searches by one estimator or another have found, trained for real: the best networks within limits of macs.
 
 Searches of equal evaluations, several seeds each; of every front the best within each limit is trained. Beside them
-stand the random networks of a table that `own_truth.py` has made in the same setting. Searches stay in a folder and
+stand the random networks of a table that `ground_truth.py` has made in the same setting. Searches stay in a folder and
 trainings beside the output, so that a sitting may end at any time; the same command goes on.
 """
 
@@ -12,17 +12,15 @@ from typing import Any
 
 import jax
 import numpy as np
-import tyro
-from parts.command import require
-from parts.report import count_cores, cpu_model
+from parts.command import require, start
+from parts.report import cpu_model
+from parts.setting import TrainingSetting
 from parts.tables import OWN, read, write
-from parts.trainings import TrainingSetting, accuracies, train_missing
-from rich.console import Console
-from rich.table import Table
 
 import rwejax
 from rwejax import SearchConfig, spaces
 from rwejax.errors import InputError
+from rwejax.runtime.devices import cores
 
 QUANTILES = (0.25, 0.5, 1.0)
 """Shares of random networks that are within the limits of macs."""
@@ -60,81 +58,104 @@ class Config(TrainingSetting):
         )
 
 
-def main() -> int:
-    """Search, train, write, print. Returns the exit code: 2 where something cannot be used."""
-    config = tyro.cli(Config, description=__doc__)
-    console = Console()
-    try:
-        require("torch", "bench")
-        limits = find_limits(config)
-        config.parts.mkdir(parents=True, exist_ok=True)
-        picks = {
-            (name, seed, limit): text
-            for name in config.estimators.split(",")
-            for seed in range(config.searches)
-            for limit, text in find(config.search(name, seed), limits, console).items()
-        }
-        trained = (config.output or config.parts / f"{config.space}.csv").with_suffix(".trainings.csv")
-        train_missing(config, trained, list(dict.fromkeys(picks.values())), console)
-        rows = collect(config, limits, picks, accuracies(trained))
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
+def work(config: Config) -> None:
+    """Search, train, write, print.
+
+    Raises:
+        InputError: something cannot be used.
+    """
+    require("torch", "bench")
+    from parts.trainer import accuracies, train_missing
+
+    dataset, space = config.load(config.space, config.sizes)
+    table = random_networks(space)
+    limits = find_limits(config, space)
+    config.parts.mkdir(parents=True, exist_ok=True)
+    picks = {
+        (name, seed, limit): text
+        for name in config.estimators.split(",")
+        for seed in range(config.searches)
+        for limit, text in find(config.search(name, seed), limits).items()
+    }
+    trained = (config.output or config.parts / f"{config.space}.csv").with_suffix(".trainings.csv")
+    train_missing(config, trained, list(dict.fromkeys(picks.values())))
+    rows = [
+        {"space": config.space, "dataset": dataset.name, **row}
+        for row in collect(space, table, picks, accuracies(trained))
+    ]
     if config.output is not None:
         write(config.output, rows)
-    show(console, rows)
-    console.print(f"{cpu_model()}, {count_cores()} cores, jax {jax.__version__}", highlight=False)
-    return 0
+    for row in rows:
+        print(
+            "within {limit_macs_millions} M macs, by {chosen_by}, {networks} networks: {accuracy} % ({lowest} - "
+            "{highest}), {macs_millions} M macs".format(**row),
+        )
+    print(f"{cpu_model()}, {cores()} cores, jax {jax.__version__}")
 
 
-def find_limits(config: Config) -> tuple[float, ...]:
+def random_networks(space: spaces.Space) -> dict[str, float]:
+    """The networks of the table of a space, and their accuracies.
+
+    Raises:
+        InputError: there is no table, or none of networks of this size.
+    """
+    path = OWN / f"{space.name}.csv"
+    table = {row["architecture"]: float(row["accuracy"]) for row in read(path)}
+    try:
+        for text in list(table)[:1]:
+            space.from_string(text)
+    except ValueError as error:
+        raise InputError(f"table {str(path)!r} holds networks of another size: {error}") from error
+    if not table:
+        raise InputError(f"table {str(path)!r} is missing: make it with ground_truth.py")
+    return table
+
+
+def find_limits(config: Config, space: spaces.Space) -> tuple[float, ...]:
     """The limits, in millions of macs."""
-    _, space = config.load(config.space, config.sizes)
     macs = space.macs(np.asarray(space.sample(jax.random.key(config.seed), 1000)))
     return tuple(float(f"{quantile / 1e6:.3g}") for quantile in np.quantile(macs, QUANTILES))
 
 
-def find(config: SearchConfig, limits: tuple[float, ...], console: Console) -> dict[float, str]:
+def find(config: SearchConfig, limits: tuple[float, ...]) -> dict[float, str]:
     """The best of a search within each limit."""
     folder = config.run_dir
     assert folder is not None
     result = rwejax.resume(folder) if (folder / "config.yaml").exists() else rwejax.search(config)
     jax.clear_caches()
-    console.print(f"{folder.name}: a front of {len(result.front)}", highlight=False)
+    print(f"{folder.name}: a front of {len(result.front)}")
     return {limit: result.evaluations[rwejax.pick(result, f"macs:{limit}M")].architecture for limit in limits}
 
 
 def collect(
-    config: Config,
-    limits: tuple[float, ...],
+    space: spaces.Space,
+    table: dict[str, float],
     picks: dict[tuple[str, int, float], str],
     accuracy: dict[str, np.ndarray],
 ) -> list[dict[str, str]]:
     """A row for each limit and each way to choose."""
-    dataset, space = config.load(config.space, config.sizes)
-    table = {row["architecture"]: float(row["accuracy"]) for row in read(OWN / f"{config.space}.csv")}
     rows = []
-    for limit in limits:
+    for limit in dict.fromkeys(limit for _, _, limit in picks):
         chosen = {"random": [text for text in table if millions(space, text) <= limit]}
-        for name in config.estimators.split(","):
-            chosen[name] = [picks[name, seed, limit] for seed in range(config.searches)]
+        for (name, _, within), text in picks.items():
+            if within == limit:
+                chosen.setdefault(name, []).append(text)
         for name, texts in chosen.items():
             if not texts:
                 continue
             values = np.array([table[text] if name == "random" else accuracy[text].mean() for text in texts])
-            row: dict[str, Any] = {
-                "space": config.space,
-                "dataset": dataset.name,
-                "limit_macs_millions": limit,
-                "chosen_by": name,
-                "networks": len(texts),
-                "accuracy": f"{values.mean():.2f}",
-                "lowest": f"{values.min():.2f}",
-                "highest": f"{values.max():.2f}",
-                "macs_millions": f"{np.mean([millions(space, text) for text in texts]):.3f}",
-                "architectures": ";".join(texts) if name != "random" else "",
-            }
-            rows.append({key: str(value) for key, value in row.items()})
+            rows.append(
+                {
+                    "limit_macs_millions": str(limit),
+                    "chosen_by": name,
+                    "networks": str(len(texts)),
+                    "accuracy": f"{values.mean():.2f}",
+                    "lowest": f"{values.min():.2f}",
+                    "highest": f"{values.max():.2f}",
+                    "macs_millions": f"{np.mean([millions(space, text) for text in texts]):.3f}",
+                    "architectures": ";".join(texts) if name != "random" else "",
+                }
+            )
     return rows
 
 
@@ -143,16 +164,5 @@ def millions(space: spaces.Space, text: str) -> float:
     return float(space.macs(space.from_string(text)[None])[0]) / 1e6
 
 
-def show(console: Console, rows: list[dict[str, str]]) -> None:
-    """Print a line for each limit and each way to choose."""
-    grid = Table(
-        "within\n(M macs)", "chosen by", "networks", "accuracy (%)\nmean (lowest - highest)", "M macs", box=None
-    )
-    for row in rows:
-        accuracy = f"{row['accuracy']} ({row['lowest']} - {row['highest']})"
-        grid.add_row(row["limit_macs_millions"], row["chosen_by"], row["networks"], accuracy, row["macs_millions"])
-    console.print(grid)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(start(Config, work))

@@ -3,6 +3,7 @@ from . import data as data
 from . import evaluate as evaluate
 from . import evolve as evolve
 from . import networks as networks
+from . import plugins as plugins
 from . import spaces as spaces
 from .correlating.config import CorrelateConfig as CorrelateConfig
 from .correlating.config import CorrelateRunsConfig as CorrelateRunsConfig
@@ -12,14 +13,19 @@ from .correlating.result import CorrelateResult as CorrelateResult
 from .correlating.result import CorrelateRunsResult as CorrelateRunsResult
 from .correlating.runs import correlate_runs as correlate_runs
 from .errors import InputError as InputError
+from .evaluate.estimators import register_estimator as register_estimator
 from .evaluate.problem import RandomWeightProblem as RandomWeightProblem
 from .evaluate.random_weight import RandomWeightEvaluator as RandomWeightEvaluator
 from .evolve.nsga2 import NSGA2 as NSGA2
 from .exporting.card import Card as Card
 from .exporting.package import export as export
+from .loading import load as load
 from .networks import build as build
+from .networks import register_space as register_space
 from .runtime.devices import connect as connect
 from .runtime.devices import use_all_cores as use_all_cores
+from .searching.compare import Comparison as Comparison
+from .searching.compare import load_many as load_many
 from .searching.config import SearchConfig as SearchConfig
 from .searching.loop import resume as resume
 from .searching.loop import search as search
@@ -27,9 +33,11 @@ from .searching.observers import Progress as Progress
 from .searching.observers import SearchObserver as SearchObserver
 from .searching.result import SearchResult as SearchResult
 from .searching.result import pick as pick
+from .tracking.tensorboard import TensorBoardObserver as TensorBoardObserver
+from .tracking.wandb import WandbObserver as WandbObserver
 from .training.config import TrainConfig as TrainConfig
-from .training.loop import TrainResult as TrainResult
 from .training.loop import train as train
 from .training.observers import TrainObserver as TrainObserver
+from .training.result import TrainResult as TrainResult
 
 __version__: str

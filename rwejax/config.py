@@ -4,36 +4,15 @@ Nothing heavy is imported here, so that `--help` and a mistyped key are answered
 """
 
 import dataclasses
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from rwejax import plugins
 from rwejax.errors import InputError
 
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
-
-SIZES = {
-    "macro": {"nodes": 4, "channels": 16},
-    "micro": {"layers": 5, "channels": 8},
-    "darts": {"layers": 5, "channels": 8},
-    "nasbench201": {"cells": 1, "channels": 16},
-    "nasbench_macro": {"channels": 16},
-}
-"""The sizes of a space's networks where no other is named: small, since a proxy only has to rank."""
-
-DIGITS_SIZES = {"macro": {"channels": 8}}
-"""What is smaller on the digits, which wider networks tell apart so well that the smallest of them win."""
-
-ESTIMATORS = {
-    "macro": "fit_path",
-    "micro": "fit_path",
-    "darts": "rwf",
-    "nasbench201": "fit_path",
-    "nasbench_macro": "fit_path",
-}
-"""The estimator whose choice in a space is the best network once it is trained, see docs/estimator.md."""
 
 LARGEST_SEED = 2**31 - 1
 
@@ -44,6 +23,7 @@ class RunConfig(ABC):
     renamed: ClassVar[Mapping[str, str]] = {}
     """Fields that older files have by another name."""
 
+    space: str
     dataset: str
     data_dir: Path | None
     run_dir: Path | None
@@ -52,26 +32,35 @@ class RunConfig(ABC):
     def validate(self) -> None:
         """Refuse what cannot be done."""
 
+    @property
+    def space_name(self) -> str:
+        """The space as files and screens show it: NAME of a FILE.py:NAME."""
+        return plugins.name_of(self.space)
+
     def resolved(self) -> Self:
-        """The same with absolute paths, so that it can be resumed from any working directory."""
+        """The same with absolute paths, so that it can be resumed from any working directory.
+
+        Raises:
+            InputError: the space is code of a file that was not loaded; see `rwejax.plugins`.
+        """
         data_dir = None if self.data_dir is None else Path(self.data_dir).expanduser().absolute()
         dataset = self.dataset
         if dataset.startswith("folder:") and dataset != "folder:":
             dataset = f"folder:{Path(dataset.removeprefix('folder:')).expanduser().absolute()}"
-        return dataclasses.replace(self, data_dir=data_dir, dataset=dataset)  # type: ignore[type-var]
+        space = plugins.resolve(self.space, "--space")
+        return dataclasses.replace(self, data_dir=data_dir, dataset=dataset, space=space)  # type: ignore[type-var]
 
     def differences(self, other: Self) -> list[str]:
         """Names of the fields in which two configs differ, wherever their results may lie."""
         names = [field.name for field in dataclasses.fields(self) if field.name != "run_dir"]  # type: ignore[arg-type]
-        return [name for name in names if getattr(self, name) != getattr(other, name)]
+        return [name for name in names if _meaning(name, getattr(self, name)) != _meaning(name, getattr(other, name))]
 
 
-def sizes_of(config: Any) -> dict[str, int]:
-    """The sizes that a config gives its space, the others as `SIZES` and `DIGITS_SIZES` have them."""
-    names = ("nodes", "layers", "cells", "channels")
-    given = {name: value for name in names if (value := getattr(config, name)) is not None}
-    digits = DIGITS_SIZES if config.dataset == "digits" else {}
-    return SIZES.get(config.space, {}) | digits.get(config.space, {}) | given
+def _meaning(field: str, value: Any) -> Any:
+    """A value of a field such that one file at two places, as on two hosts, is the same."""
+    if value is None or field not in ("space", "estimator"):
+        return value
+    return [plugins.identity(each) for each in value.split(",")]
 
 
 def check_integers(config: Any) -> None:
@@ -86,15 +75,3 @@ def check_integers(config: Any) -> None:
             raise InputError(f"{field.name} is {value}: give 1 or more")
     if not 0 <= config.seed <= LARGEST_SEED:
         raise InputError(f"seed is {config.seed}: give a seed from 0 to {LARGEST_SEED}")
-
-
-def parse_macs(text: str) -> float:
-    """Multiply-adds of a text such as 300M.
-
-    Raises:
-        InputError: it is none.
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMG]?)", text)
-    if found is None:
-        raise InputError(f"macs {text!r} are no number of multiply-adds: give one such as 300M")
-    return float(found[1]) * {"": 1, "K": 1e3, "M": 1e6, "G": 1e9}[found[2]]

@@ -1,13 +1,15 @@
-"""What every command shows on a screen: a bar while it works, and a sentence when it is interrupted."""
+"""What a screen or a notebook shows: a bar while something works, and a sentence when it is interrupted."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 from rich import progress
 from rich.console import Console, RenderableType
+from rich.table import Table
 from rich.text import Text
 
+from rwejax.runtime.invocation import invocation
 from rwejax.runtime.signals import interruptible
 
 Result = TypeVar("Result")
@@ -46,32 +48,81 @@ def run_with_display(observer: ProgressDisplay, command: Callable[[], Result], s
 def make_console() -> Console:
     """A console for standard output."""
     console = Console(highlight=False, soft_wrap=False)
-    return console if console.is_terminal else Console(highlight=False, width=_WIDTH_OF_A_FILE)
+    return console if is_live(console) else Console(highlight=False, width=_WIDTH_OF_A_FILE)
 
 
-class ProgressBar(progress.Progress):
-    """A bar, and under it a line of facts, which fits a terminal of 80 columns.
+def is_live(console: Console) -> bool:
+    """Whether what is shown can be replaced: on a terminal and in a notebook, but not in a file."""
+    return console.is_terminal or console.is_jupyter
+
+
+class LiveProgress(progress.Progress):
+    """Bars that go away when they are stopped; in a notebook they are one output, which stays as it was at last.
+
+    Rich's own in notebooks needs ipywidgets, and warns without them.
+
+    Args:
+        columns: of each bar.
+        console: where it is.
+    """
+
+    def __init__(self, *columns: progress.ProgressColumn, console: Console) -> None:
+        self._notebook = console.is_jupyter
+        self._output: Any = None
+        super().__init__(*columns, console=console, transient=True)
+
+    def start(self) -> None:
+        """Begin to show."""
+        if not self._notebook:
+            super().start()
+        elif self._output is None:
+            from IPython.display import display
+
+            self._output = display(self, display_id=True)
+
+    def stop(self) -> None:
+        """Show no more changes."""
+        if self._notebook:
+            self._output = None
+        else:
+            super().stop()
+
+    def refresh(self) -> None:
+        """Show what has changed."""
+        if self._output is not None:
+            self._output.update(self)
+        else:
+            super().refresh()
+
+
+class ProgressBar(LiveProgress):
+    """A bar, and under it facts: a line that fits a terminal of 80 columns, or a table in a notebook.
 
     Attributes:
-        facts: the line.
+        facts: the facts.
     """
 
     def __init__(self, console: Console) -> None:
         text = progress.TextColumn("{task.description}"), progress.TextColumn("{task.fields[left]}")
         columns = progress.SpinnerColumn(), text[0], progress.BarColumn(bar_width=None), text[1]
-        self.facts = ""  # which is asked for as soon as there is a bar
-        super().__init__(*columns, console=console, transient=True)
+        self.facts: Sequence[str] = ()  # which are asked for as soon as there is a bar
+        super().__init__(*columns, console=console)
         self._task = self.add_task("loading images", total=None, left="")
 
-    def show(self, label: str, done: float, total: int | None, left: str, facts: str) -> None:
+    def show(self, label: str, done: float, total: int | None, left: str, facts: Sequence[str]) -> None:
         """Show how far it is; without a total, that something goes on."""
         self.facts = facts
         self.update(self._task, description=label, total=total, completed=done, left=left, refresh=True)
 
     def get_renderables(self) -> Iterator[RenderableType]:
-        """The two lines."""
+        """The bar and the facts."""
         yield self.make_tasks_table(self.tasks)
-        yield Text(self.facts, no_wrap=True, overflow="ellipsis")
+        if self._notebook:
+            table = Table.grid(padding=(0, 3))
+            table.add_row(*map(Text, self.facts))
+            yield table
+        else:
+            yield Text("  ".join(self.facts), no_wrap=True, overflow="ellipsis")
 
 
 def duration(seconds: float) -> str:
@@ -82,3 +133,8 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole // 60 % 60:02d} min"
+
+
+def print_next(console: Console, command: str, *words: object) -> None:
+    """Print the command line to copy next, on a line of its own; see `invocation`."""
+    console.print(f"next: {invocation(command, *words)}", markup=False, soft_wrap=True)

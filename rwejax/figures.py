@@ -57,15 +57,43 @@ def dress(axes: Axes, title: str, dots: PathCollection, label: str) -> Colorbar:
     return bar
 
 
-def save(plot: Callable[[Axes], None], path: Path) -> None:
-    """Draw on new axes, as a PNG file, which appears whole or not at all.
+def new_figure(panels: int = 1) -> Figure:
+    """An empty figure.
 
     Args:
-        plot: draws on the axes that it is given.
-        path: the PNG file, 1152 x 704 pixels.
+        panels: axes beside each other, for which there is to be room.
     """
-    figure = Figure(figsize=(7.2, 4.4), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(7.2 * panels, 4.4), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    plot(figure.add_subplot())
+    return figure
+
+
+def show(draw: Callable[[Axes], None], axes: Axes | None = None) -> Figure:
+    """Draw on axes.
+
+    Args:
+        draw: is given the axes.
+        axes: the axes; None: those of a new figure.
+
+    Returns:
+        The figure that they are in.
+    """
+    axes = axes or new_figure().add_subplot()
+    draw(axes)
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    return figure
+
+
+def save(draw: Callable[[Figure], None], path: Path, panels: int = 1) -> None:
+    """Draw on a new figure, as a PNG file, which appears whole or not at all.
+
+    Args:
+        draw: is given the empty figure.
+        path: the file.
+        panels: axes beside each other, for which there is to be room.
+    """
+    figure = new_figure(panels)
+    draw(figure)
     with replacing(path, "wb") as file:
         figure.savefig(file, format="png", dpi=160)

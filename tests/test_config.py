@@ -5,7 +5,6 @@ import pytest
 import yaml
 
 from rwejax import evaluate, spaces
-from rwejax.config import ESTIMATORS
 from rwejax.errors import InputError
 from rwejax.objectives import RWE_SCORES
 from rwejax.searching.config import SearchConfig
@@ -140,7 +139,7 @@ def test_only_the_digits_have_narrower_macro_networks():
 @pytest.mark.parametrize("space", spaces.names())
 def test_every_space_has_an_estimator_of_its_own_unless_rwe_is_asked_for(space):
     config = SearchConfig(space=space)
-    assert config.estimators == (ESTIMATORS[space],)
+    assert config.estimators == (spaces.get_class(space).default_estimator,)
     assert config.resolved().estimator in evaluate.estimators.names()
     for asking in SearchConfig(space=space, score="log_evidence"), SearchConfig(space=space, race_images=200):
         assert asking.estimators == ("rwe",)

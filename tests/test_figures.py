@@ -58,7 +58,7 @@ def test_points_that_are_not_finite_are_left_out(objectives):
 def test_axes_have_units_and_the_title_says_what_was_searched(objectives, score):
     axes = draw(make_result(objectives, score=score, dataset="folder:/home/me/birds/", algorithm="random"))
     assert axes.get_xlabel() == "multiply-adds (M)"
-    assert axes.get_ylabel().removeprefix("negative ") == RWE_SCORES[score]
+    assert axes.get_ylabel().removeprefix("negative ") == RWE_SCORES[score].title
     assert axes.get_ylabel().startswith("negative") == (score == "log_evidence")
     assert axes.get_title(loc="left") == "macro on birds, random search, 40 evaluations"
 
@@ -73,3 +73,16 @@ def test_a_figure_is_a_whole_png_and_leaves_matplotlib_alone(tmp_path, objective
         assert len(image.convert("RGB").getcolors(1 << 20)) > 20, "the figure is empty"
     assert get_backend(auto_select=False) == backend
     assert [path.name for path in tmp_path.iterdir()] == ["front.png"]
+
+
+def test_three_objectives_are_drawn_two_by_two(tmp_path, objectives):
+    three = np.column_stack([objectives, objectives[::-1, 1]])
+    result = make_result(three, costs="macs,memory")
+    axes = Figure().add_subplot()
+    plot_front(result, axes, x=2, y=1)
+    np.testing.assert_array_equal(axes.collections[0].get_offsets(), three[:, [2, 1]])
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("activation memory (KiB)", "multiply-adds (M)")
+    save_front(result, tmp_path / "three.png")
+    save_front(make_result(objectives), tmp_path / "two.png")
+    with Image.open(tmp_path / "three.png") as image, Image.open(tmp_path / "two.png") as other:
+        assert image.width == 3 * other.width

@@ -1,7 +1,6 @@
-"""What every registered space promises; whatever a test needs to know of a space, it learns from the space."""
+"""What every registered space promises, a user's among them."""
 
 import dataclasses
-import functools
 import itertools
 import re
 
@@ -16,37 +15,11 @@ from rwejax import data, networks, objectives, spaces
 from rwejax.errors import InputError
 from rwejax.evaluate import estimators
 from tests.networks.rows import chunks
+from tests.registered import attempt, every_space, numbers, smallest
 
 KEY = jax.random.key(11)
 
-every_space = pytest.mark.parametrize("name", spaces.names())
 some_examples = settings(deadline=None, max_examples=25)
-
-
-def attempt(call, *arguments, **options):
-    """The result, or in its place the `ValueError`."""
-    try:
-        return call(*arguments, **options)
-    except ValueError as error:
-        return error
-
-
-def numbers(name):
-    """The options that are whole numbers, sizes and classes, with their defaults."""
-    return {field.name: field.default for field in dataclasses.fields(spaces.get(name)) if type(field.default) is int}
-
-
-@functools.cache
-def smallest(name):
-    """The least value of each of these options that the space accepts."""
-
-    def accepts(**options):
-        return not isinstance(attempt(spaces.get, name, **options), InputError)
-
-    return {
-        option: next(value for value in range(1, default + 1) if accepts(**{option: value}))
-        for option, default in numbers(name).items()
-    }
 
 
 @st.composite

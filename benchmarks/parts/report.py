@@ -1,11 +1,11 @@
-"""What results have in common: times, and what was measured when, on what."""
+"""What results have in common: times, whether two sides agree, and what was measured when, on what."""
 
 import os
 import platform
 import resource
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -13,11 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
+from rwejax.objectives import RWE_SCORES
+from rwejax.runtime.devices import cores
 from rwejax.version import __version__
 
 LOAD_BEFORE = os.getloadavg()[0]  # taken here, before this process adds its own
 QUIET_LOAD = 0.3
+HEADER = "measured_at", "setting", "versions", "machine"
+SCORES_TOLERANCE = 1e-3  # relative, for the squared error and the evidence
+IMAGES_TOLERANCE = 5  # images that may be classified differently, where two classes score all but equally
 
 
 @dataclass
@@ -53,9 +59,60 @@ def spread(values: Iterable[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
-def format_spread(values: dict[str, float], digits: int = 2) -> str:
-    """Median (least - largest)."""
-    return f"{values['median']:.{digits}f} ({values['min']:.{digits}f} - {values['max']:.{digits}f})"
+def show(result: dict[str, Any]) -> None:
+    """Print every figure of a result, a line each, and what it was measured on."""
+    for path, value in figures({name: part for name, part in result.items() if name not in HEADER}):
+        print(f"{' '.join(path):<64} {value}")
+    print(", ".join(f"{name} {value}" for name, value in result["setting"].items()))
+    print(describe_machine(result))
+
+
+def figures(part: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The figures of a part of a result, and where they stand; of spreads and lists of turns one figure each."""
+    if isinstance(part, dict):
+        if {"median", "min", "max"} <= part.keys():
+            yield path, "{median:.4g} ({min:.4g} - {max:.4g})".format(**part)
+        for name, value in part.items():
+            if name not in ("median", "min", "max", "turns"):
+                yield from figures(value, (*path, str(name)))
+    elif isinstance(part, list) and part and isinstance(part[0], dict):
+        for number, value in enumerate(part, 1):
+            yield from figures(value, (*path, str(number)))
+    elif not isinstance(part, list):
+        yield path, f"{part:.4g}" if isinstance(part, float) else str(part)
+
+
+def compare_seconds(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, Any]:
+    """How many times faster `rwejax` is, turn by turn."""
+    ratios = [other / own for own, other in zip(ours, theirs, strict=True)]
+    return {"turns": ratios, **spread(ratios), "of_least_seconds": min(theirs) / min(ours)}
+
+
+def compare_scores(
+    ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray], images: int, validation: int
+) -> dict[str, Any]:
+    """Compare the two sides' scores.
+
+    Args:
+        ours: for each name the scores of the genomes.
+        theirs: the same.
+        images: number of images, those of the validation included.
+        validation: number of validation images.
+    """
+    difference = {name: np.abs(ours[name] - theirs[name]) for name in RWE_SCORES}
+    result = {
+        "loo_error_images": round(float(difference["loo_error"].max()) / 100 * images),
+        "validation_error_images": round(float(difference["validation_error"].max()) / 100 * validation),
+        **{
+            f"{name}_relative": float((difference[name] / np.abs(ours[name])).max())
+            for name in ("loo_squared_error", "log_evidence")
+        },
+    }
+    holds = (
+        max(result["loo_error_images"], result["validation_error_images"]) <= IMAGES_TOLERANCE
+        and max(result["loo_squared_error_relative"], result["log_evidence_relative"]) < SCORES_TOLERANCE
+    )
+    return {**result, "holds": bool(holds)}
 
 
 def header(setting: dict[str, Any], *peers: str, gemm: Sequence[float] = ()) -> dict[str, Any]:
@@ -68,7 +125,7 @@ def header(setting: dict[str, Any], *peers: str, gemm: Sequence[float] = ()) -> 
     """
     machine = {
         "cpu": cpu_model(),
-        "cores": count_cores(),
+        "cores": cores(),
         "jax_devices": [f"{device}, {device.device_kind}" for device in jax.devices()],
         "load_before": LOAD_BEFORE,
     }
@@ -105,11 +162,6 @@ def cpu_model() -> str:
     path = Path("/proc/cpuinfo")
     names = [line for line in path.read_text().splitlines() if line.startswith("model name")] if path.exists() else []
     return names[0].partition(":")[2].strip() if names else platform.processor() or platform.machine()
-
-
-def count_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def peak_memory_gib() -> float:

@@ -1,4 +1,4 @@
-"""Times whole searches, and PyTorch on their genomes; needs PyTorch."""
+"""Whole searches, and where their time goes."""
 
 import functools
 import statistics
@@ -7,26 +7,43 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
-import torch
 
-from rwejax.errors import InputError
 from rwejax.evaluate.random_weight import RandomWeightEvaluator
-from rwejax.objectives import RWE_SCORES
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.loop import search
+from rwejax.searching.observers import PARTS, Progress, SearchObserver
 from rwejax.searching.result import SearchResult
 
-from .report import Side, count_compilations, count_cores, header, peak_memory_gib, spread
-from .sides import CALIBRATION_IMAGES, Peer, compare_scores, compare_seconds, gemm_rate
-from .watch import PARTS, Watch
-from .work import count_work
+from .report import Side, spread
 
-if TYPE_CHECKING:
-    from ..search_throughput import Config
+
+class Watch(SearchObserver):
+    """Where the time of one search goes, from the moment that this is made.
+
+    Attributes:
+        setup: seconds before the first generation.
+        generations: for each generation the seconds of each of `rwejax.searching.observers.PARTS`.
+        compiled: for each generation the compilations until its end.
+    """
+
+    def __init__(self, compilations: Sequence[str]) -> None:
+        self.setup = 0.0
+        self.generations: list[dict[str, float]] = []
+        self.compiled: list[int] = []
+        self._compilations, self._start = compilations, time.perf_counter()
+
+    def on_start(self, config: SearchConfig, run_dir: Path, generation: int) -> None:
+        """The first generation begins."""
+        self.setup = time.perf_counter() - self._start
+
+    def on_generation(self, progress: Progress) -> None:
+        """A generation ends."""
+        self.generations.append(dict(progress.parts))
+        self.compiled.append(len(self._compilations))
 
 
 @dataclass
@@ -50,9 +67,13 @@ class Turn:
 
     @property
     def compile_seconds(self) -> float:
-        """What the first generation took beyond its evaluation, compiled, and what later ones take besides theirs."""
+        """What the first generation took beyond its evaluation, compiled, and what later ones take besides theirs.
+
+        Recording is no part of that: what a generation writes counts in the next one.
+        """
         besides = (
-            sum(parts.values()) - parts["evaluation"] - parts["planning"] for parts in self.watch.generations[1:]
+            sum(parts.values()) - sum(parts[name] for name in ("evaluation", "planning", "recording"))
+            for parts in self.watch.generations[1:]
         )
         return self.totals[0] - self.again - statistics.median(besides)
 
@@ -62,116 +83,22 @@ class Turn:
         return [self.totals[0] - self.compile_seconds, *self.totals[1:]]
 
 
-def measure(config: "Config") -> dict[str, Any]:
-    """Time searches and PyTorch in turns, and print a sentence after each.
-
-    Raises:
-        InputError: the setting cannot be searched with.
-    """
-    count = config.generations if config.peer_generations is None else config.peer_generations
-    if config.repetitions < 1 or config.generations < 2 or not 1 <= count <= config.generations:
-        raise InputError(
-            f"{config.repetitions} repetitions of {config.generations} generations, {count} of them timed: give 1 or "
-            "more repetitions of 2 or more generations, and time 1 or more of them"
-        )
-    jax.config.update("jax_enable_compilation_cache", False)  # what an earlier process compiled would be a gift
-    torch.set_num_threads(count_cores())
-    timed = np.unique(np.linspace(0, config.generations - 1, count).round().astype(int)).tolist()
-    compilations = count_compilations()
-    gemm: list[float] = []
-    turns: list[Turn] = []
-    scores: dict[int, dict[str, np.ndarray]] = {}
-    for number in range(1, config.repetitions + 1):
-        gemm.append(gemm_rate())
-        watch, found, seconds = run_search(config, compilations)
-        first, watch.first = watch.first, None  # it holds the search's maps, which are gigabytes
-        assert first is not None
-        again = Side(first)
-        again.time()
-        if not turns:
-            result = found
-            genomes = np.split(result.genomes, config.generations)
-            dataset, space = config.load(config.space, config.sizes)
-            peer = Peer(space, dataset, first.args[1], genomes[0])
-            members = {generation: peer.build(genomes[generation]) for generation in timed}
-        elif not np.array_equal(found.genomes, result.genomes):
-            raise InputError(f"search {number} asked for other genomes than the first: its config does not settle them")
-        sides = {generation: Side(functools.partial(peer.evaluate, members[generation])) for generation in timed}
-        scores = {generation: side.time()[1] for generation, side in sides.items()}
-        turns.append(
-            Turn(watch, seconds, again.seconds[0], {generation: side.seconds[0] for generation, side in sides.items()})
-        )
-        del first, again
-        print(
-            f"turn {number} of {config.repetitions}: search {seconds:.0f} s, "
-            f"PyTorch {sum(turns[-1].peer.values()):.0f} s for {len(timed)} generations",
-            flush=True,
-        )
-
-    evaluator = RandomWeightEvaluator(space, dataset, calibration_images=CALIBRATION_IMAGES)
-    work = [count_work(evaluator, population) for population in genomes]
-    rows = [generation * config.population_size + row for generation in timed for row in range(config.population_size)]
-    recorded = {name: np.array([result.evaluations[row].scores[name] for row in rows]) for name in RWE_SCORES}
-    peer_scores = {name: np.concatenate([scores[generation][name] for generation in timed]) for name in RWE_SCORES}
-    macs = np.array([evaluation.macs for evaluation in result.evaluations], float)
-    scale = len(result.genomes) / len(rows)
-    theirs = [scale * sum(turn.peer.values()) for turn in turns]
-    return {
-        **header(config.recorded, "torch", gemm=gemm),
-        "image_shape": dataset.image_shape,
-        "rwejax": describe_searches(turns, config.population_size),
-        "torch": {
-            **peer.description,
-            "timed_generations": [generation + 1 for generation in timed],
-            "timed_evaluations": len(rows),
-            "timed_share_of_multiply_adds": float(macs[rows].sum() / macs.sum()),
-            "scale": scale,
-            "timed_seconds": [sum(turn.peer.values()) for turn in turns],
-            "seconds": spread(theirs),
-        },
-        "ratio": {
-            "whole": compare_seconds([turn.seconds for turn in turns], theirs),
-            "without_compilation": compare_seconds([turn.seconds - turn.compile_seconds for turn in turns], theirs),
-        },
-        "generations": [
-            {
-                **describe_generation(turns, generation, config.population_size),
-                "macs_millions": float(macs.reshape(config.generations, -1)[generation].mean() / 1e6),
-                "multiply_adds_left": left["distinct"] / left["without_sharing"],
-                "programs": work[generation]["programs"],
-            }
-            for generation, left in enumerate(each["convolution_macs_per_image"] for each in work)
-        ],
-        "agreement": compare_scores(
-            recorded, peer_scores, config.train_images + config.validation_images, config.validation_images
-        ),
-        "peak_memory_gib": peak_memory_gib(),
-    }
-
-
-def run_search(config: "Config", compilations: Sequence[str]) -> tuple[Watch, SearchResult, float]:
+def run_search(settings: SearchConfig, compilations: Sequence[str]) -> tuple[Watch, SearchResult, float]:
     """A whole search from its config to its figure, which compiles everything anew; its watch, result and seconds."""
-    settings = SearchConfig(
-        space=config.space,
-        **config.sizes,
-        dataset=config.dataset,
-        data_dir=config.data_dir,
-        image_size=config.image_size,
-        train_images=config.train_images,
-        validation_images=config.validation_images,
-        population_size=config.population_size,
-        generations=config.generations,
-        seed=config.seed,
-        estimator="rwe",
-        calibration_images=CALIBRATION_IMAGES,
-    )
     jax.clear_caches()
     with tempfile.TemporaryDirectory() as folder:
         watch = Watch(compilations)
         start = time.perf_counter()
-        with watch.watching():
-            result = search(replace(settings, run_dir=Path(folder) / "run"), watch)
+        result = search(replace(settings, run_dir=Path(folder) / "run"), [watch])
         return watch, result, time.perf_counter() - start
+
+
+def evaluate_again(evaluator: RandomWeightEvaluator, key: jax.Array, genomes: np.ndarray) -> float:
+    """Seconds of an evaluation without compilation."""
+    side = Side(functools.partial(evaluator, key, genomes))
+    side.time()  # compiles
+    side.time()
+    return side.seconds[1]
 
 
 def describe_searches(turns: Sequence[Turn], population_size: int) -> dict[str, Any]:

@@ -5,7 +5,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rwejax import data, spaces
-from rwejax.config import SIZES
+
+
+def search_sizes(space: str) -> dict[str, int]:
+    """The sizes of a space's networks in a search."""
+    return dict(spaces.get_class(space).proxy_sizes)
 
 
 @dataclass(frozen=True)
@@ -59,13 +63,47 @@ class NetworkSetting(Setting):
     def sizes(self) -> dict[str, int]:
         """Sizes of the networks, as options of the space."""
         depth = {"nodes": self.nodes} if self.space == "macro" else {"layers": self.layers}
-        return {**depth, "channels": SIZES[self.space]["channels"] if self.channels is None else self.channels}
+        channels = search_sizes(self.space)["channels"] if self.channels is None else self.channels
+        return {**depth, "channels": channels}
 
     @property
     def recorded(self) -> dict[str, Any]:
         """The setting as a result states it, without the sizes that the space has not."""
         left_out = "nodes", "layers", "channels"
         return {name: value for name, value in super().recorded.items() if name not in left_out} | self.sizes
+
+
+@dataclass(frozen=True)
+class TrainingSetting(NetworkSetting):
+    """How networks of a space are trained."""
+
+    nodes: int = 4
+    """Nodes of a phase, in the macro space."""
+    channels: int | None = 8
+    """Channels of the first phase or cell."""
+    trainings: int = 2
+    """Trainings of each network, from other weights and in another order of the images."""
+    epochs: int = 12
+    """Epochs of a training."""
+    train_images: int = 5000
+    """Images that the networks are trained on."""
+    validation_images: int = 2000
+    """Images that their accuracy is taken on, which no training sees."""
+    batch: int = 64
+    """Images of a step."""
+    learning_rate: float = 0.05
+    """At the start of a cosine that ends at 0."""
+    image_size: int | None = 16
+    """Height and width to resize to, in pixels."""
+    seed: int = 0
+    """Draws the networks, the images, the weights and the order."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where they are trained: one on each core, or on a GPU, where the small networks of this study leave most of it
+    idle, `together` at once in each of `workers` processes."""
+    together: int = 10
+    """cuda: networks that a process trains at once."""
+    workers: int = 3
+    """cuda: processes."""
 
 
 def title(setting: dict[str, Any], image_shape: tuple[int, int, int]) -> str:

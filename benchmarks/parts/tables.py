@@ -1,10 +1,13 @@
 """Tables of trained networks that estimators are compared with, and CSV files."""
 
 import csv
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from rwejax.correlating.config import CorrelateConfig
 from rwejax.errors import InputError
+from rwejax.evaluate import estimators
 from rwejax.storage.atomic import replacing
 
 
@@ -16,7 +19,7 @@ class Truth(NamedTuple):
         column: their accuracy.
         sample: networks that are drawn to rank estimators.
         sizes: of the networks in the papers' protocol: as they were trained, and for DARTS those of its own search.
-        own: whether `own_truth.py` has made it; such networks are small enough to be ranked as they were trained.
+        own: whether `ground_truth.py` has made it; such networks are small enough to be ranked as they were trained.
     """
 
     space: str
@@ -44,9 +47,54 @@ TABLES = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class TableSetting:
+    """Tables, estimators, and the images that these look at."""
+
+    truth: Path
+    """Folder of nasbench201.csv, nasbench_macro.csv, darts_trained.csv and nasbench301_surrogate.csv."""
+    tables: str = ",".join(TABLES)
+    """Names of tables with commas between them."""
+    estimators: str = ",".join(estimators.names())
+    """Names of estimators with commas between them."""
+    dataset: str = "cifar10"
+    """A set of TensorFlow Datasets, or digits, which is always there."""
+    data_dir: Path | None = None
+    """Where the sets lie; by default TFDS_DATA_DIR."""
+    image_size: int = 16
+    """Height and width to resize to, in pixels."""
+    parts: Path
+    """Folder of what is measured, which is not measured again."""
+    output: Path
+    """CSV file for the results."""
+
+
 def path(name: str, folder: Path) -> Path:
     """The file of a table: in the folder of published ones, or beside the benchmarks."""
     return (OWN if TABLES[name].own else folder) / f"{name}.csv"
+
+
+def correlation(name: str, folder: Path, images: Any, **options: Any) -> CorrelateConfig:
+    """The rank correlation of estimators with a table, which `rwejax.correlate` measures.
+
+    Args:
+        name: of the table.
+        folder: of the published tables.
+        images: a config with the fields dataset, data_dir and image_size.
+        options: others of `CorrelateConfig`.
+    """
+    truth = TABLES[name]
+    given: dict[str, Any] = {
+        "space": truth.space,
+        "truth": path(name, folder),
+        "column": truth.column,
+        "sample": truth.sample,
+        "dataset": images.dataset,
+        "data_dir": images.data_dir,
+        "image_size": images.image_size,
+        **truth.proxy,
+    }
+    return CorrelateConfig(**given | options)
 
 
 def split(names: str, *others: str) -> list[str]:

@@ -1,36 +1,46 @@
 """Random-weight evaluation as its papers describe it, in PyTorch: one network after another, and a trained head."""
 
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .torch_networks import Network
+from rwejax.data import Dataset
+from rwejax.runtime.devices import cores
+from rwejax.spaces import Space
+
+from . import torch_networks, torch_peer
 
 LEARNING_RATE, MOMENTUM = 0.025, 0.9
 
 
-@dataclass(frozen=True)
 class Protocol:
-    """How one network is evaluated.
+    """How networks are evaluated, with PyTorch on all cores.
 
-    Attributes:
-        images: of train and validation, the train images first.
-        labels: class of each image.
-        train: number of train images.
-        classes: number of classes.
+    Args:
+        dataset: train and validation images.
         batch: images of a batch, of the network's and of the head's.
         epochs: of the head.
     """
 
-    images: Tensor
-    labels: Tensor
-    train: int
-    classes: int
-    batch: int
-    epochs: int
+    def __init__(self, dataset: Dataset, batch: int, epochs: int) -> None:
+        torch.set_num_threads(cores())
+        self.images, self.labels = torch_peer.as_tensors(dataset)
+        self.train, self.classes, self.batch, self.epochs = len(dataset.train_labels), dataset.classes, batch, epochs
 
-    def validation_accuracy(self, network: Network, seed: int) -> float:
+    def accuracies(self, space: Space, genomes: Sequence[np.ndarray], seed: int) -> tuple[np.ndarray, list[float]]:
+        """The validation accuracy of each network, in %, and its seconds; building a network is not timed."""
+        found, seconds = [], []
+        for number, genome in enumerate(genomes):
+            member = torch_networks.build(space, genome)
+            start = time.perf_counter()
+            found.append(self.validation_accuracy(member, seed + number))
+            seconds.append(time.perf_counter() - start)
+        return np.array(found), seconds
+
+    def validation_accuracy(self, network: torch_networks.Network, seed: int) -> float:
         """The accuracy, in %, of a linear layer on the features of a network whose weights are drawn anew.
 
         Batches are normalised by their own statistics, as a network is that was never trained. The layer sees the

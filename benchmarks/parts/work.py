@@ -2,7 +2,6 @@
 
 import functools
 import time
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -47,48 +46,34 @@ def count_work(evaluator: RandomWeightEvaluator, genomes: np.ndarray) -> dict[st
 
 def convolution_macs(space: spaces.Space, program: networks.Program) -> int:
     """Multiply-adds an image of a program's rows, which must be in chunks of one."""
-    count: dict[str, Callable[[Any, networks.Program], int]] = {"macro": _macro_macs, "micro": _micro_macs}
-    return count[space.name](space, program)
-
-
-def _macro_macs(space: spaces.Macro, program: networks.Program) -> int:
     total = 0
-    inputs = space.input_shape[2], space.channels, 2 * space.channels
-    for p, (height, width, channels) in enumerate(space.maps):
-        entry_taps = (9 if p == 0 else 1) * inputs[p]
-        for group, taps in ("entry", entry_taps), ("nodes", 9 * channels), ("output", 0):
-            rows = program.rows[f"{group}{p + 1}"]
-            fan_in = rows.fan_in[: rows.chunks]
-            mixed = np.where(fan_in > 1, fan_in, 0).sum() * channels
-            total += height * width * channels * int(len(fan_in) * taps + mixed)
-    return total
-
-
-def _micro_macs(space: spaces.Micro, program: networks.Program) -> int:
-    total = 0
-    for group, code, per_row, per_source in _micro_costs(space):
+    for group, code, per_row, per_source in _costs(space):
         rows = program.rows[group]
         fan_in = rows.fan_in[: rows.chunks][rows.kind[: rows.chunks] == code]
-        total += len(fan_in) * per_row + int(fan_in.sum()) * per_source
+        total += len(fan_in) * per_row
+        # A macro node mixes where it has several sources; a projection of micro is there for one source, too.
+        total += int(fan_in[fan_in > (space.name == "macro")].sum()) * per_source
     return total
 
 
 @functools.cache
-def _micro_costs(space: spaces.Micro) -> list[tuple[str, int, int, int]]:
+def _costs(space: spaces.Space) -> list[tuple[str, int, int, int]]:
     """For each kind its group and its code, and the multiply-adds of a row and of each of a row's sources."""
     costs = []
     network = networks.network(space)
     for group in network.groups:
-        positions = int(np.prod(network.buffers[group.target][:-1]))
+        # An output mixes before it pools.
+        computed = network.buffers[group.source if group.name.startswith("output") else group.target]
+        positions = int(np.prod(computed[:-1]))
         for code, (name, kind) in enumerate(group.kinds):
             per_row = per_source = 0
             for path, leaf in jax.tree.leaves_with_path(parameters(network, group, kind)):
-                layer, weights = path[0].key, leaf.size // kind.slots
-                if layer.startswith("blocks"):
+                weights = leaf.size // kind.slots
+                if any(part.key.startswith("blocks") for part in path):
                     per_source += positions * weights // group.arity
                 else:
                     # The 1x7 of stride 2 halves the width alone, and so runs on all rows.
-                    tall = name == "conv_7x1_1x7" and group.source != group.target and layer == "Convolution_0"
+                    tall = name == "conv_7x1_1x7" and group.source != group.target and path[0].key == "Convolution_0"
                     per_row += positions * weights * (2 if tall else 1)
             costs.append((group.name, code, per_row, per_source))
     return costs

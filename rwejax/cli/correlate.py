@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import tyro
 
+from rwejax.cli.flags import load_files
 from rwejax.correlating.config import CorrelateConfig
 from rwejax.runtime.invocation import invocation
 
@@ -17,6 +18,7 @@ from rwejax.runtime.invocation import invocation
 def main(words: Sequence[str]) -> int:
     """Correlate as the flags say, print the table; returns the exit code."""
     config = tyro.cli(CorrelateConfig, args=list(words), prog=invocation("correlate"), description=__doc__)
+    load_files(config.space, config.estimators)
     from rwejax.correlating import console
 
     return console.run(config)

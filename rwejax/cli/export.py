@@ -11,6 +11,7 @@ from pathlib import Path
 
 import tyro
 
+from rwejax.cli.flags import load_files
 from rwejax.runtime.invocation import invocation
 
 
@@ -22,16 +23,19 @@ class Arguments:
         run: run folder of a training, or of a search, whose network then has random weights.
         folder: where the files go, missing or empty.
         pick: which network of a search's front: knee, error, or macs:LIMIT, such as macs:300M.
+        space: FILE.py:CLASS, where the network is of a space of your own.
     """
 
     run: tyro.conf.Positional[Path]
     folder: tyro.conf.Positional[Path]
     pick: str = "knee"
+    space: str | None = None
 
 
 def main(words: Sequence[str]) -> int:
     """Export as the flags say; returns the exit code."""
     arguments = tyro.cli(Arguments, args=list(words), prog=invocation("export"), description=__doc__)
+    load_files(arguments.space)
     from rwejax.console import make_console
     from rwejax.exporting.from_run import export_run
 
@@ -41,5 +45,8 @@ def main(words: Sequence[str]) -> int:
         f"{card.space} network of {card.macs / 1e6:.3g} M macs and {card.params / 1e3:.4g} k params, "
         + ", ".join(f"{name}: {value:.4g}" for name, value in card.metrics.items())
     )
-    console.print(f"exported to {arguments.folder}; its README.md says how to use it", markup=False, soft_wrap=True)
+    console.print(f"exported to {arguments.folder}", markup=False, soft_wrap=True)
+    console.print(
+        f"next: read {arguments.folder / 'README.md'}, which says how to use it", markup=False, soft_wrap=True
+    )
     return 0

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from rwejax import plugins
 from rwejax.config import RunConfig
 from rwejax.errors import InputError
 from rwejax.storage.yaml_config import read_config, read_stored
@@ -38,6 +39,22 @@ def find_config(config: Path) -> Path:
             "or give the path of a YAML file"
         )
     return known[config.name]
+
+
+def load_files(*given: str | None) -> None:
+    """Execute the files that flags name.
+
+    What config files and run folders name is never executed, for somebody else may have written them.
+
+    Args:
+        given: values of flags, each a name, FILE.py:NAME, or several with commas between them.
+
+    Raises:
+        InputError: a file cannot be read, or its code fails.
+    """
+    for each in ",".join(filter(None, given)).split(","):
+        if plugins.parse(each):
+            plugins.load(each)
 
 
 def overlay(flags: Callable[[Config], Config], file: Path | None, base: Config) -> Config:

@@ -16,6 +16,8 @@ COMMANDS = {
     "search": "Search for neural architectures without training them.",
     "train": "Train a network that a search has found.",
     "export": "Write a trained network so that nobody needs rwejax to use it.",
+    "status": "Say how far searches and trainings are.",
+    "compare": "Compare searches: hypervolume over evaluations, and fronts.",
     "correlate": "Rank-correlate estimators with the accuracies of trained networks.",
     "correlate-runs": "Rank-correlate what searches have minimised with the accuracies of trained networks.",
 }

@@ -3,6 +3,7 @@
 Examples:
   rwejax search --space macro
   rwejax search --config macro_cifar10 --seed 1
+  rwejax search --space macro --log tensorboard,wandb
   rwejax search --resume runs/macro-digits-20260101-120000
   rwejax search --space macro --hosts 2 --host 0 --coordinator 10.0.0.1:8476
 """
@@ -15,7 +16,7 @@ from typing import Annotated
 
 import tyro
 
-from rwejax.cli.flags import overlay, resumed
+from rwejax.cli.flags import load_files, overlay, resumed
 from rwejax.runtime.hosts import HostsConfig
 from rwejax.runtime.invocation import invocation
 from rwejax.searching.config import SearchConfig
@@ -29,13 +30,15 @@ class Arguments:
         search: the search itself.
         hosts: the hosts that it runs on.
         config: YAML file of the options below, or the name of a packaged one, such as macro_cifar10; flags override it.
-        resume: run folder to go on with; needs no other flag.
+        resume: run folder to go on with; needs no other flag, but those that name code, FILE.py:NAME.
+        log: where the progress goes besides: tensorboard, wandb, or both with a comma between them.
     """
 
     search: Annotated[SearchConfig, tyro.conf.arg(name="")]
     hosts: Annotated[HostsConfig, tyro.conf.arg(name="")] = dataclasses.field(default_factory=HostsConfig)
     config: Path | None = None
     resume: Path | None = None
+    log: str = ""
 
 
 def main(words: Sequence[str]) -> int:
@@ -55,8 +58,10 @@ def search_here(words: Sequence[str]) -> int:
     """This host's part of the search."""
     arguments = parse(words)
     from rwejax.searching import console
+    from rwejax.tracking import make_observers
 
-    return console.run(arguments.search, arguments.resume)
+    observers = [] if _follows() else make_observers(arguments.log)
+    return console.run(arguments.search, arguments.resume, observers)
 
 
 def parse(words: Sequence[str]) -> Arguments:
@@ -73,6 +78,7 @@ def parse(words: Sequence[str]) -> Arguments:
         return _read_flags(words, base).search
 
     arguments = _read_flags(words, SearchConfig())
+    load_files(arguments.search.space, arguments.search.estimator)
     if arguments.resume is not None and not _follows():
         config = resumed(flags, arguments.config, arguments.resume, SearchConfig())
     else:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from rwejax.cli.flags import overlay, resumed
+from rwejax.cli.flags import load_files, overlay, resumed
 from rwejax.runtime.invocation import invocation
 from rwejax.training.config import TrainConfig
 
@@ -29,7 +29,8 @@ class Arguments:
         pick: which network of its front: knee, error, or macs:LIMIT, such as macs:300M.
         config: YAML file of the options below, or the name of a packaged one, such as train_cifar10_papers; flags
             override it.
-        resume: run folder of a training to go on with; needs no other flag.
+        resume: run folder of a training to go on with; needs no other flag, but --space FILE.py:CLASS.
+        log: where the metrics go besides: tensorboard, wandb, or both with a comma between them.
     """
 
     train: Annotated[TrainConfig, tyro.conf.arg(name="")]
@@ -37,14 +38,16 @@ class Arguments:
     pick: str = "knee"
     config: Path | None = None
     resume: Path | None = None
+    log: str = ""
 
 
 def main(words: Sequence[str]) -> int:
     """Train as the flags say; returns the exit code."""
     arguments, origin = parse(words)
+    from rwejax.tracking import make_observers
     from rwejax.training import console
 
-    return console.run(arguments.train, arguments.resume, origin)
+    return console.run(arguments.train, arguments.resume, origin, make_observers(arguments.log))
 
 
 def parse(words: Sequence[str]) -> tuple[Arguments, dict[str, Any] | None]:
@@ -64,6 +67,7 @@ def parse(words: Sequence[str]) -> tuple[Arguments, dict[str, Any] | None]:
         return _read_flags(words, base).train
 
     arguments = _read_flags(words, TrainConfig())
+    load_files(arguments.train.space)
     origin = None
     if arguments.resume is not None:
         config = resumed(flags, arguments.config, arguments.resume, TrainConfig())

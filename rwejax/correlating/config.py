@@ -3,7 +3,8 @@
 import dataclasses
 from pathlib import Path
 
-from rwejax.config import check_integers, sizes_of
+from rwejax import plugins
+from rwejax.config import check_integers
 from rwejax.errors import InputError
 
 SMALLEST_SAMPLE = 3
@@ -15,11 +16,11 @@ class CorrelateConfig:
     """Which estimators are rank-correlated with which accuracies, and what they look at.
 
     Attributes:
-        space: search space, such as nasbench201, nasbench_macro, darts, macro or micro.
+        space: search space, such as nasbench201, nasbench_macro, darts, macro or micro, or FILE.py:CLASS.
         truth: CSV file with a column `architecture` or `genome`; or NATS-Bench's file or folder for nasbench201; or a
             folder of NAS-Bench-301's results_*.json for darts.
         column: what counts as true, higher being better, such as cifar10_accuracy.
-        estimators: names with commas between them.
+        estimators: names, or FILE.py:NAME, with commas between them.
         sample: networks, drawn from the table; all where it has fewer.
         seeds: initialisations that every score is averaged over.
         seed: draws the networks, the images and the weights.
@@ -58,12 +59,19 @@ class CorrelateConfig:
     @property
     def sizes(self) -> dict[str, int]:
         """Sizes of the networks, as options of the space."""
+        from rwejax.spaces import sizes_of  # which starts JAX
+
         return sizes_of(self)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The estimators, each once."""
-        return tuple(dict.fromkeys(name.strip() for name in self.estimators.split(",") if name.strip()))
+        """The names of the estimators, each once."""
+        return tuple(dict.fromkeys(plugins.name_of(each) for each in self.estimators.split(",") if each.strip()))
+
+    @property
+    def space_name(self) -> str:
+        """The space as files and screens show it: NAME of a FILE.py:NAME."""
+        return plugins.name_of(self.space)
 
     def validate(self) -> None:
         """Refuse what cannot be measured. What only a space or a dataset can judge, these refuse themselves.

@@ -6,11 +6,12 @@ from rich import progress
 from rich.console import Console
 from rich.table import Table
 
-from rwejax.console import make_console, run_with_display
+from rwejax.console import LiveProgress, is_live, make_console, print_next, run_with_display
 from rwejax.correlating.config import CorrelateConfig
 from rwejax.correlating.loop import correlate
 from rwejax.correlating.output import figure_path, scores_path
 from rwejax.correlating.result import CorrelateObserver, CorrelateResult, CorrelateRunsResult, Measured
+from rwejax.objectives import COMPLEXITY
 from rwejax.runtime.devices import set_up_process
 
 _UNDEFINED = "-"
@@ -30,24 +31,30 @@ def run(config: CorrelateConfig) -> int:
     """
     set_up_process()
     console = make_console()
-    observer = ConsoleObserver(console)
-    return run_with_display(observer, lambda: correlate(config, observer), lambda result: print_result(console, result))
+    display = ConsoleObserver(console)
+
+    def show(result: CorrelateResult) -> None:
+        print_result(console, result)
+        print_search(console, result)
+
+    return run_with_display(display, lambda: correlate(config, [display]), show)
 
 
 class ConsoleObserver(CorrelateObserver):
-    """Shows a bar for each estimator on a terminal, and prints a line when one is finished elsewhere.
+    """Shows a bar for each estimator on a terminal and in a notebook, and prints a line when one is finished elsewhere.
 
-    Use it in a `with` statement, which takes the bars away at the end.
+    Args:
+        console: where to; by default standard output.
 
     Attributes:
         result: what is measured so far; None until the networks are drawn.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console | None = None) -> None:
         self.result: CorrelateResult | None = None
-        self._console = console
-        self._bars: progress.Progress | None = None
-        if console.is_terminal:
+        self._console = console or make_console()
+        self._bars: LiveProgress | None = None
+        if is_live(self._console):
             columns = (
                 progress.SpinnerColumn(),
                 progress.TextColumn("{task.description}"),
@@ -55,15 +62,17 @@ class ConsoleObserver(CorrelateObserver):
                 progress.MofNCompleteColumn(),
                 progress.TimeRemainingColumn(),
             )
-            self._bars = progress.Progress(*columns, console=console, transient=True)
+            self._bars = LiveProgress(*columns, console=self._console)
             self._tasks: dict[str, progress.TaskID] = {}
 
     def __enter__(self) -> Self:
-        if self._bars:
-            self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bars away."""
         if self._bars:
             self._bars.stop()
 
@@ -73,10 +82,12 @@ class ConsoleObserver(CorrelateObserver):
         config, networks = result.config, len(result.values)
         self._print(
             f"correlating {', '.join(config.names)} on {config.dataset} with {config.column} of {networks} "
-            f"{config.space} networks"
+            f"{config.space_name} networks"
         )
         if networks < config.sample:
             self._print(f"the table has only {networks} networks of the {config.sample} asked for: all are taken")
+        if self._bars:
+            self._bars.start()
 
     def on_slice(self, estimator: str, networks: int) -> None:
         """Show how far an estimator is."""
@@ -98,7 +109,7 @@ class ConsoleObserver(CorrelateObserver):
 
     def on_interrupt(self, number: int) -> int:
         """Show what an interrupted correlation has measured; returns the exit code for the signal."""
-        self.__exit__()
+        self.close()
         if self.result is None or not self.result.measured:
             self._print("interrupted before an estimator was finished: nothing is saved")
         else:
@@ -117,7 +128,7 @@ class ConsoleObserver(CorrelateObserver):
 
 def print_result(console: Console, result: CorrelateResult) -> None:
     """Print the table, and where the rest is."""
-    title = f"{result.config.column} of {len(result.values)} {result.config.space} networks"
+    title = f"{result.config.column} of {len(result.values)} {result.config.space_name} networks"
     table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
     table.add_column("estimator", overflow="fold")
     for name in (
@@ -145,6 +156,18 @@ def print_result(console: Console, result: CorrelateResult) -> None:
     console.print(table)
     console.print(f"table: {result.output}", markup=False, soft_wrap=True)
     console.print(f"scores: {scores_path(result.output)}", markup=False, soft_wrap=True)
+
+
+def print_search(console: Console, result: CorrelateResult) -> None:
+    """Print the search by the estimator that ranks best, if one certainly ranks better than chance."""
+    able = [each for each in result.measured if each.estimator not in COMPLEXITY and each.correlation.low > 0]
+    if not able:
+        return
+    best, config = max(able, key=lambda each: each.correlation.spearman), result.config
+    named = ("space", "dataset", "data_dir", "image_size", "nodes", "layers", "cells", "channels")
+    flags = [(f"--{name.replace('_', '-')}", getattr(config, name)) for name in named]
+    words = [word for flag, value in flags if value is not None for word in (flag, value)]
+    print_next(console, "search", *words, "--estimator", best.estimator)
 
 
 def print_runs(result: CorrelateRunsResult) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import time
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -11,13 +12,14 @@ from jaxtyping import Float, Int
 from rwejax import data, spaces
 from rwejax.correlating import statistics, tables
 from rwejax.correlating.config import SMALLEST_SAMPLE, CorrelateConfig
-from rwejax.correlating.output import claim_table, free_table, record, scores_path, writing
+from rwejax.correlating.output import claim_table, free_table, record, scores_path
 from rwejax.correlating.result import CorrelateObserver, CorrelateResult, Measured
 from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.evaluate import estimators
-from rwejax.objectives import COMPLEXITY
+from rwejax.runtime.observer import closing
 from rwejax.runtime.signals import uninterrupted
+from rwejax.storage.output import writing
 
 _SLICE = 40  # networks between two signs of life
 _HEADS = ("rwe", "rwe_softmax")  # fit a head on train images, and validate it
@@ -26,7 +28,7 @@ _BATCH_IMAGES = 500  # the largest default of an estimator that looks at one bat
 _UNSEEN_IMAGES = 250  # validation images of a dataset whose train images alone are looked at; there must be some
 
 
-def correlate(config: CorrelateConfig, observer: CorrelateObserver | None = None) -> CorrelateResult:
+def correlate(config: CorrelateConfig, observers: Sequence[CorrelateObserver] = ()) -> CorrelateResult:
     r"""Measure how well estimators rank networks whose accuracy is known.
 
     Every estimator that is finished is on disk at once: its row in the table, its scores beside it, and its figure. On
@@ -35,7 +37,7 @@ def correlate(config: CorrelateConfig, observer: CorrelateObserver | None = None
 
     Args:
         config: which estimators, which accuracies.
-        observer: is told of the progress.
+        observers: are told of the progress, and closed at the end.
 
     Returns:
         Scores and correlations. They are a function of the config and of the files that it names, up to the times.
@@ -56,7 +58,7 @@ def correlate(config: CorrelateConfig, observer: CorrelateObserver | None = None
         1.0
     """
     config.validate()
-    observer = observer or CorrelateObserver()
+    estimators.register_references(config.estimators)
     for name in config.names:
         if name not in estimators.names():
             raise InputError(f"estimator {name!r} is unknown: choose from {', '.join(estimators.names())}")
@@ -67,7 +69,7 @@ def correlate(config: CorrelateConfig, observer: CorrelateObserver | None = None
     )
     if len(table.values) < SMALLEST_SAMPLE:
         raise InputError(
-            f"truth {str(config.truth)!r} has {len(table.values)} networks of space {config.space!r}: "
+            f"truth {str(config.truth)!r} has {len(table.values)} networks of space {config.space_name!r}: "
             f"{SMALLEST_SAMPLE} or more are needed, which have an order"
         )
     images = _Images(config)
@@ -88,17 +90,22 @@ def correlate(config: CorrelateConfig, observer: CorrelateObserver | None = None
         measured=(),
         output=claim_table(config),
     )
-    observer.on_start(result)
-    try:
-        for name, estimate in made.items():
-            measured = _measure(name, estimate, genomes, result, observer)
-            result = dataclasses.replace(result, measured=(*result.measured, measured))
-            with uninterrupted(), writing(result.output):
-                record(result)
-            observer.on_estimator(result)
-    finally:
-        if not result.measured:
-            scores_path(result.output).unlink(missing_ok=True)  # it only kept the place
+    with closing(observers):
+        try:
+            for observer in observers:
+                observer.on_start(result)
+            for name, estimate in made.items():
+                measured = _measure(name, estimate, genomes, result, observers)
+                result = dataclasses.replace(result, measured=(*result.measured, measured))
+                with uninterrupted(), writing(result.output):
+                    record(result)
+                for observer in observers:
+                    observer.on_estimator(result)
+        finally:
+            if not result.measured:
+                scores_path(result.output).unlink(missing_ok=True)  # it only kept the place
+        for observer in observers:
+            observer.on_end(result)
     return result
 
 
@@ -130,12 +137,9 @@ class _Images:
 
 
 def _make(name: str, config: CorrelateConfig, space: spaces.Space, dataset: Dataset) -> estimators.Estimate:
-    options: dict[str, int] = {}
-    if name not in COMPLEXITY:
-        options["seeds"] = config.seeds
-        if name not in _HEADS and config.images is not None:
-            options["images"] = config.images
-    return estimators.get(name, space, dataset, **options)
+    given = {"seeds": config.seeds} if config.images is None else {"seeds": config.seeds, "images": config.images}
+    known = estimators.options_of(name)
+    return estimators.get(name, space, dataset, **{option: value for option, value in given.items() if option in known})
 
 
 def _measure(
@@ -143,19 +147,21 @@ def _measure(
     estimate: estimators.Estimate,
     genomes: Int[np.ndarray, "n genes"],
     result: CorrelateResult,
-    observer: CorrelateObserver,
+    observers: Sequence[CorrelateObserver],
 ) -> Measured:
     """Score the networks slice by slice, two at least: the first one compiles, and only the others are timed."""
     key = jax.random.key(result.config.seed)
     slices = np.array_split(genomes, max(2, -(-len(genomes) // _SLICE)))
     parts: list[Float[np.ndarray, " m"]] = []
     times = []
-    observer.on_slice(name, 0)
+    for observer in observers:
+        observer.on_slice(name, 0)
     for part in slices:
         start = time.perf_counter()
         parts.append(np.asarray(estimate(key, part), float))
         times.append(time.perf_counter() - start)
-        observer.on_slice(name, sum(map(len, parts)))
+        for observer in observers:
+            observer.on_slice(name, sum(map(len, parts)))
     scores = np.concatenate(parts)
     scores = np.where(np.isnan(scores), -np.inf, scores)
     seconds = sum(times[1:]) / (len(genomes) - len(slices[0]))

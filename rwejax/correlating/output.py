@@ -1,17 +1,13 @@
 """The files that a correlation writes: a table, the scores beside it, and figures. Nothing is overwritten."""
 
-import contextlib
 import csv
-import itertools
-import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from rwejax.correlating.config import CorrelateConfig
 from rwejax.correlating.result import CorrelateResult, Measured
-from rwejax.errors import InputError
 from rwejax.storage.atomic import replacing
+from rwejax.storage.output import free_output, writing
 
 
 def scores_path(output: Path) -> Path:
@@ -30,28 +26,7 @@ def free_table(config: CorrelateConfig) -> Path:
     def files(output: Path) -> list[Path]:
         return [output, scores_path(output), *(figure_path(output, name) for name in config.names)]
 
-    return free_output(config.output, f"correlate-{config.space}-{config.column}", files)
-
-
-def free_output(output: Path | None, name: str, files: Callable[[Path], list[Path]]) -> Path:
-    """A table's path that replaces nothing.
-
-    Args:
-        output: the path, if the user gave one.
-        name: otherwise the path is runs/NAME.csv, or runs/NAME-2.csv and so on.
-        files: everything that is written with a table.
-
-    Raises:
-        InputError: a file exists that belongs to the path that the user gave.
-    """
-    if output is not None:
-        if existing := [path for path in files(Path(output)) if path.exists()]:
-            raise InputError(f"output {str(existing[0])!r} exists: delete it, or give another file with --output")
-        return Path(output)
-    plain = re.sub(r"\W+", "-", name)
-    suffixes = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
-    candidates = (Path("runs") / f"{plain}{suffix}.csv" for suffix in suffixes)
-    return next(path for path in candidates if not any(file.exists() for file in files(path)))
+    return free_output(config.output, f"correlate-{config.space_name}-{config.column}", files)
 
 
 def claim_table(config: CorrelateConfig) -> Path:
@@ -61,17 +36,6 @@ def claim_table(config: CorrelateConfig) -> Path:
         output.parent.mkdir(parents=True, exist_ok=True)
         scores_path(output).open("x").close()
     return output
-
-
-@contextlib.contextmanager
-def writing(output: Path) -> Iterator[None]:
-    """Say in one sentence, an `InputError`, that a file cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"output {str(output)!r} cannot be written ({error.strerror}): give another file with --output"
-        ) from error
 
 
 def record(result: CorrelateResult) -> None:
@@ -103,7 +67,7 @@ def _row(result: CorrelateResult, measured: Measured) -> dict[str, Any]:
         "dead": measured.dead,
         "n": len(result.values),
         "available": result.available,
-        "space": config.space,
+        "space": config.space_name,
         "truth": config.truth,
         "column": config.column,
         "dataset": config.dataset,
@@ -112,5 +76,10 @@ def _row(result: CorrelateResult, measured: Measured) -> dict[str, Any]:
         "seeds": config.seeds,
         "seed": config.seed,
         **{name: config.sizes.get(name) for name in ("nodes", "layers", "cells", "channels")},
+        "image_shape": "x".join(map(str, result.space.input_shape)),
+        "classes": result.space.classes,
+        "estimators": config.estimators,
+        "sample": config.sample,
+        "data_dir": config.data_dir,
     }
     return {name: "" if value is None or value != value else value for name, value in row.items()}

@@ -1,16 +1,19 @@
 """The figures of correlations: scores over truth, and Spearman over generations."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from rwejax.correlating.result import CorrelateResult, CorrelateRunsResult, Measured
 from rwejax.figures import FRONT, INK, QUIET, SHADES, dress, frame, save, short
 
+if TYPE_CHECKING:
+    from rwejax.correlating.result import CorrelateResult, CorrelateRunsResult, Measured
 
-def plot_scores(result: CorrelateResult, measured: Measured, axes: Axes) -> None:
+
+def plot_scores(result: "CorrelateResult", measured: "Measured", axes: Axes) -> None:
     """Draw what an estimator says of each network against what it is worth, coloured by its multiply-adds.
 
     Args:
@@ -31,14 +34,14 @@ def plot_scores(result: CorrelateResult, measured: Measured, axes: Axes) -> None
     hidden = f", {measured.dead} dead networks not shown" if measured.dead else ""
     axes.set_xlabel(measured.estimator + hidden, color=INK)
     axes.set_ylabel(result.config.column.replace("_", " "), color=INK)
-    title = f"{result.config.space}, {measured.estimator} on {short(result.config.dataset)}"
+    title = f"{result.config.space_name}, {measured.estimator} on {short(result.config.dataset)}"
     found = measured.correlation
     if not np.isnan(found.spearman):
         title += f", Spearman {found.spearman:.2f} ({found.low:.2f} to {found.high:.2f})"
     dress(axes, title, dots, "multiply-adds (M)")
 
 
-def plot_generations(result: CorrelateRunsResult, axes: Axes) -> None:
+def plot_generations(result: "CorrelateRunsResult", axes: Axes) -> None:
     """Draw the correlation inside each generation: the mean over runs, and a band of a standard deviation around it.
 
     Args:
@@ -58,11 +61,11 @@ def plot_generations(result: CorrelateRunsResult, axes: Axes) -> None:
     frame(axes, f"{result.space}, {runs} run{'s' * (runs != 1)}, {100 * share:.0f} % of genomes known")
 
 
-def save_scores(result: CorrelateResult, measured: Measured, path: Path) -> None:
+def save_scores(result: "CorrelateResult", measured: "Measured", path: Path) -> None:
     """Draw the scores of an estimator as a PNG file, which appears whole or not at all."""
-    save(lambda axes: plot_scores(result, measured, axes), path)
+    save(lambda figure: plot_scores(result, measured, figure.add_subplot()), path)
 
 
-def save_generations(result: CorrelateRunsResult, path: Path) -> None:
+def save_generations(result: "CorrelateRunsResult", path: Path) -> None:
     """Draw the correlations of searches' generations as a PNG file, which appears whole or not at all."""
-    save(lambda axes: plot_generations(result, axes), path)
+    save(lambda figure: plot_generations(result, figure.add_subplot()), path)

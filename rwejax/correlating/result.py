@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -10,6 +10,14 @@ from jaxtyping import Float, Int
 from rwejax import spaces
 from rwejax.correlating.config import CorrelateConfig, CorrelateRunsConfig
 from rwejax.correlating.statistics import Correlation
+from rwejax.dataframes import make_dataframe
+from rwejax.errors import InputError
+from rwejax.runtime.observer import Observer
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,6 +69,37 @@ class CorrelateResult:
         names = ", ".join(measured.estimator for measured in self.measured)
         return f"CorrelateResult({names} on {len(self.values)} networks, output={str(self.output)!r})"
 
+    def to_dataframe(self) -> "pd.DataFrame":
+        """A row a network: architecture, value, and the score of each estimator in a column of its name.
+
+        Raises:
+            InputError: pandas is not installed.
+        """
+        scores = {measured.estimator: measured.scores for measured in self.measured}
+        return make_dataframe({"architecture": self.texts, "value": self.values, **scores})
+
+    def plot(self, axes: "Axes | None" = None, estimator: str | None = None) -> "Figure":
+        """Draw the scores of an estimator against the values.
+
+        Args:
+            axes: where to draw; None: a new figure.
+            estimator: its name; None: the first.
+
+        Returns:
+            The figure that they are in.
+
+        Raises:
+            InputError: the estimator was not measured.
+        """
+        from rwejax.correlating.plot import plot_scores
+        from rwejax.figures import show  # takes half a second to import
+
+        found = {measured.estimator: measured for measured in self.measured}
+        name = next(iter(found), None) if estimator is None else estimator
+        if name is None or name not in found:
+            raise InputError(f"estimator {name!r} was not measured: choose one of {', '.join(found) or 'none'}")
+        return show(lambda axes: plot_scores(self, found[name], axes), axes)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CorrelateRunsResult:
@@ -100,8 +139,11 @@ class CorrelateRunsResult:
         return np.array([function(column) if len(column) else np.nan for column in columns])
 
 
-class CorrelateObserver:
-    """Is told how a correlation goes; does nothing by itself, so override what is of interest."""
+class CorrelateObserver(Observer):
+    """Is told how a correlation goes; does nothing by itself, so override what is of interest.
+
+    If it raises, the correlation ends with that exception; the estimators that are finished stay on disk.
+    """
 
     def on_start(self, result: CorrelateResult) -> None:
         """The networks are drawn and the files are claimed; nothing is measured yet."""
@@ -111,3 +153,6 @@ class CorrelateObserver:
 
     def on_estimator(self, result: CorrelateResult) -> None:
         """The last of `result.measured` is finished and on disk."""
+
+    def on_end(self, result: CorrelateResult) -> None:
+        """All estimators are finished; an interrupted correlation does not get here."""

@@ -10,19 +10,21 @@ and after it the offspring.
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from rwejax import spaces
+from rwejax import plugins, spaces
 from rwejax.correlating import statistics, tables
 from rwejax.correlating.config import SMALLEST_SAMPLE, CorrelateRunsConfig
-from rwejax.correlating.output import figure_path, free_output, writing
+from rwejax.correlating.output import figure_path
 from rwejax.correlating.result import CorrelateRunsResult
 from rwejax.correlating.tables import Truth
 from rwejax.errors import InputError
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.records import Evaluation, Run
 from rwejax.storage.atomic import replacing
+from rwejax.storage.output import free_output, writing
 
 
 def correlate_runs(config: CorrelateRunsConfig) -> CorrelateRunsResult:
@@ -44,12 +46,12 @@ def correlate_runs(config: CorrelateRunsConfig) -> CorrelateRunsResult:
     runs = [_read(folder) for folder in config.folders]
     first = runs[0][0]
     for folder, (searched, _) in zip(config.folders, runs, strict=True):
-        if (searched.space, searched.sizes.get("nodes")) != (first.space, first.sizes.get("nodes")):
+        if _networks(searched) != _networks(first):
             raise InputError(
                 f"run {str(folder)!r} has another space or number of nodes than run {str(config.folders[0])!r}: "
                 "give runs of one space"
             )
-    output = free_output(config.output, f"correlate-runs-{first.space}-{config.column}", _files)
+    output = free_output(config.output, f"correlate-runs-{first.space_name}-{config.column}", _files)
     space = spaces.get(first.space, **first.sizes)
     values = _by_genome(tables.read(config.truth, config.column, space), space)
     generations = max((evaluation.generation for _, found in runs for evaluation in found), default=0)
@@ -60,11 +62,15 @@ def correlate_runs(config: CorrelateRunsConfig) -> CorrelateRunsResult:
             f"truth {str(config.truth)!r} has none of the {evaluated.sum()} genomes that the runs evaluated: "
             "give a larger table"
         )
-    result = CorrelateRunsResult(config, first.space, config.folders, evaluated, known, spearman, output)
+    result = CorrelateRunsResult(config, first.space_name, config.folders, evaluated, known, spearman, output)
     with writing(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         _record(result)
     return result
+
+
+def _networks(config: SearchConfig) -> tuple[Any, ...]:
+    return plugins.identity(config.space), config.sizes.get("nodes")
 
 
 def _files(output: Path) -> list[Path]:

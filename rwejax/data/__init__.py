@@ -5,6 +5,6 @@
 """
 
 from rwejax.data.dataset import Dataset, load, load_named
-from rwejax.data.stream import Stream, stream
+from rwejax.data.streaming import Stream, stream
 
 __all__ = ["Dataset", "Stream", "load", "load_named", "stream"]

@@ -17,7 +17,8 @@ from jaxtyping import Bool, Float, Int
 
 from rwejax.data import Dataset
 from rwejax.errors import InputError
-from rwejax.evaluate.objectives import Objectives, Scored
+from rwejax.evaluate.scoring import PopulationScorer, Scored
+from rwejax.objectives import RACE_ERROR, score
 from rwejax.spaces import Space
 
 _DEVICES = 16  # that divide the calibration images of the first ones, where these are so many
@@ -45,7 +46,7 @@ class Race:
         dataset: images and labels.
         images: how many of them all genomes see, train and validation images in the proportion of the dataset.
         calibration_images: as for `RandomWeightEvaluator`.
-        options: further arguments of `Objectives`.
+        options: further arguments of `PopulationScorer`.
 
     Raises:
         InputError: there are no more images than that, or they are fewer than two a class.
@@ -70,8 +71,8 @@ class Race:
         )
         calibration = min(calibration_images, some // _DEVICES * _DEVICES or some)
         self._space = space
-        self._first = Objectives(space, first, ("rwe",), calibration_images=calibration, **options)
-        self._whole = Objectives(space, dataset, ("rwe",), calibration_images=calibration_images, **options)
+        self._first = PopulationScorer(space, first, ("rwe",), calibration_images=calibration, **options)
+        self._whole = PopulationScorer(space, dataset, ("rwe",), calibration_images=calibration_images, **options)
 
     def __call__(self, key: jax.Array, genomes: Int[np.ndarray, "n genes"], earlier: Earlier) -> Scored:
         """Score a population; the same key gives the same weights.
@@ -90,16 +91,17 @@ class Race:
         predicted, spread = predict(start, earlier)
         enters = can_reach_front(predicted - spread, self._space.macs(genomes), earlier)
         objectives, failed = predicted.copy(), first.failed.copy()
-        scores = {name: np.full(len(genomes), -np.inf if name == "log_evidence" else np.inf) for name in first.scores}
+        worst = {name: -np.inf if score(name).maximised else np.inf for name in first.scores}
+        scores = {name: np.full(len(genomes), value) for name, value in worst.items()}
         if enters.any():
             whole = self._whole(key, genomes[enters])
             objectives[enters], failed[enters] = whole.objectives[:, 0], whole.failed
             for name, values in whole.scores.items():
                 scores[name][enters] = values
-        return Scored(objectives[:, None], scores | {"race_error": start}, failed)
+        return Scored(objectives[:, None], scores | {RACE_ERROR.name: start}, failed)
 
     def reference(self, first: Float[np.ndarray, "n estimators"]) -> tuple[float, ...]:
-        """What a hypervolume is measured from; see `Objectives.reference`."""
+        """What a hypervolume is measured from; see `PopulationScorer.reference`."""
         return self._whole.reference(first)
 
 

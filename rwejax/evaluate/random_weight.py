@@ -64,7 +64,7 @@ class Scores:
     @property
     def objective(self) -> Float[np.ndarray, " n"]:
         """The score that ranks, signed so that lower is better."""
-        return _minimised(self.score, getattr(self, self.score))
+        return RWE_SCORES[self.score].minimised(getattr(self, self.score))
 
 
 class _Images(NamedTuple):
@@ -93,7 +93,6 @@ class RandomWeightEvaluator:
     Args:
         space: the search space, made for the images of `dataset`.
         dataset: images and labels.
-        head: "ridge", the closed-form head.
         seeds: initialisations to average over.
         score: which of `RWE_SCORES` ranks.
         genomes_per_program: genomes that are evaluated together, by default the size of the first population, at most
@@ -128,7 +127,6 @@ class RandomWeightEvaluator:
         self,
         space: Space,
         dataset: Dataset,
-        head: str = "ridge",
         seeds: int = 1,
         score: str = "loo_error",
         genomes_per_program: int | None = None,
@@ -137,7 +135,7 @@ class RandomWeightEvaluator:
         precision: str = "float32",
         devices: Sequence[jax.Device] | None = None,
     ) -> None:
-        _check(space, dataset, head, score, precision)
+        _check(space, dataset, score, precision)
         for name, value in {
             "seeds": seeds,
             "genomes_per_program": genomes_per_program,
@@ -147,7 +145,7 @@ class RandomWeightEvaluator:
             if value is not None and value < 1:
                 raise InputError(f"{name} is {value}: give 1 or more")
         self.space, self.dataset, self.seeds, self.score = space, dataset, seeds, score
-        self.reference = float(_minimised(score, constant_scores(_labels(dataset), dataset.classes)[score]))
+        self.reference = float(RWE_SCORES[score].minimised(constant_scores(_labels(dataset), dataset.classes)[score]))
         self._network = networks.network(space)
         self._dtype = jnp.dtype("bfloat16" if precision == "bfloat16" else "float32")
         self._products = "tensorfloat32" if precision == "tensorfloat32" else "float32"
@@ -350,11 +348,9 @@ def _labels(dataset: Dataset) -> Int[np.ndarray, " n"]:
     return np.concatenate([dataset.train_labels, dataset.validation_labels])
 
 
-def _check(space: Space, dataset: Dataset, head: str, score: str, precision: str) -> None:
+def _check(space: Space, dataset: Dataset, score: str, precision: str) -> None:
     if precision not in PRECISIONS:
         raise InputError(f"precision {precision!r} is unknown: choose one of {', '.join(PRECISIONS)}")
-    if head != "ridge":
-        raise InputError(f"head {head!r} is unknown: the only head is 'ridge'")
     if score not in RWE_SCORES:
         raise InputError(f"score {score!r} is unknown: choose one of {', '.join(RWE_SCORES)}")
     if space.input_shape != dataset.image_shape or space.classes != dataset.classes:
@@ -374,7 +370,3 @@ def _mesh(devices: Sequence[jax.Device], calibration: int) -> tuple[Mesh, int]:
         raise InputError(f"calibration_images is {calibration}: give a multiple of {len(hosts)}, the number of hosts")
     chosen = [device for host in hosts for device in host[: max(counts)]]
     return Mesh(np.array(chosen), (IMAGES_AXIS,), axis_types=(AxisType.Auto,)), len(hosts)
-
-
-def _minimised(score: str, values: Any) -> Any:
-    return -values if score == "log_evidence" else values

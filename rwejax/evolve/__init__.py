@@ -8,7 +8,7 @@ what a genome means: a search space is any object with `lower`, `upper`, `sample
 """
 
 from rwejax.evolve.distinct import GenomeSpace, sample_distinct
-from rwejax.evolve.hypervolume import hypervolume
+from rwejax.evolve.indicators import hypervolume
 from rwejax.evolve.nsga2 import NSGA2, NSGA2Params, NSGA2State
 from rwejax.evolve.ranking import crowding_distance, non_dominated_rank, select_survivors
 from rwejax.evolve.variation import mutate, tournament, two_point_crossover

@@ -2,27 +2,21 @@
 
 import math
 from collections.abc import Mapping
-from types import ModuleType
 
 import numpy as np
 from jaxtyping import Int
 
 from rwejax.errors import InputError
-from rwejax.networks import cells, macro, nasbench201, nasbench_macro
 from rwejax.networks.executor import Maps, initialise, make_features, map_shapes
+from rwejax.networks.forms import Form, Writer
+from rwejax.networks.lowering import Lowering
 from rwejax.networks.modules import IMAGES_AXIS, Norm
 from rwejax.networks.per_network import NOTHING, ActivationObserver, PerNetwork, Weights
-from rwejax.networks.program import ABSENT, Builder, CapacityError, Network, Program
+from rwejax.networks.program import ABSENT, Builder, CapacityError, Group, Kind, Network, Program
+from rwejax.networks.registry import forms_of, lowering_of, register_space
 from rwejax.networks.trainable import AUXILIARY, PlainNetwork, last_reduction, read_rows
+from rwejax.runtime.stopwatch import part
 from rwejax.spaces import CellSpace, Space
-
-_LOWERINGS: dict[str, ModuleType] = {
-    "macro": macro,
-    "micro": cells,
-    "darts": cells,
-    "nasbench201": nasbench201,
-    "nasbench_macro": nasbench_macro,
-}
 
 _POPULATIONS = 4  # random ones that are looked at
 
@@ -32,7 +26,12 @@ __all__ = [
     "IMAGES_AXIS",
     "NOTHING",
     "ActivationObserver",
+    "Builder",
     "CapacityError",
+    "Form",
+    "Group",
+    "Kind",
+    "Lowering",
     "Maps",
     "Network",
     "Norm",
@@ -40,14 +39,17 @@ __all__ = [
     "PlainNetwork",
     "Program",
     "Weights",
+    "Writer",
     "buffer_sizes",
     "build",
     "empty_program",
+    "forms_of",
     "initialise",
     "lower",
     "make_features",
     "map_shapes",
     "network",
+    "register_space",
 ]
 
 
@@ -58,9 +60,10 @@ def network(space: Space, pool: int = 1) -> Network:
         space: the space.
         pool: the last map becomes `pool` x `pool` features a channel; 1 is the global average pool.
     """
-    return _LOWERINGS[space.name].network(space, pool)
+    return lowering_of(space).network(space, pool)
 
 
+@part("planning")
 def lower(
     space: Space,
     network: Network,
@@ -87,7 +90,7 @@ def lower(
         CapacityError: the rows do not fit.
     """
     builder = Builder(network, capacity, chunk, sizes)
-    rows = _LOWERINGS[space.name].add_rows(space, space.canonical(genomes), builder)
+    rows = lowering_of(space).add_rows(space, space.canonical(genomes), builder)
     return builder.build(), rows
 
 
@@ -109,7 +112,7 @@ def buffer_sizes(space: Space, network: Network, genomes: int, chunk: int) -> di
     for _ in range(_POPULATIONS):
         drawn = space.canonical(random.integers(space.lower, space.upper + 1, (genomes, len(space.lower))))
         builder = Builder(network, genomes, chunk, dict.fromkeys(network.buffers, math.inf))
-        _LOWERINGS[space.name].add_rows(space, drawn[np.lexsort(drawn.T[::-1])], builder)
+        lowering_of(space).add_rows(space, drawn[np.lexsort(drawn.T[::-1])], builder)
         builder.build()
         for name, used in builder.used.items():
             sizes[name] = max(sizes[name], math.ceil(1.25 * used) + chunk)

@@ -11,7 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from rwejax.networks import plain_operations as plain
 from rwejax.networks.convolutions import average_pool, features, max_pool
+from rwejax.networks.forms import SHARED, Writer
+from rwejax.networks.forms import average_pool as write_average_pool
+from rwejax.networks.lowering import Lowering
 from rwejax.networks.modules import (
     Halve,
     Images,
@@ -295,3 +299,28 @@ def _add_cell(
             values.append(np.where(value == ABSENT, strided[b, i], value) if reduction else value)
         rows.append(builder.add_sum(stage.name, *values))
     return rows[2:]
+
+
+def _write_pool(module: Pool, writer: Writer) -> str:
+    (x,) = writer.maps
+    if module.largest:
+        return f"nn.max_pool({x}, (3, 3), ({module.stride}, {module.stride}), ((1, 1), (1, 1)))"
+    return write_average_pool(x, module.stride)
+
+
+def _write_output(module: Output, writer: Writer) -> str:
+    return writer.pooled(f"jnp.concatenate([{', '.join(writer.maps)}], -1)", module.pool)
+
+
+LOWERING = Lowering(
+    network,
+    add_rows,
+    {
+        **SHARED,
+        Project: plain.Project,
+        Separable: plain.Separable,
+        Factorised: plain.Factorised,
+        Pool: _write_pool,
+        Output: _write_output,
+    },
+)

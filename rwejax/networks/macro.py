@@ -4,7 +4,10 @@ import flax.linen as nn
 import numpy as np
 from jaxtyping import Array, Int
 
+from rwejax.networks import plain_operations as plain
 from rwejax.networks.convolutions import features, max_pool
+from rwejax.networks.forms import SHARED, Writer
+from rwejax.networks.lowering import Lowering
 from rwejax.networks.modules import Halve, Images, Mix, Norm, Normalise, Quarter, Sources, convolution, relu
 from rwejax.networks.program import ABSENT, Builder, Group, Kind, Network
 from rwejax.spaces import Macro
@@ -99,3 +102,11 @@ def add_rows(space: Macro, genomes: Int[np.ndarray, "n genes"], builder: Builder
         sources = [np.where(feed, row, ABSENT) for feed, row in zip(feeds, rows, strict=True)]
         x = builder.add(f"output{p + 1}", "output", 0, *sources)
     return x
+
+
+def _write_output(module: Output, writer: Writer) -> str:
+    maps = writer.call(plain.Output, module)
+    return f"nn.max_pool({maps}, (2, 2), (2, 2))" if module.pool is None else writer.pooled(maps, module.pool)
+
+
+LOWERING = Lowering(network, add_rows, {**SHARED, Entry: plain.Entry, Node: plain.Node, Output: _write_output})

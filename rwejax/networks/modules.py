@@ -157,7 +157,8 @@ class Normalise(nn.Module):
 
     @nn.compact
     def __call__(self, x: Images, norm: Norm) -> Images:
-        """Normalise."""
+        """Normalise; observers of the collection `norms` see the input."""
+        self.sow("norms", "input", (x, jnp.asarray(True)))
         if norm is Norm.NONE:
             return x
         if norm in (Norm.TRAIN, Norm.RUNNING):

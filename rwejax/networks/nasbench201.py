@@ -4,7 +4,11 @@ import flax.linen as nn
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from rwejax.networks import plain_operations as plain
 from rwejax.networks.convolutions import average_pool, features
+from rwejax.networks.forms import SHARED, Writer
+from rwejax.networks.forms import average_pool as write_average_pool
+from rwejax.networks.lowering import Lowering
 from rwejax.networks.modules import Images, Norm, Normalise, Sources, Stem, Sum, convolution, relu
 from rwejax.networks.program import ABSENT, Builder, Group, Kind, Network
 from rwejax.spaces import NASBench201
@@ -113,3 +117,24 @@ def add_rows(space: NASBench201, genomes: Int[np.ndarray, "n genes"], builder: B
                 nodes.append(builder.add_sum(stage, *terms))
             x = nodes[-1]
     return builder.add("output", "output", 0, x)
+
+
+def _write_average(module: Average, writer: Writer) -> str:
+    return write_average_pool(writer.maps[0], 1)
+
+
+def _write_output(module: Output, writer: Writer) -> str:
+    return writer.pooled(writer.call(plain.Output, module), module.pool)
+
+
+LOWERING = Lowering(
+    network,
+    add_rows,
+    {
+        **SHARED,
+        Convolution: plain.Edge,
+        Average: _write_average,
+        Residual: plain.Residual,
+        Output: _write_output,
+    },
+)

@@ -6,7 +6,10 @@ import flax.linen as nn
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from rwejax.networks import plain_operations as plain
 from rwejax.networks.convolutions import features
+from rwejax.networks.forms import SHARED, Writer
+from rwejax.networks.lowering import Lowering
 from rwejax.networks.modules import Images, Norm, Normalise, Sources, Stem, convolution, depthwise, relu
 from rwejax.networks.program import ABSENT, Builder, Group, Kind, Network
 from rwejax.spaces import NASBenchMacro
@@ -117,3 +120,20 @@ def add_rows(space: NASBenchMacro, genomes: Int[np.ndarray, "n genes"], builder:
             row = builder.add(f"stage{s + 1}", np.maximum(op - 1, 0), slot, np.where(op == 0, ABSENT, x))
             x = np.where(op == 0, x, row)
     return builder.add("output", "output", 0, x)
+
+
+def _write_output(module: Output, writer: Writer) -> str:
+    return writer.pooled(writer.call(plain.Widen, module, channels=HEAD_CHANNELS), module.pool)
+
+
+LOWERING = Lowering(
+    network,
+    add_rows,
+    {
+        **SHARED,
+        RectifiedStem: plain.RectifiedStem,
+        Shrink: plain.Shrink,
+        Bottleneck: plain.Bottleneck,
+        Output: _write_output,
+    },
+)

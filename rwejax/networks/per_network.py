@@ -83,7 +83,12 @@ class PerNetwork:
         return tables
 
     def forward(
-        self, program: Program, weights: Weights, images: Images, observer: ActivationObserver = NOTHING
+        self,
+        program: Program,
+        weights: Weights,
+        images: Images,
+        observer: ActivationObserver = NOTHING,
+        collection: str = "relus",
     ) -> tuple[Buffers, Tree]:
         """Run the network.
 
@@ -91,7 +96,8 @@ class PerNetwork:
             program: the rows.
             weights: their kernels.
             images: one batch, whose statistics normalise.
-            observer: is shown the input of every ReLU, and whether it counts or is padding.
+            observer: is shown inputs, and whether each counts or is padding.
+            collection: whose inputs: those of every ReLU, "relus", or of every normalisation, "norms".
 
         Returns:
             The maps of every buffer, of which `features` has the pooled features in its row 0, and what was observed.
@@ -103,12 +109,12 @@ class PerNetwork:
         buffers = {name: jnp.zeros(shape, images.dtype) for name, shape in shapes.items()} | {"images": images[None]}
         seen = observer.start
         for group in self.network.groups:
-            step = self._forward_step(group, program.rows[group.name], weights[group.name], observer)
+            step = self._forward_step(group, program.rows[group.name], weights[group.name], observer, collection)
             buffers, seen = lax.fori_loop(0, program.rows[group.name].chunks, step, (buffers, seen))
         return buffers, seen
 
     def _forward_step(
-        self, group: Group, rows: Rows, weights: Array, observer: ActivationObserver
+        self, group: Group, rows: Rows, weights: Array, observer: ActivationObserver, collection: str
     ) -> Callable[[Array, tuple[Buffers, Tree]], tuple[Buffers, Tree]]:
         def step(r: Array, carry: tuple[Buffers, Tree]) -> tuple[Buffers, Tree]:
             buffers, seen = carry
@@ -116,9 +122,9 @@ class PerNetwork:
             def branch(kind: Kind) -> Callable[[Array], tuple[Array, Tree]]:
                 def row(table: Array) -> tuple[Array, Tree]:
                     values = _read(buffers[group.source], rows, r, group.arity)
-                    y, relus = self._apply(group, kind, rows, r, table, values, {}, "relus")
+                    y, inputs = self._apply(group, kind, rows, r, table, values, {}, collection)
                     result = seen
-                    for x, counts in jax.tree.leaves(relus, is_leaf=_is_pair):
+                    for x, counts in jax.tree.leaves(inputs, is_leaf=_is_pair):
                         result = observer.add(result, x, counts)
                     return y, result
 

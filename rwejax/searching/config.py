@@ -4,9 +4,10 @@ import dataclasses
 from pathlib import Path
 from typing import Any, Self
 
-from rwejax.config import ESTIMATORS, PRECISIONS, RunConfig, check_integers, sizes_of
+from rwejax import plugins
+from rwejax.config import PRECISIONS, RunConfig, check_integers
 from rwejax.errors import InputError
-from rwejax.objectives import COMPLEXITY, RWE_SCORES
+from rwejax.objectives import COMPLEXITY, COSTS, RACE_ERROR, RWE_SCORES, Objective, score
 
 ALGORITHMS = ("nsga2", "random")
 
@@ -17,7 +18,7 @@ class SearchConfig(RunConfig):
 
     Attributes:
         space: macro (three phases of wired 3x3 convolutions), micro (NASNet-like cells), darts, nasbench201 or
-            nasbench_macro.
+            nasbench_macro; or FILE.py:CLASS, a space of your own, see docs/howto-space.md.
         nodes: macro: nodes of a phase, 2 to 6; None: 4.
         layers: micro, darts: cells of the network; None: 5.
         cells: nasbench201: cells of a stage; None: 1.
@@ -35,7 +36,8 @@ class SearchConfig(RunConfig):
         seed: draws the images, the weights and the genomes.
         estimator: rwe, the papers' random-weight evaluation, or another estimator of networks, or two with a comma
             between, as objectives beside macs; None: what chooses best in the space, rwf in darts and fit_path
-            elsewhere, or rwe where another score or a race of it is asked for.
+            elsewhere, or rwe where another score or a race of it is asked for. FILE.py:NAME is an estimator of your
+            own, see docs/howto-estimator.md.
         score: which score of rwe ranks: loo_error, validation_error, loo_squared_error or log_evidence.
         algorithm: nsga2, or random for the baseline.
         run_dir: folder for the results, missing or empty; None: runs/SPACE-DATASET-TIME.
@@ -46,6 +48,9 @@ class SearchConfig(RunConfig):
             feature maps as well.
         race_images: rwe alone, on one host: so many of the images are seen by all genomes, and the others only by those
             that can still reach the front; the objective of those that drop out is predicted. None: all see all.
+        costs: what else is minimised: macs, params, memory (peak bytes of activations for one image) or latency
+            (milliseconds on this device), or two with a comma between; three objectives at most, estimators included.
+        latency_batch: images at once whose latency is measured.
 
     Example:
         >>> SearchConfig(population_size=1).validate()
@@ -76,34 +81,48 @@ class SearchConfig(RunConfig):
     calibration_images: int = 256
     precision: str = "float32"
     race_images: int | None = None
+    costs: str = "macs"
+    latency_batch: int = 1
 
     @property
     def estimators(self) -> tuple[str, ...]:
         """Names of the estimators, one objective each."""
-        asks_for_rwe = self.race_images or self.score != "loo_error"
-        chosen = self.estimator or ("rwe" if asks_for_rwe else ESTIMATORS.get(self.space, "fit_path"))
-        return tuple(name.strip() for name in chosen.split(","))
+        return tuple(plugins.name_of(each) for each in self._chosen.split(","))
 
     @property
-    def shown(self) -> tuple[str, ...]:
-        """Names of the recorded scores that are objectives; all but errors are better when they are higher."""
-        return tuple(self.score if name == "rwe" else name for name in self.estimators)
+    def _chosen(self) -> str:
+        asks_for_rwe = self.race_images or self.score != "loo_error"
+        return self.estimator or ("rwe" if asks_for_rwe else _default_estimator(self.space))
+
+    @property
+    def cost_names(self) -> tuple[str, ...]:
+        """Names of the costs, one objective each."""
+        return tuple(name.strip() for name in self.costs.split(","))
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What is minimised: a score of each estimator, then the costs."""
+        scores = [score(self.score if name == "rwe" else name) for name in self.estimators]
+        return *scores, *(COSTS[name] for name in self.cost_names)
 
     @property
     def recorded(self) -> tuple[str, ...]:
-        """Names of all recorded scores."""
-        names = [score for name in self.estimators for score in (RWE_SCORES if name == "rwe" else (name,))]
-        names += ["race_error"] if self.race_images else []
-        return tuple(name for name in names if name not in COMPLEXITY)
+        """Names of all that is recorded of a genome beside its macs and params."""
+        names = [each for name in self.estimators for each in (RWE_SCORES if name == "rwe" else (name,))]
+        names += [RACE_ERROR.name] if self.race_images else []
+        return tuple(name for name in (*names, *self.cost_names) if name not in COMPLEXITY)
 
     @property
     def sizes(self) -> dict[str, int]:
         """Sizes of the networks, as options of the space."""
+        from rwejax.spaces import sizes_of  # which starts JAX
+
         return sizes_of(self)
 
     def resolved(self) -> Self:
         """The same with absolute paths, sizes and estimator named: what means the same anywhere, ever after."""
-        named: dict[str, Any] = {"estimator": ",".join(self.estimators), **self.sizes}
+        estimators = [plugins.resolve(each, "--estimator") for each in self._chosen.split(",")]
+        named: dict[str, Any] = {"estimator": ",".join(estimators), **self.sizes}
         return dataclasses.replace(super().resolved(), **named)
 
     @property
@@ -122,6 +141,7 @@ class SearchConfig(RunConfig):
         check_integers(self)
         if len(self.estimators) > 2:
             raise InputError(f"estimator {self.estimator!r} names {len(self.estimators)}: give one or two")
+        self._check_costs()
         if self.race_images and self.estimators != ("rwe",):
             raise InputError(
                 f"race_images is {self.race_images} with estimator {','.join(self.estimators)!r}: only rwe alone can "
@@ -135,3 +155,27 @@ class SearchConfig(RunConfig):
         for name, known in (("score", tuple(RWE_SCORES)), ("algorithm", ALGORITHMS), ("precision", PRECISIONS)):
             if (value := getattr(self, name)) not in known:
                 raise InputError(f"{name} {value!r} is unknown: choose one of {', '.join(known)}")
+
+    def _check_costs(self) -> None:
+        for name in self.cost_names:
+            if name not in COSTS:
+                raise InputError(
+                    f"costs {self.costs!r} names {name!r}, which is unknown: choose from {', '.join(COSTS)}"
+                )
+        if len(set(self.cost_names)) < len(self.cost_names):
+            raise InputError(f"costs {self.costs!r} names one twice: give each once")
+        if len(self.objectives) > 3:
+            raise InputError(
+                f"estimator {','.join(self.estimators)!r} and costs {self.costs!r} make {len(self.objectives)} "
+                "objectives: give three at most"
+            )
+        if self.race_images and self.cost_names != ("macs",):
+            raise InputError(f"race_images is {self.race_images} with costs {self.costs!r}: only macs can race")
+        if self.latency_batch > 1 and "latency" not in self.cost_names:
+            raise InputError(f"latency_batch is {self.latency_batch} without latency in --costs: leave it out")
+
+
+def _default_estimator(space: str) -> str:
+    from rwejax.spaces import get_class  # which starts JAX
+
+    return str(get_class(space).default_estimator)

@@ -1,6 +1,7 @@
 """What a search shows on a screen: progress while it runs, and its front as a table."""
 
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -8,8 +9,8 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
-from rwejax.console import ProgressBar, duration, make_console, run_with_display
-from rwejax.objectives import label
+from rwejax.console import ProgressBar, duration, is_live, make_console, print_next, run_with_display
+from rwejax.objectives import Objective, recorded
 from rwejax.runtime.devices import follows, set_up_process
 from rwejax.runtime.invocation import invocation
 from rwejax.runtime.signals import interruptible
@@ -19,12 +20,13 @@ from rwejax.searching.observers import Progress, SearchObserver
 from rwejax.searching.result import SearchResult
 
 
-def run(config: SearchConfig, resumed: Path | None = None) -> int:
+def run(config: SearchConfig, resumed: Path | None = None, observers: Sequence[SearchObserver] = ()) -> int:
     """Search, or resume a run, on a console.
 
     Args:
         config: the search.
         resumed: the run folder to resume instead; it has a config of its own.
+        observers: are told of the progress besides; of several hosts, on the first.
 
     Returns:
         The exit code: 0, or 128 plus the number of the signal that ended the search.
@@ -36,10 +38,11 @@ def run(config: SearchConfig, resumed: Path | None = None) -> int:
     console = make_console()
     if follows():
         return _follow(console, config, resumed)
-    observer = ConsoleObserver(console)
+    display = ConsoleObserver(console)
+    every = [display, *observers]
     return run_with_display(
-        observer,
-        lambda: search(config, observer) if resumed is None else resume(resumed, observer),
+        display,
+        lambda: search(config, every) if resumed is None else resume(resumed, every),
         lambda result: print_result(console, result),
     )
 
@@ -65,18 +68,21 @@ def _follow(console: Console, config: SearchConfig, resumed: Path | None) -> int
 
 
 class ConsoleObserver(SearchObserver):
-    """Shows a bar on a terminal, and prints one line a generation elsewhere.
+    """Shows a bar on a terminal and in a notebook, and prints one line a generation elsewhere.
 
-    Use it in a `with` statement, which takes the bar away at the end.
+    In a `with` statement the bar is there before the search starts.
+
+    Args:
+        console: where to; by default standard output.
 
     Attributes:
         run_dir: the run folder; None until there is one.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console | None = None) -> None:
         self.run_dir: Path | None = None
-        self._console, self._config, self._finished = console, SearchConfig(), 0
-        self._bar = ProgressBar(console) if console.is_terminal else None
+        self._console, self._config, self._finished = console or make_console(), SearchConfig(), 0
+        self._bar = ProgressBar(self._console) if is_live(self._console) else None
 
     def __enter__(self) -> Self:
         if self._bar:
@@ -84,6 +90,10 @@ class ConsoleObserver(SearchObserver):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar away."""
         if self._bar:
             self._bar.stop()
 
@@ -94,32 +104,34 @@ class ConsoleObserver(SearchObserver):
             return
         how = "resuming" if generation else "searching"
         self._print(
-            f"{how} {config.space} on {config.dataset}: {config.generations} generations of "
+            f"{how} {config.space_name} on {config.dataset}: {config.generations} generations of "
             f"{config.population_size} genomes, in {run_dir}"
         )
         hint = "compiling, once for all generations"
         if self._bar:
-            self._show(hint, left="")
+            self._bar.start()
+            self._show((hint,), left="")
         else:
             self._print(hint)
 
     def on_generation(self, progress: Progress) -> None:
         """Show how far it is."""
         self._finished = progress.generation
-        score, *others = self._config.shown
-        unit = " % x M" if is_error(score) and not others else ""
+        objectives = self._config.objectives
+        units = [objective.unit for objective in objectives]
+        unit = f" {' x '.join(units)}" if all(units) else ""
         facts = (
             f"{progress.evaluations_per_second:.3g} evaluations/s",
             f"hypervolume {progress.hypervolume:.5g}{unit}",
-            f"best {describe(score, progress.best if 'error' in score else -progress.best)}",
+            f"best {objectives[0].write(progress.best)}",
         )
         left = f"{duration(progress.seconds_left)} left"
         if self._bar:
-            self._show("  ".join(facts), left)
+            self._show(facts, left)
         else:
             self._print("  ".join((f"{self._label():<18}", *facts, left)))
 
-    def _show(self, facts: str, left: str) -> None:
+    def _show(self, facts: Sequence[str], left: str) -> None:
         assert self._bar
         self._bar.show(self._label(), self._finished, self._config.generations, left, facts)
 
@@ -132,7 +144,7 @@ class ConsoleObserver(SearchObserver):
 
     def on_interrupt(self, number: int) -> int:
         """Say how an interrupted search is resumed; returns the exit code for the signal."""
-        self.__exit__()
+        self.close()
         if self.run_dir is None:
             self._print("interrupted before the search began")
         else:
@@ -144,14 +156,15 @@ class ConsoleObserver(SearchObserver):
 
 
 def print_result(console: Console, result: SearchResult) -> None:
-    """Print the front as a table, and where the rest is."""
+    """Print the front as a table, where the rest is, and what to type next."""
     config = result.config
-    shown = [*config.shown, *(name for name in ("loo_error", "validation_error") if name in config.recorded)]
-    shown = [name for name in dict.fromkeys(shown) if name in config.recorded]
+    names = [each.name for each in config.objectives]
+    names += [name for name in ("loo_error", "validation_error") if name in config.recorded]
+    shown = [recorded(name) for name in dict.fromkeys(names) if name in config.recorded]
     title = f"front: {len(result.front)} of {len(result.evaluations)} evaluations"
     table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
-    for name in shown:
-        table.add_column(two_lines(label(name)), justify="right")
+    for objective in shown:
+        table.add_column(two_lines(objective), justify="right")
     table.add_column("macs\n(M)", justify="right")
     table.add_column("params\n(k)", justify="right")
     texts = [readable(config.space, result.evaluations[row].architecture) for row in result.front]
@@ -160,13 +173,15 @@ def print_result(console: Console, result: SearchResult) -> None:
     table.add_column("architecture", overflow="fold", min_width=min(longest, console.width // 2))
     for row, text in zip(result.front, texts, strict=True):
         evaluation = result.evaluations[row]
-        scores = [f"{evaluation.scores[name]:{'.2f' if is_error(name) else '.4f'}}" for name in shown]
+        scores = [each.number(each.minimised(evaluation.scores[each.name])) for each in shown]
         table.add_row(*scores, f"{evaluation.macs / 1e6:.3f}", f"{evaluation.params / 1e3:.1f}", text)
     console.print(table)
     failed = sum(evaluation.failed > 0 for evaluation in result.evaluations)
     if failed:
         console.print(f"{failed} evaluation{'s' * (failed != 1)} had no finite features or score, hence the worst one")
     console.print(f"run folder: {result.run_dir}", markup=False, soft_wrap=True)
+    if len(result.front):
+        print_next(console, "train", "--run", result.run_dir, "--pick", "knee")
 
 
 def readable(space: str, architecture: str) -> str:
@@ -177,18 +192,9 @@ def readable(space: str, architecture: str) -> str:
     return " ".join(architecture[start : start + bits] for start in range(0, len(architecture), bits))
 
 
-def two_lines(label: str) -> str:
-    """A score's label, broken where the name of what is measured begins or, without one, at its unit."""
-    first, _, second = label.partition(" error")
-    return f"{first}\nerror{second}" if second else label.replace(" (", "\n(").replace(" an image and class", "")
-
-
-def is_error(score: str) -> bool:
-    """Whether a score is in %."""
-    return "(%)" in label(score)
-
-
-def describe(score: str, value: float) -> str:
-    """A score's name and value with its unit."""
-    name, _, unit = label(score).partition(" (")
-    return f"{name} {value:.2f} %" if is_error(score) else f"{name} {value:.4f} {unit.rstrip(')')}".rstrip()
+def two_lines(objective: Objective) -> str:
+    """A title, broken where the name of what is measured begins or, without one, at its unit."""
+    first, _, second = objective.title.partition(" error")
+    if second:
+        return f"{first}\nerror{second}"
+    return objective.title.replace(" (", "\n(").replace(" an image and class", "")

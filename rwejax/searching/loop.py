@@ -1,6 +1,7 @@
 """The loop: ask for genomes, evaluate them, tell the scores, record everything."""
 
 import contextlib
+import math
 import time
 import zlib
 from collections.abc import Sequence
@@ -16,35 +17,38 @@ from jaxtyping import Float, Int
 
 from rwejax import data, spaces
 from rwejax.errors import InputError
-from rwejax.evaluate.objectives import Objectives, Scored
+from rwejax.evaluate import estimators
 from rwejax.evaluate.racing import Earlier, Race
+from rwejax.evaluate.scoring import PopulationScorer, Scored
 from rwejax.evolve import NSGA2, hypervolume
 from rwejax.evolve.random_search import RandomSearch
+from rwejax.objectives import COMPLEXITY
 from rwejax.runtime import collectives, devices
 from rwejax.runtime.environment import describe_machine, now
+from rwejax.runtime.observer import closing
 from rwejax.runtime.signals import uninterrupted
+from rwejax.runtime.stopwatch import Stopwatch, part
 from rwejax.searching.config import SearchConfig
-from rwejax.searching.observers import Progress, SearchObserver
+from rwejax.searching.costs import PopulationCosts
+from rwejax.searching.observers import PARTS, SearchObserver, make_progress
 from rwejax.searching.records import Evaluation, Run
 from rwejax.searching.result import SearchResult, from_text, make_result, objectives_of, to_text
 from rwejax.storage.run_dir import check_free
 from rwejax.storage.yaml_config import from_yaml, to_yaml
 
-_REFERENCE_GENOMES = 1000
 
-
-def search(config: SearchConfig, observer: SearchObserver | None = None) -> SearchResult:
+def search(config: SearchConfig, observers: Sequence[SearchObserver] = ()) -> SearchResult:
     """Search for architectures of low random-weight error and few multiply-adds.
 
     Everything is recorded in a run folder, which `resume` continues. On an interruption the folder keeps all
     finished generations, and `KeyboardInterrupt` goes on to the caller.
 
     On several hosts, see `rwejax.connect`, all of them make this call and get the same result; the first has the run
-    folder and the observer.
+    folder and the observers.
 
     Args:
         config: what is searched, and how.
-        observer: is told of the progress.
+        observers: are told of the progress, and closed at the end.
 
     Returns:
         All evaluations and their front. It is a function of the config, up to the times.
@@ -69,17 +73,17 @@ def search(config: SearchConfig, observer: SearchObserver | None = None) -> Sear
     check_free(config.run_dir)
     collectives.text_of_first_host(to_yaml(config))
     task = _Task(config)
-    with Run.create(config) as run:
+    with Run.create(config) as run, closing(observers):
         run.write_meta(describe_machine(config.seed))
-        return _shared(_finish(run, task, [], observer or SearchObserver()))
+        return _ended(_finish(run, task, [], observers), observers)
 
 
-def resume(run_dir: str | Path, observer: SearchObserver | None = None) -> SearchResult:
+def resume(run_dir: str | Path, observers: Sequence[SearchObserver] = ()) -> SearchResult:
     """Resume a search from its run folder, however it ended, on as many hosts as there are now.
 
     Args:
         run_dir: the run folder; of several hosts only the first needs it.
-        observer: is told of the progress.
+        observers: are told of the progress, and closed at the end.
 
     Returns:
         What an uninterrupted `search` would have returned. A finished run is only read.
@@ -89,23 +93,23 @@ def resume(run_dir: str | Path, observer: SearchObserver | None = None) -> Searc
     """
     if devices.follows():
         return _follow(None)
-    observer = observer or SearchObserver()
-    with Run.open(run_dir) as run:
+    with Run.open(run_dir) as run, closing(observers):
         evaluations = run.evaluations()
         if len(evaluations) >= run.config.evaluations:
             collectives.text_of_first_host("")
-            observer.on_start(run.config, run.path, run.config.generations)
             # A kill may have come before the front was written; a folder that may only be read is no reason to refuse.
             with contextlib.suppress(OSError):
                 run.write_front(evaluations)
                 if not (run.path / "front.png").exists():
                     _draw(make_result(run.config, run.path, run.evaluations()))
-            return _shared(make_result(run.config, run.path, run.evaluations()))
+            for observer in observers:
+                observer.on_start(run.config, run.path, run.config.generations)
+            return _ended(make_result(run.config, run.path, run.evaluations()), observers)
         collectives.text_of_first_host(to_yaml(run.config))
         task = _Task(run.config)
         meta = run.read_meta() or describe_machine(run.config.seed)
         run.write_meta({**meta, "resume_times": [*meta.get("resume_times", []), now()]})
-        return _shared(_finish(run, task, evaluations, observer))
+        return _ended(_finish(run, task, evaluations, observers), observers)
 
 
 def _follow(config: SearchConfig | None) -> SearchResult:
@@ -128,10 +132,12 @@ def _follow(config: SearchConfig | None) -> SearchResult:
     return from_text(collectives.text_of_first_host(""))
 
 
-def _shared(result: SearchResult) -> SearchResult:
-    """Give the result to the hosts that follow."""
+def _ended(result: SearchResult, observers: Sequence[SearchObserver]) -> SearchResult:
+    """Give the result to the hosts that follow, then to the observers."""
     if jax.process_count() > 1:
         collectives.text_of_first_host(to_text(result))
+    for observer in observers:
+        observer.on_end(result)
     return result
 
 
@@ -140,6 +146,7 @@ class _Task:
 
     def __init__(self, config: SearchConfig) -> None:
         self.config = config
+        estimators.register_references(config.estimator or "")
         spaces.get(config.space, **config.sizes)  # a wrong name or option is answered before images are loaded
         dataset = data.load_named(config)
         shape, classes = dataset.image_shape, dataset.classes
@@ -159,21 +166,22 @@ class _Task:
             "calibration_images": config.calibration_images,
             "precision": config.precision,
         }
-        self.objectives: Objectives | Race = (
+        self.objectives: PopulationScorer | Race = (
             Race(self.space, dataset, config.race_images, **given)
             if config.race_images
-            else Objectives(self.space, dataset, config.estimators, **given)
+            else PopulationScorer(self.space, dataset, config.estimators, **given)
         )
         make = NSGA2 if config.algorithm == "nsga2" else RandomSearch
         self.algorithm: Any = make(config.population_size, self.space, config.evaluations)
         self.params = self.algorithm.default_params
         # One key for all evaluations of a run: genomes of different generations must meet the same weights.
         self.key_evaluate, self.key_evolve = jax.random.split(jax.random.key(config.seed))
-        self.largest_macs = _largest_macs(self.space)
+        self.costs = PopulationCosts(self.space, config)
 
     def first_state(self, genomes: Int[Any, "n genes"], objectives: Float[np.ndarray, "n m"]) -> Any:
         return self.algorithm.init(self.key_evolve, genomes, objectives.astype(np.float32), self.params)
 
+    @part("ask")
     def ask(self, generation: int, state: Any) -> Int[np.ndarray, "n genes"]:
         """The genomes of a generation, counted from 0, in canonical form."""
         key = jax.random.fold_in(self.key_evolve, 2 * generation)
@@ -183,6 +191,7 @@ class _Task:
             asked, _ = self.algorithm.ask(key, state, self.params)
         return np.asarray(self.space.canonical(np.asarray(asked)))
 
+    @part("evaluation")
     def evaluate(self, genomes: Int[np.ndarray, "n genes"], evaluations: Sequence[Evaluation] = ()) -> Scored:
         """Score the genomes of the first host, on all hosts. In a race, earlier evaluations say who drops out."""
         genomes = collectives.every_host(np.asarray(genomes, np.int32))[0]
@@ -190,17 +199,19 @@ class _Task:
             return self.objectives(self.key_evaluate, genomes, _earlier(evaluations, self.config.score))
         return self.objectives(self.key_evaluate, genomes)
 
+    @part("tell")
     def tell(self, generation: int, state: Any, genomes: Int[Any, "n genes"], objectives: Float[Any, "n m"]) -> Any:
-        # Few macs are no merit of a network that has no score.
+        # A low cost is no merit of a network that has no score.
         objectives = np.where(np.isfinite(objectives).all(1, keepdims=True), objectives, np.inf)
         if state is None:
             return self.first_state(genomes, objectives)
         key = jax.random.fold_in(self.key_evolve, 2 * generation + 1)
-        return self.algorithm.tell(key, genomes, objectives.astype(np.float32), state, self.params)[0]
+        told = self.algorithm.tell(key, genomes, objectives.astype(np.float32), state, self.params)[0]
+        return jax.block_until_ready(told)  # what is still on its way would count as another part
 
     def compile_ahead(self, genomes: Int[np.ndarray, "n genes"]) -> None:
         """Compile what follows on the first evaluation, by calling it and throwing the results away."""
-        objectives = np.ones((len(genomes), len(self.config.estimators) + 1))
+        objectives = np.ones((len(genomes), len(self.config.objectives)))
         state = self.tell(0, None, genomes, objectives)
         self.ask(1, state)
         self.tell(1, state, genomes, objectives)
@@ -208,7 +219,9 @@ class _Task:
 
     def reference(self, objectives: Float[np.ndarray, "n m"]) -> tuple[float, ...]:
         """What the hypervolume is measured from; the first generation settles it."""
-        return *self.objectives.reference(objectives[: self.config.population_size, :-1]), self.largest_macs
+        estimators = len(self.config.estimators)
+        first = objectives[: self.config.population_size, :estimators]
+        return *self.objectives.reference(first), *self.costs.largest
 
     def hypervolume(self, objectives: Float[np.ndarray, "n m"]) -> float:
         # Padded, so that it is compiled once.
@@ -217,17 +230,43 @@ class _Task:
         return float(hypervolume(padded, np.array(self.reference(objectives), np.float32)))
 
 
-def _finish(run: Run, task: _Task, evaluations: list[Evaluation], observer: SearchObserver) -> SearchResult:
+def _finish(run: Run, task: _Task, evaluations: list[Evaluation], observers: Sequence[SearchObserver]) -> SearchResult:
     """Run all generations that are missing."""
     config = run.config
     generation, state = _recover(run, task, evaluations)
     del evaluations[generation * config.population_size :]
     run.cut(len(evaluations))
+    with run.writing():
+        task.costs.load(run.path)
+    _complete_history(run, task, evaluations, generation)
     collectives.every_host(config.generations - generation)
-    observer.on_start(config, run.path, generation)
-    seconds: list[float] = []
-    compiler = ThreadPoolExecutor(1)
+    for observer in observers:
+        observer.on_start(config, run.path, generation)
     try:
+        _run_generations(run, task, evaluations, generation, state, observers)
+    finally:
+        # After an interruption too, and then of what is on disk: the last generation may not have got there.
+        with uninterrupted():
+            result = make_result(run.config, run.path, run.evaluations())
+            if result.evaluations:
+                with run.writing():
+                    _draw(result)
+    return result
+
+
+def _run_generations(
+    run: Run,
+    task: _Task,
+    evaluations: list[Evaluation],
+    generation: int,
+    state: Any,
+    observers: Sequence[SearchObserver],
+) -> None:
+    """Run, record and tell the generations after `generation`."""
+    config = run.config
+    laps: list[dict[str, float]] = []
+    compiler = ThreadPoolExecutor(1)
+    with Stopwatch() as stopwatch:
         while generation < config.generations:
             start = time.perf_counter()
             genomes = task.ask(generation, state)
@@ -240,20 +279,26 @@ def _finish(run: Run, task: _Task, evaluations: list[Evaluation], observer: Sear
             objectives = objectives_of(config, evaluations)
             state = task.tell(generation, state, genomes, objectives[-len(genomes) :])
             generation += 1
-            with uninterrupted():
+            volume = task.hypervolume(objectives)
+            laps.append(stopwatch.lap())
+            progress = make_progress(config, generation, objectives, volume, laps)
+            with uninterrupted(), part("recording"):
                 if generation == 1:
                     run.write_meta({**run.read_meta(), "hypervolume_reference": list(task.reference(objectives))})
-                run.record(evaluations, len(genomes), generation, _to_arrays(state))
-            seconds.append(time.perf_counter() - start)
-            observer.on_generation(_progress(task, generation, objectives, seconds))
-    finally:
-        # After an interruption too, and then of what is on disk: the last generation may not have got there.
-        with uninterrupted():
-            result = make_result(run.config, run.path, run.evaluations())
-            if result.evaluations:
                 with run.writing():
-                    _draw(result)
-    return result
+                    task.costs.keep(run.path)
+                run.record(evaluations, len(genomes), progress, _to_arrays(state))
+            for observer in observers:
+                observer.on_generation(progress)
+
+
+def _complete_history(run: Run, task: _Task, evaluations: Sequence[Evaluation], generations: int) -> None:
+    """Leave one row a finished generation in history.csv; those that an older version did not write have no times."""
+    config, unknown = run.config, dict.fromkeys(PARTS, math.nan)
+    for generation in range(run.cut_history(generations) + 1, generations + 1):
+        objectives = objectives_of(config, evaluations[: generation * config.population_size])
+        with run.writing():
+            run.append_history(make_progress(config, generation, objectives, task.hypervolume(objectives), [unknown]))
 
 
 def _draw(result: SearchResult) -> None:
@@ -264,7 +309,7 @@ def _draw(result: SearchResult) -> None:
 
 def _recover(run: Run, task: _Task, evaluations: Sequence[Evaluation]) -> tuple[int, Any]:
     """The finished generations, and the algorithm's state after them; None before the first."""
-    size, genes, objectives = run.config.population_size, len(task.space.lower), len(run.config.estimators) + 1
+    size, genes, objectives = run.config.population_size, len(task.space.lower), len(run.config.objectives)
     template = jax.eval_shape(
         task.first_state, np.zeros((size, genes), np.int32), np.zeros((size, objectives), np.float32)
     )
@@ -286,17 +331,22 @@ def _to_arrays(state: Any) -> dict[str, np.ndarray]:
     return {name: np.asarray(value) for name, value in serialization.to_state_dict(state).items()}
 
 
+@part("recording")
 def _records(
     task: _Task, genomes: Int[np.ndarray, "n genes"], scored: Scored, start: int, generation: int, seconds: float
 ) -> list[Evaluation]:
     macs, params = task.space.macs(genomes), task.space.params(genomes)
+    with part("evaluation"):
+        costs = task.costs(genomes)
+    minimised = np.concatenate([scored.objectives, task.costs.minimised(costs)], 1)
+    scores = scored.scores | {name: values for name, values in costs.items() if name not in COMPLEXITY}
     return [
         Evaluation(
             index=start + row,
             generation=generation,
             architecture=task.space.to_string(genomes[row]),
-            objectives=(*scored.objectives[row].tolist(), int(macs[row]) / 1e6),
-            scores={name: float(values[row]) for name, values in scored.scores.items()},
+            objectives=tuple(minimised[row].tolist()),
+            scores={name: float(values[row]) for name, values in scores.items()},
             macs=int(macs[row]),
             params=int(params[row]),
             failed=int(scored.failed[row]),
@@ -312,20 +362,6 @@ def _earlier(evaluations: Sequence[Evaluation], score: str) -> Earlier:
     return Earlier(np.array(first, float), np.array(whole, float), np.array([each.macs for each in evaluations], float))
 
 
-def _progress(task: _Task, generation: int, objectives: Float[np.ndarray, "n m"], seconds: list[float]) -> Progress:
-    config = task.config
-    # The first generation of a process compiles, so it says little of the others.
-    pace = float(np.mean(seconds[1:] or seconds))
-    return Progress(
-        generation=generation,
-        evaluations=len(objectives),
-        best=float(objectives[:, 0].min()),
-        hypervolume=task.hypervolume(objectives),
-        evaluations_per_second=config.population_size / seconds[-1],
-        seconds_left=pace * (config.generations - generation),
-    )
-
-
 def _checksum(dataset: data.Dataset) -> np.uint32:
     """Of all that is evaluated; one host alone has nothing to compare it with."""
     arrays = dataset.train_images, dataset.train_labels, dataset.validation_images, dataset.validation_labels
@@ -333,9 +369,3 @@ def _checksum(dataset: data.Dataset) -> np.uint32:
     for array in arrays if jax.process_count() > 1 else ():
         checksum = zlib.crc32(array.tobytes(), checksum)
     return np.uint32(checksum)
-
-
-def _largest_macs(space: spaces.Space) -> float:
-    """Macs, in millions, of about the largest network of a space: of many random ones and the two corners."""
-    genomes = np.asarray(space.sample(jax.random.key(0), _REFERENCE_GENOMES))
-    return float(space.macs(np.concatenate([genomes, space.lower[None], space.upper[None]])).max() / 1e6)

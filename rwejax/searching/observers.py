@@ -1,9 +1,23 @@
 """What is told of a search while it runs."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
+from jaxtyping import Float
+
+from rwejax.runtime.observer import Observer
+from rwejax.runtime.stopwatch import OTHER
 from rwejax.searching.config import SearchConfig
+
+if TYPE_CHECKING:
+    from rwejax.searching.result import SearchResult
+
+PARTS = ("evaluation", "planning", "ask", "tell", "recording", OTHER)
+"""What a generation spends its time on: scores and costs of networks, lowering genomes to programs, choosing genomes,
+choosing survivors, writing to disk, and the rest, such as the hypervolume and observers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +33,9 @@ class Progress:
             the space, or nearly so; meta.json has it.
         evaluations_per_second: in this generation.
         seconds_left: expected; from the generations of this process, the first one, which compiles, left out.
+        seconds: of this generation, from the progress before it. That is taken just before it is written down, so
+            that what a generation writes counts in the next one.
+        parts: how these seconds are spent, for each of `PARTS`; they add up.
     """
 
     generation: int
@@ -27,13 +44,69 @@ class Progress:
     hypervolume: float
     evaluations_per_second: float
     seconds_left: float
+    seconds: float
+    parts: Mapping[str, float]
 
 
-class SearchObserver:
-    """Is told how a search goes; does nothing by itself, so override what is of interest."""
+def make_progress(
+    config: SearchConfig,
+    generation: int,
+    objectives: Float[np.ndarray, "n m"],
+    hypervolume: float,
+    laps: Sequence[Mapping[str, float]],
+) -> Progress:
+    """How far a search is.
+
+    Args:
+        config: the search.
+        generation: finished generations.
+        objectives: of the finished evaluations.
+        hypervolume: of these.
+        laps: for each generation of this process the seconds of the parts that there were.
+    """
+    seconds = [sum(parts.values()) for parts in laps]
+    # The first generation of a process compiles, so it says little of the others.
+    pace = float(np.mean(seconds[1:] or seconds))
+    return Progress(
+        generation=generation,
+        evaluations=len(objectives),
+        best=float(objectives[:, 0].min()),
+        hypervolume=hypervolume,
+        evaluations_per_second=config.population_size / seconds[-1],
+        seconds_left=pace * (config.generations - generation),
+        seconds=seconds[-1],
+        parts={name: laps[-1].get(name, 0.0) for name in PARTS},
+    )
+
+
+class SearchObserver(Observer):
+    """Is told how a search goes; does nothing by itself, so override what is of interest.
+
+    What an observer is told of is on disk already. If it raises, the search ends with that exception, and can be
+    resumed.
+
+    Example:
+        >>> import tempfile
+        >>> import rwejax
+        >>> class Printer(rwejax.SearchObserver):
+        ...     def on_generation(self, progress):
+        ...         print(f"generation {progress.generation}: {progress.evaluations} evaluations")
+        ...
+        ...     def on_end(self, result):
+        ...         print(result.genomes.shape)
+        >>> config = rwejax.SearchConfig(nodes=2, channels=4, train_images=100, validation_images=50,
+        ...                              population_size=4, generations=2, run_dir=tempfile.mkdtemp())
+        >>> result = rwejax.search(config, [Printer()])
+        generation 1: 4 evaluations
+        generation 2: 8 evaluations
+        (8, 6)
+    """
 
     def on_start(self, config: SearchConfig, run_dir: Path, generation: int) -> None:
         """The run folder is there, and `generation` generations are finished; compilation comes next."""
 
     def on_generation(self, progress: Progress) -> None:
         """A generation was evaluated and recorded."""
+
+    def on_end(self, result: "SearchResult") -> None:
+        """The search is finished, or was before and is only read; an interrupted one is not."""

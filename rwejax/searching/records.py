@@ -3,12 +3,13 @@
     config.yaml         the search; written first and whole, so that a folder without it is no run
     meta.json           versions, device and seed
     evaluations.jsonl   one line a genome, appended and synced after each generation
+    history.csv         one row a generation, appended and synced: hypervolume, best, and where the time went
     front.csv           the front so far, replaced after each generation
     front.png           the front as a figure
     checkpoints/        the algorithm's state after each of the last two generations
 
-The order of writing, evaluations before checkpoint, makes a kill at any moment harmless: what is on disk is a
-checkpoint and at least the evaluations that it presumes. Whatever lies beyond it is cut back and evaluated again.
+The order of writing, lines before checkpoint, makes a kill at any moment harmless: what is on disk is a checkpoint and
+at least the evaluations and rows that it presumes. Whatever lies beyond it is cut back and evaluated again.
 """
 
 import csv
@@ -22,7 +23,10 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Float, Int
 
+from rwejax.objectives import recorded
+from rwejax.searching import history
 from rwejax.searching.config import SearchConfig
+from rwejax.searching.observers import Progress
 from rwejax.storage.atomic import replacing
 from rwejax.storage.run_dir import Folder, finite, read_lines, to_json
 
@@ -35,8 +39,8 @@ class Evaluation:
         index: place among all evaluations of the run, from 0.
         generation: generation, from 1.
         architecture: text form of the canonical genome.
-        objectives: what was minimised: for each estimator its error, or its score negated, and macs in millions.
-        scores: all that the estimators have measured, by name; on disk each is a key of its own.
+        objectives: what was minimised, as `SearchConfig.objectives` says.
+        scores: all that was measured, by name, costs other than macs and params included; on disk each is a key.
         macs: multiply-adds for one image.
         params: parameters.
         failed: initialisations that gave NaN or infinite features.
@@ -76,7 +80,7 @@ class Evaluation:
         names = {field.name for field in dataclasses.fields(cls)} - {"scores"} | set(scores)
         if not isinstance(fields, dict) or set(fields) != names:
             raise ValueError("the keys are not those of an evaluation")
-        worst = {name: math.inf if "error" in name or name not in scores else -math.inf for name in fields}
+        worst = {name: -math.inf if name in scores and recorded(name).maximised else math.inf for name in fields}
         fields = {name: worst[name] if value is None else value for name, value in fields.items()}
         objectives = tuple(math.inf if value is None else value for value in fields.pop("objectives"))
         if len(objectives) != count:
@@ -121,26 +125,39 @@ class Run(Folder):
     @classmethod
     def name(cls, config: SearchConfig) -> str:
         """Space and dataset."""
-        return f"{config.space}-{config.dataset.removeprefix('folder:').rstrip('/').rpartition('/')[2]}"
+        return f"{config.space_name}-{config.dataset.removeprefix('folder:').rstrip('/').rpartition('/')[2]}"
 
     def record(
-        self, evaluations: Sequence[Evaluation], new: int, generation: int, state: dict[str, np.ndarray]
+        self, evaluations: Sequence[Evaluation], new: int, progress: Progress, state: dict[str, np.ndarray]
     ) -> None:
         """Write down a generation, in the order that makes a kill harmless.
 
         Args:
             evaluations: all evaluations so far.
             new: how many of them, the last ones, are of this generation.
-            generation: finished generations.
-            state: the algorithm's state after them.
+            progress: how far the search is.
+            state: the algorithm's state.
 
         Raises:
             InputError: the folder cannot be written any more.
         """
         with self.writing():
+            self.append_history(progress)  # first, for a run that has all of its evaluations is only read
             self.append([evaluation.to_json() for evaluation in evaluations[-new:]])
             self.write_front(evaluations)
-            self.checkpoints.save(generation, state)
+            self.checkpoints.save(progress.generation, state)
+
+    def append_history(self, progress: Progress) -> None:
+        """Add a row to history.csv, which begins with the names of its columns."""
+        new = not (self.path / history.FILE).exists()
+        self.append([history.HEADER] * new + [history.to_row(progress)], history.FILE)
+
+    def cut_history(self, generations: int) -> int:
+        """Keep the rows of so many generations; returns how many there are then, fewer in the folder of an old run."""
+        rows = self.cut(1 + generations, history.FILE) - 1
+        if rows < 1:  # the header alone, maybe torn
+            (self.path / history.FILE).unlink(missing_ok=True)
+        return max(rows, 0)
 
     def evaluations(self) -> list[Evaluation]:
         """The complete lines of evaluations.jsonl; see `read_evaluations`."""
@@ -149,7 +166,7 @@ class Run(Folder):
     def write_front(self, evaluations: Sequence[Evaluation]) -> None:
         """Write front.csv: the non-dominated, distinct evaluations by ascending macs."""
         objectives = np.array([evaluation.objectives for evaluation in evaluations])
-        front = find_front(objectives.reshape(-1, len(self.config.estimators) + 1))
+        front = find_front(objectives.reshape(-1, len(self.config.objectives)))
         scores = self.config.recorded
         with replacing(self.path / "front.csv") as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -167,7 +184,7 @@ def read_evaluations(path: Path, config: SearchConfig) -> list[Evaluation]:
     """
 
     def parse(line: bytes, number: int) -> Evaluation:
-        evaluation = Evaluation.from_json(line, config.recorded, len(config.estimators) + 1)
+        evaluation = Evaluation.from_json(line, config.recorded, len(config.objectives))
         if evaluation.index != number:
             raise ValueError(f"the index is {evaluation.index}, not {number}")
         return evaluation

@@ -4,16 +4,23 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from rwejax import spaces
-from rwejax.config import parse_macs
+from rwejax.dataframes import make_dataframe
 from rwejax.errors import InputError
+from rwejax.objectives import COMPLEXITY, COSTS, Objective
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.records import Evaluation, find_front, read_evaluations
 from rwejax.storage.yaml_config import from_yaml, read_stored, to_yaml
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -22,9 +29,8 @@ class SearchResult:
 
     Attributes:
         genomes: (evaluations, genes) int32 canonical genomes, in the order of their evaluation.
-        objectives: (evaluations, m) what was minimised: for each estimator its error, or its score negated, and macs in
-            millions.
-        front: rows of the distinct points that no other point dominates, by ascending macs;
+        objectives: (evaluations, m) what was minimised, a column for each of `config.objectives`.
+        front: rows of the distinct points that no other point dominates, by ascending last cost;
             `result.genomes[result.front]` are their genomes.
         evaluations: everything that was recorded of each genome.
         run_dir: the run folder.
@@ -41,6 +47,48 @@ class SearchResult:
     def __repr__(self) -> str:
         return f"SearchResult(evaluations={len(self.genomes)}, front={len(self.front)}, run_dir={str(self.run_dir)!r})"
 
+    def pick(self, rule: str = "knee") -> int:
+        """Choose one network of the front; see `rwejax.pick`.
+
+        Args:
+            rule: "knee", "error" or a limit such as "macs:300M".
+
+        Raises:
+            InputError: the rule is none, or leaves no network.
+        """
+        return pick(self, rule)
+
+    def to_dataframe(self) -> "pd.DataFrame":
+        """A row an evaluation: index, generation, architecture, scores, macs, params, on_front, failed, seconds.
+
+        Raises:
+            InputError: pandas is not installed.
+        """
+        before, after = ("index", "generation", "architecture"), ("failed", "seconds")
+        columns: dict[str, Any] = {
+            name: [getattr(each, name) for each in self.evaluations] for name in (*before, "macs", "params", *after)
+        }
+        columns |= {name: [each.scores[name] for each in self.evaluations] for name in self.config.recorded}
+        columns["on_front"] = np.isin(np.arange(len(self.evaluations)), self.front)
+        order = (*before, *self.config.recorded, "macs", "params", "on_front", *after)
+        return make_dataframe({name: columns[name] for name in order})
+
+    def plot(self, axes: "Axes | None" = None, x: int = -1, y: int = 0) -> "Figure":
+        """Draw all evaluations and their front.
+
+        Args:
+            axes: where to draw; None: a new figure.
+            x: column of the objective along the horizontal axis.
+            y: column of the objective along the vertical axis.
+
+        Returns:
+            The figure that they are in.
+        """
+        from rwejax.figures import show  # takes half a second to import
+        from rwejax.searching.plot import plot_front
+
+        return show(lambda axes: plot_front(self, axes, x, y), axes)
+
 
 def pick(result: SearchResult, rule: str = "knee") -> int:
     """Choose one network of a front.
@@ -49,19 +97,20 @@ def pick(result: SearchResult, rule: str = "knee") -> int:
         result: of a search.
         rule: "knee", the point that lies farthest below the plane through the extremes, each objective scaled to the
             front (Das, "On characterizing the knee of the Pareto curve", Structural Optimization 1999); "error", the
-            best by the first estimator; or "macs:LIMIT", such as "macs:300M", the best of those with at most so many
-            multiply-adds.
+            best by the first estimator; or a limit of a cost, such as "macs:300M", "params:2M", "memory:2MiB" or
+            "latency:5ms": the best by the first estimator of those within it.
 
     Returns:
         Its row: `result.genomes[pick(result)]` is its genome.
 
     Raises:
-        InputError: the rule is none of these, or the front is empty, or has no network so small.
+        InputError: the rule is none of these, or the front is empty, or has no network within the limit, or the search
+            has not recorded that cost.
 
     Example:
         >>> import types
         >>> objectives = np.array([[30.0, 1.0], [12.0, 2.0], [10.0, 9.0]])
-        >>> result = types.SimpleNamespace(objectives=objectives, front=np.arange(3))
+        >>> result = types.SimpleNamespace(objectives=objectives, front=np.arange(3), config=SearchConfig())
         >>> pick(result), pick(result, "error"), pick(result, "macs:3M")
         (1, 2, 1)
     """
@@ -75,13 +124,24 @@ def pick(result: SearchResult, rule: str = "knee") -> int:
         return int(front[scaled.sum(1).argmin()])
     if rule == "error":
         return int(front[objectives[:, 0].argmin()])
-    if not rule.startswith("macs:"):
-        raise InputError(f"pick {rule!r} is unknown: give knee, error or macs:LIMIT, such as macs:300M")
-    small = objectives[:, -1] <= parse_macs(rule.removeprefix("macs:")) / 1e6
-    if not small.any():
-        least = objectives[:, -1].min()
-        raise InputError(f"pick {rule!r} leaves no network: the smallest of the front has {least:.3g} million macs")
-    return int(front[small][objectives[small, 0].argmin()])
+    name, _, limit = rule.partition(":")
+    if name not in COSTS:
+        raise InputError(f"pick {rule!r} is unknown: give knee, error or COST:LIMIT, such as macs:300M or latency:5ms")
+    cost = COSTS[name]
+    values = _cost_of(result, cost)[front]
+    within = values <= cost.parse(limit) / cost.scale
+    if not within.any():
+        raise InputError(f"pick {rule!r} leaves no network: the least of the front is {cost.write(values.min())}")
+    return int(front[within][objectives[within, 0].argmin()])
+
+
+def _cost_of(result: SearchResult, cost: Objective) -> Float[np.ndarray, " n"]:
+    """A cost of every evaluation, in its unit."""
+    if cost in result.config.objectives:
+        return result.objectives[:, result.config.objectives.index(cost)]
+    if cost.name not in COMPLEXITY:
+        raise InputError(f"the search has not recorded {cost.name}: pick by {' or '.join(result.config.cost_names)}")
+    return np.array([cost.minimised(getattr(evaluation, cost.name)) for evaluation in result.evaluations])
 
 
 def read_result(run_dir: str | Path) -> SearchResult:
@@ -112,7 +172,7 @@ def make_result(config: SearchConfig, run_dir: Path, evaluations: Sequence[Evalu
 def objectives_of(config: SearchConfig, evaluations: Sequence[Evaluation]) -> Float[np.ndarray, "n m"]:
     """What was minimised, a row an evaluation."""
     values = [evaluation.objectives for evaluation in evaluations]
-    return np.array(values, np.float64).reshape(-1, len(config.estimators) + 1)
+    return np.array(values, np.float64).reshape(-1, len(config.objectives))
 
 
 def to_text(result: SearchResult) -> str:
@@ -126,6 +186,6 @@ def from_text(text: str) -> SearchResult:
     found = json.loads(text)
     run_dir = Path(found["run_dir"])
     config = dataclasses.replace(from_yaml(found["config"], SearchConfig()), run_dir=run_dir)
-    count = len(config.estimators) + 1
+    count = len(config.objectives)
     evaluations = [Evaluation.from_json(line, config.recorded, count) for line in found["evaluations"]]
     return make_result(config, run_dir, evaluations)

@@ -1,10 +1,14 @@
 """What every search space offers."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import jax
 import numpy as np
 from jaxtyping import Array, Int
+
+SIZE_OPTIONS = ("nodes", "layers", "cells", "channels")
+"""The options of spaces that are options of the commands too."""
 
 Genomes = Int[Array, "n genes"] | Int[np.ndarray, "n genes"]
 
@@ -17,6 +21,16 @@ class Space(Protocol):
     """
 
     name: ClassVar[str]
+
+    proxy_sizes: ClassVar[Mapping[str, int]]
+    """Sizes of the networks that a search looks at where no others are named, as options of the space.
+
+    They are small, since a proxy only has to rank. A size is one of `SIZE_OPTIONS`. A space may also have
+    `digits_sizes`, which come before these on the embedded digits.
+    """
+
+    default_estimator: ClassVar[str]
+    """The estimator whose choice in the space is the best network once it is trained, see docs/estimator.md."""
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

@@ -13,6 +13,7 @@ both inputs keeps any mixture of two genomes a genome; ordered, since published 
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -60,6 +61,8 @@ class Darts(CellSpace):
     layers: int = 20
 
     name: ClassVar[str] = "darts"
+    proxy_sizes: ClassVar[Mapping[str, int]] = {"layers": 5, "channels": 8}
+    default_estimator: ClassVar[str] = "rwf"
     operations: ClassVar[tuple[str, ...]] = (*OPERATIONS, "none")
     blocks: ClassVar[int] = 4
 

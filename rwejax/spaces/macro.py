@@ -15,6 +15,7 @@ One difference from NSGA-Net: it removes a phase without any connection together
 entry, normalisation, ReLU and pool, since a population that runs in one compiled pass cannot change shape.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, NamedTuple
@@ -73,6 +74,9 @@ class Macro:
     stem: str = "cifar"
 
     name: ClassVar[str] = "macro"
+    proxy_sizes: ClassVar[Mapping[str, int]] = {"nodes": 4, "channels": 16}
+    digits_sizes: ClassVar[Mapping[str, int]] = {"channels": 8}  # of wider ones the smallest win
+    default_estimator: ClassVar[str] = "fit_path"
 
     def __post_init__(self) -> None:
         if not 2 <= self.nodes <= 6:

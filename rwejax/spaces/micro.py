@@ -10,6 +10,7 @@ the operations are and how cells become a network.
     Intelligent Systems 2021.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -50,6 +51,8 @@ class Micro(CellSpace):
     layers: int = 5
 
     name: ClassVar[str] = "micro"
+    proxy_sizes: ClassVar[Mapping[str, int]] = {"layers": 5, "channels": 8}
+    default_estimator: ClassVar[str] = "fit_path"
     operations: ClassVar[tuple[str, ...]] = (*OPERATIONS, "sep_conv_7x7", "conv_7x1_1x7")
     blocks: ClassVar[int] = 5
 

@@ -10,7 +10,7 @@ average pool and a 1x1 convolution without norm.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
@@ -60,6 +60,8 @@ class NASBench201:
     classes: int = 10
 
     name: ClassVar[str] = "nasbench201"
+    proxy_sizes: ClassVar[Mapping[str, int]] = {"cells": 1, "channels": 16}
+    default_estimator: ClassVar[str] = "fit_path"
     operations: ClassVar[tuple[str, ...]] = OPERATIONS
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ shapes agree.
 [1] Su et al., "Prioritized architecture sampling with Monto-Carlo tree search", CVPR 2021.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -63,6 +64,8 @@ class NASBenchMacro:
     classes: int = 10
 
     name: ClassVar[str] = "nasbench_macro"
+    proxy_sizes: ClassVar[Mapping[str, int]] = {"channels": 16}
+    default_estimator: ClassVar[str] = "fit_path"
 
     def __post_init__(self) -> None:
         if self.channels < 1:

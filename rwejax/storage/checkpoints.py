@@ -21,18 +21,22 @@ class Checkpoints:
 
     Args:
         folder: where they lie; made if it is missing.
+        read_only: whether nothing is made, written or tidied up, for a run that another process may be at work on.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, read_only: bool = False) -> None:
         self._folder = folder.absolute()
-        self._folder.mkdir(exist_ok=True)
+        if not read_only:
+            self._folder.mkdir(exist_ok=True)
         # Of several hosts only the first writes, and it must not wait for the others.
         first = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0})
         options = ocp.CheckpointManagerOptions(
-            max_to_keep=_KEPT,
+            max_to_keep=None if read_only else _KEPT,
+            save_interval_steps=0 if read_only else 1,
             enable_async_checkpointing=False,
-            cleanup_tmp_directories=True,
+            cleanup_tmp_directories=not read_only,
             create=False,
+            read_only=read_only,
             multiprocessing_options=first,
         )
         with _quiet_log():
@@ -80,6 +84,22 @@ class Checkpoints:
     def close(self) -> None:
         """End Orbax's threads."""
         self._manager.close()
+
+
+def read_newest(folder: Path, like: Mapping[str, Any]) -> tuple[int, dict[str, np.ndarray]] | None:
+    """Load the newest checkpoint of a folder, in which nothing changes; see `Checkpoints.load`.
+
+    Args:
+        folder: of the checkpoints.
+        like: names, shapes and dtypes of the arrays that are expected.
+
+    Raises:
+        InputError: the checkpoint is broken or of another run.
+    """
+    if not folder.is_dir():
+        return None
+    with contextlib.closing(Checkpoints(folder, read_only=True)) as checkpoints:
+        return checkpoints.load(like)
 
 
 @contextlib.contextmanager

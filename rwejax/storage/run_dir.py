@@ -2,7 +2,7 @@
 
     config.yaml    what is done; written first and whole, so that a folder without it is no run
     meta.json      versions, device and times
-    a .jsonl file  one line a step, appended and synced
+    a .jsonl file  one line a step, appended and synced; of a search, history.csv too
     checkpoints/   the state after each of the last two steps
 
 The order of writing, lines before checkpoint, leaves on disk a checkpoint and at least the lines that it presumes.
@@ -19,13 +19,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from rwejax.config import RunConfig
 from rwejax.errors import InputError
 from rwejax.storage.atomic import partial_path, replacing
-from rwejax.storage.checkpoints import Checkpoints
 from rwejax.storage.yaml_config import read_stored, write_config
+
+if TYPE_CHECKING:
+    from rwejax.storage.checkpoints import Checkpoints
 
 Config = TypeVar("Config", bound=RunConfig)
 Line = TypeVar("Line")
@@ -111,13 +113,7 @@ class Folder(ABC):
         Raises:
             InputError: it is unreadable, or no JSON.
         """
-        try:
-            meta = json.loads((self.path / "meta.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            raise InputError(f"meta.json in run folder {str(self.path)!r} is broken ({error}): delete it") from error
-        return meta if isinstance(meta, dict) else {}
+        return read_meta(self.path)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
@@ -134,25 +130,56 @@ class Folder(ABC):
             ) from error
 
     @property
-    def checkpoints(self) -> Checkpoints:
+    def checkpoints(self) -> "Checkpoints":
         """The states; a finished run that is only read makes no folder for them."""
         if self._checkpoints is None:
+            from rwejax.storage.checkpoints import Checkpoints  # which starts JAX
+
             self._checkpoints = Checkpoints(self.path / "checkpoints")
         return self._checkpoints
 
-    def append(self, lines: Sequence[str]) -> None:
-        """Add lines; they are on the disk when this returns."""
-        with open(self.path / self.lines, "a", encoding="utf-8") as file:
-            file.writelines(line + "\n" for line in lines)
-            file.flush()
-            os.fsync(file.fileno())
+    def append(self, lines: Sequence[str], file: str | None = None) -> None:
+        """Add lines to `lines`, or to another file; they are on the disk when this returns."""
+        with open(self.path / (file or self.lines), "a", encoding="utf-8") as opened:
+            opened.writelines(line + "\n" for line in lines)
+            opened.flush()
+            os.fsync(opened.fileno())
 
-    def cut(self, count: int) -> None:
-        """Keep the first `count` lines."""
-        path = self.path / self.lines
+    def cut(self, count: int, file: str | None = None) -> int:
+        """Keep the first `count` complete lines of `lines`, or of another file; returns how many there are then."""
+        path = self.path / (file or self.lines)
         lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-        if lines[count:]:
-            os.truncate(path, sum(map(len, lines[:count])))
+        kept = [line for line in lines[:count] if line.endswith(b"\n")]
+        if lines[len(kept) :]:
+            os.truncate(path, sum(map(len, kept)))
+        return len(kept)
+
+
+def read_meta(path: Path) -> dict[str, Any]:
+    """What meta.json of a run folder says; nothing if the run was killed before it was written.
+
+    Raises:
+        InputError: it is broken.
+    """
+    try:
+        meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InputError(f"meta.json in run folder {str(path)!r} is broken ({error}): delete it") from error
+    return meta if isinstance(meta, dict) else {}
+
+
+class BrokenLine(InputError):
+    """A line in the middle of a file is broken.
+
+    Attributes:
+        intact: what the lines before it hold.
+    """
+
+    def __init__(self, message: str, intact: list[Any]) -> None:
+        super().__init__(message)
+        self.intact = intact
 
 
 def read_lines(path: Path, parse: Callable[[bytes, int], Line]) -> list[Line]:
@@ -163,7 +190,8 @@ def read_lines(path: Path, parse: Callable[[bytes, int], Line]) -> list[Line]:
         parse: is given a line and its number from 0, and raises a ValueError or TypeError where it is broken.
 
     Raises:
-        InputError: the file is unreadable, or another line than the last is broken.
+        InputError: the file is unreadable.
+        BrokenLine: another line than the last is broken.
     """
     try:
         lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
@@ -176,9 +204,8 @@ def read_lines(path: Path, parse: Callable[[bytes, int], Line]) -> list[Line]:
         try:
             found.append(parse(line, number))
         except (ValueError, TypeError) as error:
-            raise InputError(
-                f"line {number + 1} of {str(path)!r} is broken ({error}): cut the file off before it"
-            ) from error
+            message = f"line {number + 1} of {str(path)!r} is broken ({error}): cut the file off before it"
+            raise BrokenLine(message, found) from error
     return found
 
 
@@ -260,3 +287,20 @@ def _take_lock(path: Path) -> int:
     except OSError:
         pass  # some network file systems have no locks, which is no reason to refuse them
     return lock
+
+
+def is_in_use(path: Path) -> bool:
+    """Whether another process works in a run folder at this moment; nothing is written, and no lock is kept."""
+    try:
+        lock = os.open(path / "config.yaml", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # a file system without locks
+    finally:
+        os.close(lock)
+    return False

@@ -85,15 +85,24 @@ def read_stored(path: Path, defaults: Stored) -> Stored:
     Raises:
         InputError: the folder holds no run, or its config.yaml is broken.
     """
+    config = read_unchecked(path, defaults)
+    config.validate()
+    return config
+
+
+def read_unchecked(path: Path, defaults: Stored) -> Stored:
+    """The same without `validate`, for those who only look at it: nothing is imported to judge it.
+
+    Raises:
+        InputError: the folder holds no run, or its config.yaml is broken.
+    """
     try:
         if not (path / "config.yaml").is_file():
             found = "holds no config.yaml" if path.is_dir() else "is no folder" if path.exists() else "does not exist"
-            raise InputError(f"run folder {str(path)!r} {found}: give the folder of a run to resume")
+            raise InputError(f"run folder {str(path)!r} {found}: give the folder of a run")
     except OSError as error:
         raise InputError(f"run folder {str(path)!r} is unreadable ({error.strerror}): check the path") from error
-    config = read_config(path / "config.yaml", dataclasses.replace(defaults, run_dir=path))  # type: ignore[type-var]
-    config.validate()
-    return config
+    return read_config(path / "config.yaml", dataclasses.replace(defaults, run_dir=path))  # type: ignore[type-var]
 
 
 def write_config(path: Path, config: Any) -> None:

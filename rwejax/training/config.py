@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from rwejax.config import LARGEST_SEED, RunConfig, parse_macs, sizes_of
+from rwejax.config import LARGEST_SEED, RunConfig
 from rwejax.errors import InputError
+from rwejax.objectives import COSTS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +19,7 @@ class TrainConfig(RunConfig):
     configs/train_cifar10_papers.yaml.
 
     Attributes:
-        space: macro, micro, darts, nasbench201 or nasbench_macro.
+        space: macro, micro, darts, nasbench201 or nasbench_macro, or FILE.py:CLASS, a space of your own.
         architecture: text form of the network, as a search writes it.
         nodes: macro: nodes of a phase; None: 4.
         layers: micro, darts: cells of the network; None: 5.
@@ -83,6 +84,8 @@ class TrainConfig(RunConfig):
     @property
     def sizes(self) -> dict[str, int]:
         """Sizes of the network, as options of the space."""
+        from rwejax.spaces import sizes_of  # which starts JAX
+
         return sizes_of(self)
 
     def validate(self) -> None:
@@ -119,4 +122,4 @@ class TrainConfig(RunConfig):
         if self.macs_limit is not None:
             if self.channels is not None:
                 raise InputError(f"macs_limit {self.macs_limit!r} chooses the channels: leave --channels out")
-            parse_macs(self.macs_limit)
+            COSTS["macs"].parse(self.macs_limit)

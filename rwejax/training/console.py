@@ -1,28 +1,35 @@
 """What a training shows on a screen: progress while it runs, and its accuracy."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from rich.console import Console
 
-from rwejax.console import ProgressBar, duration, make_console, run_with_display
+from rwejax.console import ProgressBar, duration, is_live, make_console, print_next, run_with_display
 from rwejax.runtime.devices import set_up_process
 from rwejax.runtime.invocation import invocation
 from rwejax.training.config import TrainConfig
-from rwejax.training.loop import TrainResult, resume, train
+from rwejax.training.loop import resume, train
 from rwejax.training.observers import TrainObserver
 from rwejax.training.records import Epoch
+from rwejax.training.result import TrainResult
 
 
-def run(config: TrainConfig, resumed: Path | None = None, origin: Mapping[str, Any] | None = None) -> int:
+def run(
+    config: TrainConfig,
+    resumed: Path | None = None,
+    origin: Mapping[str, Any] | None = None,
+    observers: Sequence[TrainObserver] = (),
+) -> int:
     """Train, or resume a training, on a console.
 
     Args:
         config: the training.
         resumed: the run folder to resume instead; it has a config of its own.
         origin: where the architecture comes from.
+        observers: are told of the progress besides.
 
     Returns:
         The exit code: 0, or 128 plus the number of the signal that ended it.
@@ -32,24 +39,28 @@ def run(config: TrainConfig, resumed: Path | None = None, origin: Mapping[str, A
     """
     set_up_process()
     console = make_console()
-    observer = ConsoleObserver(console)
+    display = ConsoleObserver(console)
+    every = [display, *observers]
     return run_with_display(
-        observer,
-        lambda: train(config, observer, origin) if resumed is None else resume(resumed, observer),
+        display,
+        lambda: train(config, every, origin) if resumed is None else resume(resumed, every),
         lambda result: print_result(console, result),
     )
 
 
 class ConsoleObserver(TrainObserver):
-    """Shows a bar on a terminal, and prints one line an epoch elsewhere.
+    """Shows a bar on a terminal and in a notebook, and prints one line an epoch elsewhere.
 
-    Use it in a `with` statement, which takes the bar away at the end.
+    In a `with` statement the bar is there before the training starts.
+
+    Args:
+        console: where to; by default standard output.
     """
 
-    def __init__(self, console: Console) -> None:
-        self._console, self._config, self._finished = console, TrainConfig(), 0
+    def __init__(self, console: Console | None = None) -> None:
+        self._console, self._config, self._finished = console or make_console(), TrainConfig(), 0
         self._run_dir: Path | None = None
-        self._bar = ProgressBar(console) if console.is_terminal else None
+        self._bar = ProgressBar(self._console) if is_live(self._console) else None
         self._shown = 0.0
         self._left = ""
 
@@ -59,6 +70,10 @@ class ConsoleObserver(TrainObserver):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar away."""
         if self._bar:
             self._bar.stop()
 
@@ -69,12 +84,13 @@ class ConsoleObserver(TrainObserver):
             return
         how = "resuming" if epoch else "training"
         self._print(
-            f"{how} a {config.space} network of {macs / 1e6:.3g} M macs and {params / 1e3:.4g} k params on "
+            f"{how} a {config.space_name} network of {macs / 1e6:.3g} M macs and {params / 1e3:.4g} k params on "
             f"{config.dataset} for {config.epochs} epochs, in {run_dir}"
         )
         hint = "compiling, once for all epochs"
         if self._bar:
-            self._bar.show(hint, 0, None, "", "")
+            self._bar.start()
+            self._bar.show(hint, 0, None, "", ())
         else:
             self._print(hint)
 
@@ -96,13 +112,13 @@ class ConsoleObserver(TrainObserver):
         )
         self._left = f"{duration(seconds_left)} left"
         if self._bar:
-            self._bar.show(self._label(), self._finished, self._config.epochs, self._left, "  ".join(facts))
+            self._bar.show(self._label(), self._finished, self._config.epochs, self._left, facts)
         else:
             self._print("  ".join((f"{self._label():<14}", *facts, self._left)))
 
     def on_interrupt(self, number: int) -> int:
         """Say how an interrupted training is resumed; returns the exit code for the signal."""
-        self.__exit__()
+        self.close()
         if self._run_dir is None:
             self._print("interrupted before the training began")
         else:
@@ -121,7 +137,8 @@ class ConsoleObserver(TrainObserver):
 
 
 def print_result(console: Console, result: TrainResult) -> None:
-    """Print what the network can do, and where it is."""
-    test = result.test
-    console.print(f"test accuracy: {test.test_accuracy:.2f} % of {test.test_images} images", markup=False)
+    """Print what the network can do, where it is, and what to type next."""
+    if test := result.test:
+        console.print(f"test accuracy: {test.test_accuracy:.2f} % of {test.test_images} images", markup=False)
     console.print(f"run folder: {result.run_dir}", markup=False, soft_wrap=True)
+    print_next(console, "export", result.run_dir, Path("exported") / result.run_dir.name)

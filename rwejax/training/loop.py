@@ -1,9 +1,8 @@
 """Full training of one network: its images, its compiled functions, and the loop over epochs."""
 
-import dataclasses
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,17 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Int
 
 from rwejax import data, networks, spaces
-from rwejax.config import parse_macs
 from rwejax.errors import InputError
-from rwejax.networks import PlainNetwork
+from rwejax.objectives import COSTS
 from rwejax.runtime.environment import describe_machine, now
+from rwejax.runtime.observer import closing
 from rwejax.runtime.signals import uninterrupted
 from rwejax.storage.run_dir import check_free
 from rwejax.training.batches import Batch, BatchSource, Loaded, standardise_pixels
 from rwejax.training.config import TrainConfig
 from rwejax.training.observers import TrainObserver
 from rwejax.training.records import Epoch, Test, Training
+from rwejax.training.result import TrainResult
 from rwejax.training.step import (
     Sums,
     TrainState,
@@ -34,41 +34,12 @@ from rwejax.training.step import (
     optimiser,
     to_arrays,
 )
-from rwejax.training.tensorboard import Board
 
 _IMAGENET = 224  # pixels
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class TrainResult:
-    """A trained network.
-
-    Attributes:
-        network: the module.
-        variables: its parameters, and the collection `batch_stats`.
-        space: its space, made for its size.
-        genome: its genome.
-        epochs: what was measured after each epoch.
-        test: what was measured at the end.
-        run_dir: the run folder.
-        config: the training.
-    """
-
-    network: PlainNetwork
-    variables: dict[str, Any]
-    space: spaces.Space
-    genome: Int[np.ndarray, " genes"]
-    epochs: tuple[Epoch, ...]
-    test: Test
-    run_dir: Path
-    config: TrainConfig
-
-    def __repr__(self) -> str:
-        return f"TrainResult(test_accuracy={self.test.test_accuracy:.2f}, run_dir={str(self.run_dir)!r})"
-
-
 def train(
-    config: TrainConfig, observer: TrainObserver | None = None, origin: Mapping[str, Any] | None = None
+    config: TrainConfig, observers: Sequence[TrainObserver] = (), origin: Mapping[str, Any] | None = None
 ) -> TrainResult:
     """Train one network for real, on all devices of this host.
 
@@ -77,7 +48,7 @@ def train(
 
     Args:
         config: which network is trained, and how.
-        observer: is told of the progress.
+        observers: are told of the progress, and closed at the end.
         origin: what meta.json is to say of where the architecture comes from; see `from_search`.
 
     Returns:
@@ -99,17 +70,17 @@ def train(
     config = config.resolved()
     check_free(config.run_dir)
     task = _Task(config)
-    with Training.create(config) as run:
+    with Training.create(config) as run, closing(observers):
         run.write_meta({**describe_machine(config.seed), **describe_images(task.source), "origin": origin})
-        return _finish(run, task, [], observer or TrainObserver())
+        return _finish(run, task, [], observers)
 
 
-def resume(run_dir: str | Path, observer: TrainObserver | None = None) -> TrainResult:
+def resume(run_dir: str | Path, observers: Sequence[TrainObserver] = ()) -> TrainResult:
     """Resume a training from its run folder, however it ended.
 
     Args:
         run_dir: the run folder.
-        observer: is told of the progress.
+        observers: are told of the progress, and closed at the end.
 
     Returns:
         What an uninterrupted `train` would have returned. A finished training is only read.
@@ -117,7 +88,7 @@ def resume(run_dir: str | Path, observer: TrainObserver | None = None) -> TrainR
     Raises:
         InputError: the folder holds no training, or is broken, or another process works on it.
     """
-    with Training.open(run_dir) as run:
+    with Training.open(run_dir) as run, closing(observers):
         epochs = run.epochs()
         task = _Task(run.config)
         known = run.read_meta()
@@ -126,7 +97,7 @@ def resume(run_dir: str | Path, observer: TrainObserver | None = None) -> TrainR
             meta["resume_times"] = [*known.get("resume_times", []), now()]
         if meta != known:
             run.write_meta(meta)
-        return _finish(run, task, epochs, observer or TrainObserver())
+        return _finish(run, task, epochs, observers)
 
 
 class _Task:
@@ -170,11 +141,12 @@ class _Task:
     def replicated(self, state: TrainState) -> TrainState:
         return jax.device_put(state, self._whole)
 
-    def epoch(self, number: int, state: TrainState, observer: TrainObserver) -> tuple[TrainState, Sums]:
+    def epoch(self, number: int, state: TrainState, observers: Sequence[TrainObserver]) -> tuple[TrainState, Sums]:
         """Train for an epoch, counted from 0."""
         sums: list[Sums] = []
         for images, labels in self.source.train_batches(number, self.config.batch_size):
-            observer.on_step(len(sums), self.steps)
+            for observer in observers:
+                observer.on_step(len(sums), self.steps)
             state, found = self.step(self.key_steps, state, *jax.device_put((images, labels), self._split))
             sums.append(found)
         return state, _mean(sums, self.steps * self.config.batch_size)
@@ -208,10 +180,10 @@ def choose(
     try:
         genome = space.from_string(config.architecture)
     except ValueError as error:
-        raise InputError(f"architecture {config.architecture!r} is none of {config.space}: {error}") from error
+        raise InputError(f"architecture {config.architecture!r} is none of {config.space_name}: {error}") from error
     if config.macs_limit is None:
         return space, genome
-    limit = parse_macs(config.macs_limit)
+    limit = COSTS["macs"].parse(config.macs_limit)
     widths = (spaces.get(config.space, **config.sizes | {"channels": width}, **options) for width in count(2, 2))
     allowed = list(takewhile(lambda space: space.macs(genome[None])[0] <= limit, widths))
     if not allowed:
@@ -237,53 +209,47 @@ def _load(config: TrainConfig) -> BatchSource:
     return Loaded(data.load_named(config), config.seed)
 
 
-def _finish(run: Training, task: _Task, epochs: list[Epoch], observer: TrainObserver) -> TrainResult:
+def _finish(run: Training, task: _Task, epochs: list[Epoch], observers: Sequence[TrainObserver]) -> TrainResult:
     """Train all epochs that are missing, and test."""
     finished, state = _recover(run, task, len(epochs))
     del epochs[finished:]
     run.cut(finished)
     macs, params = (int(cost(task.genome[None])[0]) for cost in (task.space.macs, task.space.params))
-    observer.on_start(run.config, run.path, finished, macs, params)
-    with Board(run.path, finished) as board:
-        try:
-            while len(epochs) < run.config.epochs:
-                start = time.perf_counter()
-                state, trained = task.epoch(len(epochs), state, observer)
-                validated = task.measure(state, "validation")
-                epoch = _epoch(len(epochs) + 1, trained, validated, time.perf_counter() - start)
-                if not math.isfinite(epoch.train_loss):
-                    raise InputError(
-                        f"the loss of epoch {epoch.epoch} is not finite: give a lower --learning-rate than "
-                        f"{run.config.learning_rate}"
-                    )
-                with uninterrupted():
-                    run.record(epoch, to_arrays(state))
-                    board.write(epoch)
-                epochs.append(epoch)
-                seconds = [each.seconds for each in epochs[finished:]]
-                # The first epoch of a process compiles, so it says little of the others.
-                pace = float(np.mean(seconds[1:] or seconds))
+    for observer in observers:
+        observer.on_start(run.config, run.path, finished, macs, params)
+    try:
+        while len(epochs) < run.config.epochs:
+            start = time.perf_counter()
+            state, trained = task.epoch(len(epochs), state, observers)
+            validated = task.measure(state, "validation")
+            epoch = _epoch(len(epochs) + 1, trained, validated, time.perf_counter() - start)
+            if not math.isfinite(epoch.train_loss):
+                raise InputError(
+                    f"the loss of epoch {epoch.epoch} is not finite: give a lower --learning-rate than "
+                    f"{run.config.learning_rate}"
+                )
+            with uninterrupted():
+                run.record(epoch, to_arrays(state))
+            epochs.append(epoch)
+            seconds = [each.seconds for each in epochs[finished:]]
+            # The first epoch of a process compiles, so it says little of the others.
+            pace = float(np.mean(seconds[1:] or seconds))
+            for observer in observers:
                 observer.on_epoch(epoch, pace * (run.config.epochs - epoch.epoch))
-        finally:
-            if epochs:
-                with uninterrupted(), run.writing():
-                    _draw(epochs, run.path / "curve.png")
+    finally:
+        if epochs:
+            with uninterrupted(), run.writing():
+                _draw(epochs, run.path / "curve.png")
     test = run.test()
     if test is None:
         found = task.measure(state, "test")
         test = Test(float(found["loss"]), float(found["correct"]), task.source.count("test"))
         run.write_test(test)
-    variables = {"params": state.params, "batch_stats": state.batch_stats}
-    return TrainResult(
-        task.network,
-        jax.tree.map(np.asarray, variables),
-        task.space,
-        task.genome,
-        tuple(epochs),
-        test,
-        run.path,
-        run.config,
-    )
+    variables = jax.tree.map(np.asarray, {"params": state.params, "batch_stats": state.batch_stats})
+    result = TrainResult(task.network, variables, task.space, task.genome, tuple(epochs), test, run.path, run.config)
+    for observer in observers:
+        observer.on_end(result)
+    return result
 
 
 def _draw(epochs: list[Epoch], path: Path) -> None:

@@ -30,4 +30,4 @@ def plot_curve(epochs: Sequence[Epoch], axes: Axes) -> None:
 
 def save_curve(epochs: Sequence[Epoch], path: Path) -> None:
     """Draw the accuracies of a training as a PNG file, which appears whole or not at all."""
-    save(lambda axes: plot_curve(epochs, axes), path)
+    save(lambda figure: plot_curve(epochs, figure.add_subplot()), path)

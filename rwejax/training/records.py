@@ -5,12 +5,12 @@ meta.json       versions, device and times
 metrics.jsonl   one line an epoch
 result.json     the accuracy on the test images, taken once, at the end
 curve.png       the accuracies as a figure
-tensorboard/    the same for TensorBoard, where tensorboardX is installed
 checkpoints/    weights, statistics and momentum after each of the last two epochs
 """
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any, ClassVar
 
 from rwejax.errors import InputError
@@ -66,7 +66,7 @@ class Training(Folder):
     @classmethod
     def name(cls, config: TrainConfig) -> str:
         """Space and dataset."""
-        return f"train-{config.space}-{config.dataset.removeprefix('folder:').rstrip('/').rpartition('/')[2]}"
+        return f"train-{config.space_name}-{config.dataset.removeprefix('folder:').rstrip('/').rpartition('/')[2]}"
 
     def record(self, epoch: Epoch, state: dict[str, Any]) -> None:
         """Write down an epoch, in the order that makes a kill harmless.
@@ -83,29 +83,43 @@ class Training(Folder):
             self.checkpoints.save(epoch.epoch, state)
 
     def epochs(self) -> list[Epoch]:
-        """The complete lines of metrics.jsonl."""
-
-        def parse(line: bytes, number: int) -> Epoch:
-            epoch = Epoch(**json.loads(line))
-            if epoch.epoch != number + 1:
-                raise ValueError(f"the epoch is {epoch.epoch}, not {number + 1}")
-            return epoch
-
-        return read_lines(self.path / self.lines, parse)
+        """The complete lines of metrics.jsonl; see `read_epochs`."""
+        return read_epochs(self.path)
 
     def test(self) -> Test | None:
-        """What result.json says, if it is there.
-
-        Raises:
-            InputError: it is broken.
-        """
-        path = self.path / "result.json"
-        try:
-            return Test(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
-        except (OSError, ValueError, TypeError) as error:
-            raise InputError(f"{str(path)!r} is broken ({error}): delete it and resume the run") from error
+        """What result.json says, if it is there; see `read_test`."""
+        return read_test(self.path)
 
     def write_test(self, test: Test) -> None:
         """Write result.json."""
         with self.writing(), replacing(self.path / "result.json") as file:
             file.write(to_json(vars(test)) + "\n")
+
+
+def read_epochs(path: Path) -> list[Epoch]:
+    """The complete lines of a training's metrics.jsonl; a last line that a kill has torn is left out.
+
+    Raises:
+        InputError: the file is unreadable, or another line than the last is broken.
+    """
+
+    def parse(line: bytes, number: int) -> Epoch:
+        epoch = Epoch(**json.loads(line))
+        if epoch.epoch != number + 1:
+            raise ValueError(f"the epoch is {epoch.epoch}, not {number + 1}")
+        return epoch
+
+    return read_lines(path / Training.lines, parse)
+
+
+def read_test(path: Path) -> Test | None:
+    """What a training's result.json says, if it is there.
+
+    Raises:
+        InputError: it is broken.
+    """
+    path = path / "result.json"
+    try:
+        return Test(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{str(path)!r} is broken ({error}): delete it and resume the run") from error

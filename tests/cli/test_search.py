@@ -98,6 +98,7 @@ BAD = [
     ("more images than there are", "--train-images 1400 --validation-images 300", "ask for fewer"),
     ("no images", "--train-images 0", "train_images is 0"),
     ("no number", "--seed many", "invalid literal for int() with base 10: 'many'"),
+    ("unknown log", "--log tensorbord", "log 'tensorbord' is unknown: choose from tensorboard, wandb"),
     ("unknown score", "--score accuracy", "score 'accuracy' is unknown"),
 ]
 
@@ -146,14 +147,14 @@ def test_a_search_prints_its_progress_its_front_and_its_folder(main, tmp_path):
     with open(tmp_path / "run" / "front.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert f"front: {len(rows)} of 18 evaluations" in out
-    table = lines[lines.index(next(line for line in lines if "(M)" in line)) + 1 : -1]
+    table = lines[lines.index(next(line for line in lines if "(M)" in line)) + 1 : -2]
     assert len(table) == len(rows)
     for shown, row in zip(table, rows, strict=True):
         assert "".join(shown.split()[-3:]) == row["architecture"]
         assert float(shown.split()[0]) == pytest.approx(float(row["loo_error"]), abs=0.006)
         assert float(shown.split()[2]) == pytest.approx(int(row["macs"]) / 1e6, abs=6e-4)
         assert float(shown.split()[3]) == pytest.approx(int(row["params"]) / 1e3, abs=0.06)
-    assert lines[-1] == "run folder: run"
+    assert lines[-2:] == ["run folder: run", "next: python scripts/train.py --run run --pick knee"]
 
 
 def test_a_finished_run_prints_its_front_again(main, finished):
@@ -163,6 +164,18 @@ def test_a_finished_run_prints_its_front_again(main, finished):
     assert "generation 1" not in first[1]
     assert fakes.FakeEvaluator.calls == 3
     assert main("--resume", finished, "--nodes", 3)[0] == 0
+
+
+def test_a_log_is_chosen_anew_when_a_run_is_resumed(main, tmp_path):
+    """It is no part of the run."""
+    fakes.FakeEvaluator.before_call = staticmethod(lambda calls: signal.raise_signal(2) if calls == 2 else None)
+    assert main(*TINY, "--run-dir", "run", "--log", "tensorboard")[0] == 130
+    files = list((tmp_path / "run" / "tensorboard").iterdir())
+    assert len(files) == 1
+    fakes.FakeEvaluator.before_call = staticmethod(lambda calls: None)
+    assert main("--resume", "run")[0] == 0
+    assert list((tmp_path / "run" / "tensorboard").iterdir()) == files
+    assert "log" not in (tmp_path / "run" / "config.yaml").read_text()
 
 
 def test_flags_override_the_file(script, monkeypatch, tmp_path):
@@ -232,8 +245,8 @@ def test_help_is_quick_and_names_every_flag():
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     assert time.perf_counter() - start < 10  # two on a machine that does nothing else
-    flags = {f"--{name.replace('_', '-')}" for name in SearchConfig.__dataclass_fields__} | {"--config", "--resume"}
-    assert flags <= set(re.findall(r"--[a-z-]+", out))
+    flags = {f"--{name.replace('_', '-')}" for name in SearchConfig.__dataclass_fields__}
+    assert flags | {"--config", "--resume", "--log"} <= set(re.findall(r"--[a-z-]+", out))
 
 
 def test_the_command_itself(tmp_path):
@@ -241,7 +254,9 @@ def test_the_command_itself(tmp_path):
     process = python(SCRIPT, *TINY, "--generations", "2", "--run-dir", tmp_path / "run", cwd=tmp_path)
     out, err = process.communicate(timeout=300)
     assert (process.returncode, err) == (0, "")
-    assert out.splitlines()[-1] == f"run folder: {tmp_path / 'run'}"
+    assert out.splitlines()[-2] == f"run folder: {tmp_path / 'run'}"
+    command = shlex.split(out.splitlines()[-1].removeprefix("next: "))
+    assert command == ["python", str(SCRIPT.with_name("train.py")), "--run", str(tmp_path / "run"), "--pick", "knee"]
     meta = json.loads((tmp_path / "run" / "meta.json").read_text())
     assert meta["platform"] == "cpu"
     assert len((tmp_path / "run" / "evaluations.jsonl").read_text().splitlines()) == 12
@@ -260,7 +275,7 @@ def compile(calls):
     hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # ten minutes without a step of Python's
 signals._PATIENCE = 0.5
 fakes.FakeEvaluator.before_call = staticmethod(compile)
-importlib.import_module("rwejax.evaluate.objectives").RandomWeightEvaluator = fakes.FakeEvaluator
+importlib.import_module("rwejax.evaluate.scoring").RandomWeightEvaluator = fakes.FakeEvaluator
 sys.argv = ["scripts/search.py"]
 sys.exit(console.run(fakes.tiny(run_dir=Path({str(tmp_path)!r}) / "run")))
 """

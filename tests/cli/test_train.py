@@ -32,7 +32,7 @@ def test_a_picked_network_is_trained_taken_up_again_and_exported(main, monkeypat
         found = rwejax.search(config)
 
     tiny = "--train-images 128 --validation-images 20 --epochs 2"
-    code, out, _ = main(*f"--run found --pick error {tiny} --run-dir trained".split())
+    code, out, _ = main(*f"--run found --pick error {tiny} --run-dir trained --log tensorboard".split())
 
     assert code == 0
     assert "training a macro network of" in out
@@ -42,7 +42,9 @@ def test_a_picked_network_is_trained_taken_up_again_and_exported(main, monkeypat
     assert (stored.nodes, stored.channels, stored.epochs) == (2, 4, 2)
     accuracy = json.loads((tmp_path / "trained" / "result.json").read_text())["test_accuracy"]
     assert f"test accuracy: {accuracy:.2f} % of 359 images" in out
+    assert out.splitlines()[-1] == "next: python scripts/export.py trained exported/trained"
     assert {path.name for path in (tmp_path / "trained").iterdir()} >= {"curve.png", "meta.json", "metrics.jsonl"}
+    assert len(list((tmp_path / "trained" / "tensorboard").iterdir())) == 1
 
     code, out, _ = main("--resume", "trained")
     assert code == 0
@@ -54,6 +56,7 @@ def test_a_picked_network_is_trained_taken_up_again_and_exported(main, monkeypat
         code, out, _ = export(run, f"exported-{run}", "--pick", "error")
         assert code == 0
         assert words in out
+        assert out.splitlines()[-1] == f"next: read exported-{run}/README.md, which says how to use it"
         card = json.loads((tmp_path / f"exported-{run}" / "card.json").read_text())
         assert card["architecture"] == stored.architecture
         assert card["objectives"]["macs"] == card["macs"]
@@ -73,6 +76,7 @@ BAD = [
     ("a search's key", "--config search.yaml", "unknown key 'generations'"),
     ("a word for a number", "--config words.yaml", "learning_rate: 'high', which should be a number"),
     ("another epoch count", "--resume trained --epochs 9", "was started with --epochs 2"),
+    ("unknown log", "--architecture 111011 --nodes 2 --log wandbb", "log 'wandbb' is unknown"),
     ("a search to resume", "--resume search", "unknown key 'generations'"),
     ("unprepared set offline", "--architecture 111011 --nodes 2 --dataset cifar10 --data-dir empty", "cifar10"),
     ("full run folder", "--architecture 111011 --nodes 2 --run-dir trained", "run_dir 'trained' is not empty"),
@@ -102,6 +106,6 @@ def test_bad_input_is_answered_in_one_sentence(main, tmp_path, flags, words):
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_a_config_says_its_command_and_is_valid(path):
-    assert f"--config configs/{path.name}" in path.read_text()
+    assert f"--config {path.stem}" in path.read_text()
     config = read_config(path, TrainConfig(architecture="1"))
     config.validate()

@@ -136,12 +136,23 @@ def test_every_network_is_scored_once_in_slices(fake, n):
 
     class Watch(rwejax.CorrelateObserver):
         seen = ()
+        told = ()
+
+        def on_estimator(self, result):
+            self.told += (len(result.measured),)
+
+        def on_end(self, result):
+            self.told += (result,)
+
+        def close(self):
+            self.told += ("close",)
 
         def on_slice(self, estimator, networks):
             self.seen += ((estimator, networks),)
 
     watch = Watch()
-    result = rwejax.correlate(config(estimators="first", sample=200), watch)
+    result = rwejax.correlate(config(estimators="first", sample=200), [rwejax.CorrelateObserver(), watch])
+    assert watch.told == (1, result, "close")
     assert len(calls) == max(2, -(-n // 40))
     assert max(map(len, calls)) == len(calls[0]) <= 40, "what is compiled for the first slice holds the others"
     space = result.space
@@ -172,9 +183,20 @@ def test_an_interruption_keeps_what_is_finished(fake):
     def stop(genomes):
         raise KeyboardInterrupt
 
+    class Watch(rwejax.CorrelateObserver):
+        closed = 0
+
+        def on_end(self, result):
+            pytest.fail("it has not come to its end")
+
+        def close(self):
+            self.closed += 1
+
+    watch = Watch()
     fake(first=lambda genomes: genomes.sum(1), second=stop)
     with pytest.raises(KeyboardInterrupt):
-        rwejax.correlate(config(estimators="first,second", output=Path("table.csv")))
+        rwejax.correlate(config(estimators="first,second", output=Path("table.csv")), [watch])
+    assert watch.closed == 1
     assert [row["estimator"] for row in read("table.csv")] == ["first"]
     assert list(read("table.scores.csv")[0]) == ["architecture", "accuracy", "first"]
     assert Path("table-first.png").exists()

@@ -11,6 +11,7 @@ from jax import lax
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.preprocessing import KernelCenterer
 
+SCORES = ("nwot", "snip", "grad_norm", "grasp", "fisher", "jacob_cov", "synflow", "rwf", "fit_path")
 EDGES = [(1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)]
 
 
@@ -29,13 +30,13 @@ def weights(network_kernels, genome):
 
 
 class Plain:
-    """The network; `relus` and `outputs` hold the inputs of ReLUs and the outputs of convolutions of the last call."""
+    """The network. Of its last call, `relus` and `norms` hold what entered these, `outputs` what left convolutions."""
 
     def __init__(self, genome, norm=True):
         self.genome, self.norm = [int(op) for op in genome], norm
 
     def __call__(self, params, images, shifts=None):
-        self.relus, self.outputs, self.shifts = [], [], shifts
+        self.relus, self.outputs, self.norms, self.shifts = [], [], [], shifts
         x = self.normalise(self.convolve(images, params["stem"]))
         for stage in (1, 2, 3):
             if stage > 1:
@@ -68,6 +69,7 @@ class Plain:
         return y
 
     def normalise(self, x):
+        self.norms.append(x)
         return (x - x.mean((0, 1, 2))) / jnp.sqrt(x.var((0, 1, 2)) + 1e-5) if self.norm else x
 
     def average(self, x, size, stride, pad):

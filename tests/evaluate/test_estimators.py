@@ -19,18 +19,7 @@ TEXTS = (
     "|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|skip_connect~0|avg_pool_3x3~1|nor_conv_3x3~2|",
     "|avg_pool_3x3~0|+|none~0|nor_conv_1x1~1|+|nor_conv_3x3~0|none~1|skip_connect~2|",
 )
-SINGLE = (
-    "nwot",
-    "synflow",
-    "snip",
-    "grasp",
-    "fisher",
-    "grad_norm",
-    "jacob_cov",
-    "rwf",
-    "fit_path",
-    "short_training",
-)
+SINGLE = [name for name in estimators.names() if "images" in estimators.options_of(name)]
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +79,7 @@ def test_lowers_for_accelerators(space, dataset, genomes, name):
     assert exported.out_avals[0].shape == (len(genomes),)
 
 
-@pytest.mark.parametrize("name", [name for name in SINGLE if name != "short_training"])
+@pytest.mark.parametrize("name", plain.SCORES)
 def test_a_score_is_that_of_the_plain_network(measured, expected, name):
     _, _, found = measured(name)
     np.testing.assert_allclose(found[:2], [scores[name] for scores in expected], rtol=2e-3)

@@ -222,7 +222,6 @@ def test_accelerators_round_no_factor_unless_they_may(space, dataset, precision,
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"head": "svm"}, "head 'svm' is unknown"),
         ({"score": "accuracy"}, "score 'accuracy' is unknown"),
         ({"seeds": 0}, "seeds is 0"),
         ({"genomes_per_program": 0}, "genomes_per_program is 0"),

@@ -7,6 +7,7 @@ import pytest
 from rwejax import data, networks, spaces
 from rwejax.errors import InputError
 from tests.networks.references import REFERENCES
+from tests.networks.trained import with_kernels
 
 IMAGES = 16
 OPTIONS = {
@@ -30,15 +31,6 @@ DARTS_V2 = """Genotype(
 def count(module, shape):
     shapes = jax.eval_shape(module.init, KEY, np.zeros((1, *shape), np.float32))
     return sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
-
-
-@pytest.mark.parametrize("name", OPTIONS)
-def test_parameters_are_as_many_as_the_space_says(name):
-    space = spaces.get(name, channels=4, **OPTIONS[name])
-    for genome in np.asarray(space.sample(KEY, 30 if name == "nasbench201" else 3)):
-        if name == "nasbench201" and not genome.all():  # what reads a node without inputs is left out
-            continue
-        assert count(networks.build(space, genome), space.input_shape) == space.params(genome[None])[0]
 
 
 def test_darts_v2_has_the_published_number_of_parameters():
@@ -147,27 +139,6 @@ def test_features_are_those_of_the_network_written_down_plainly(name):
     expected = expected[:, np.abs(expected).max(0) > 0]  # of the micro space, without the blocks that are not there
     np.testing.assert_allclose(found, expected, rtol=0, atol=5e-4)
     assert all((leaf != 0).any() for leaf in jax.tree.leaves(moved))
-
-
-def with_kernels(shapes, module, program, kernels):
-    """Parameters of a network: its slots' kernels, and scale 1 and bias 0."""
-    rows = {row.name: row for row in module.rows}
-
-    def take(path, leaf):
-        name, *layers = (each.key for each in path)
-        if layers[-1] in ("scale", "bias"):
-            return np.full(leaf.shape, layers[-1] == "scale", np.float32)
-        group = module.network.groups[rows[name].group]
-        table = program.rows[group.name]
-        chunk = int(name.removeprefix(f"{group.name}_").split("_")[0])
-        found = kernels[group.name][group.kinds[rows[name].kind][0]]
-        for layer in layers:
-            found = found[layer]
-        found = found[int(table.slot[chunk])]
-        # Of a slot's possible inputs, those that the row has.
-        return found[table.blocks[int(table.begin[chunk]), : len(leaf)]] if "blocks" in layers[-1] else found
-
-    return jax.tree.map_with_path(take, shapes)
 
 
 def test_a_dead_network_is_refused():

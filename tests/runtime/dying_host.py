@@ -14,7 +14,7 @@ from tests.cli import commands
 
 def search():
     """What the command does, with an end to it."""
-    objectives = importlib.import_module("rwejax.evaluate.objectives").Objectives
+    objectives = importlib.import_module("rwejax.evaluate.scoring").PopulationScorer
     last, evaluate, calls = int(sys.argv[1]), objectives.__call__, []
 
     def call(self, key, genomes):

@@ -1,12 +1,16 @@
 import dataclasses
 import importlib
+import json
+import shutil
 import signal
 import threading
+from pathlib import Path
 
 import jax
 import moocore
 import numpy as np
 import pytest
+from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 from rwejax import spaces
 from rwejax.errors import InputError
@@ -16,9 +20,9 @@ from rwejax.objectives import RWE_SCORES
 from rwejax.runtime.signals import uninterrupted
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.loop import resume, search
-from rwejax.searching.observers import SearchObserver
+from rwejax.searching.observers import PARTS, SearchObserver
 from rwejax.searching.records import find_front
-from rwejax.searching.result import SearchResult
+from rwejax.searching.result import SearchResult, pick
 from tests import fakes
 
 COMPILATION = "/jax/core/compile/backend_compile_duration"
@@ -29,6 +33,7 @@ class Watcher(SearchObserver):
 
     def __init__(self):
         self.starts, self.steps, self.compilations, self._count = [], [], [], 0
+        self.ends, self.closed = [], 0
 
     def on_compilation(self, event, duration, **kwargs):
         self._count += event == COMPILATION
@@ -39,6 +44,12 @@ class Watcher(SearchObserver):
     def on_generation(self, progress):
         self.steps.append(progress)
         self.compilations.append(self._count)
+
+    def on_end(self, result):
+        self.ends.append(result)
+
+    def close(self):
+        self.closed += 1
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +70,7 @@ def real(tmp_path_factory):
         genomes_per_program=4,
         run_dir=tmp_path_factory.mktemp("real"),
     )
-    result = search(config, watcher)
+    result = search(config, [watcher])
     jax.monitoring.unregister_event_duration_listener(watcher.on_compilation)
     return result, watcher
 
@@ -97,6 +108,17 @@ def test_an_observer_is_told_of_every_generation(real):
     assert [step.best for step in watcher.steps] == [result.objectives[:n, 0].min() for n in (6, 12, 18, 24)]
     assert watcher.steps[-1].seconds_left == 0
     assert all(step.evaluations_per_second > 0 for step in watcher.steps)
+    assert watcher.ends == [result]
+    assert watcher.closed == 1
+
+
+def test_the_parts_of_a_generation_add_up(real):
+    _, watcher = real
+    for step in watcher.steps:
+        assert set(step.parts) == set(PARTS)
+        assert sum(step.parts.values()) == pytest.approx(step.seconds)
+        assert step.evaluations_per_second == pytest.approx(6 / step.seconds)
+        assert all(step.parts[name] > 0 for name in PARTS)
 
 
 def test_the_hypervolume_is_moocores(real):
@@ -117,8 +139,12 @@ def test_the_front_is_what_it_says(real):
 
 def test_a_resumed_run_has_the_same_result(real):
     result, _ = real
-    again = resume(result.run_dir)
+    watcher = Watcher()
+    again = resume(result.run_dir, [watcher])
     assert isinstance(again, SearchResult)
+    assert watcher.ends == [again]
+    assert [start[2] for start in watcher.starts] == [4]
+    assert (watcher.steps, watcher.closed) == ([], 1)
     np.testing.assert_array_equal(again.genomes, result.genomes)
     np.testing.assert_array_equal(again.objectives, result.objectives)
     assert again.evaluations == result.evaluations
@@ -179,12 +205,13 @@ def test_an_interruption_keeps_the_finished_generations(fake, tmp_path):
     watcher = Watcher()
     fake.before_call = staticmethod(lambda calls: signal.raise_signal(signal.SIGINT) if calls == 3 else None)
     with pytest.raises(KeyboardInterrupt):
-        search(fakes.tiny(run_dir=tmp_path / "run"), watcher)
+        search(fakes.tiny(run_dir=tmp_path / "run"), [watcher])
+    assert (watcher.ends, watcher.closed) == ([], 1)
     assert len((tmp_path / "run" / "evaluations.jsonl").read_text().splitlines()) == 12
     assert (tmp_path / "run" / "front.csv").exists()
     assert (tmp_path / "run" / "front.png").exists()
     fake.calls = 0
-    resume(tmp_path / "run", watcher)
+    resume(tmp_path / "run", [watcher])
     assert fake.calls == 2
     assert [start[2] for start in watcher.starts] == [0, 2]
     assert [step.generation for step in watcher.steps] == [1, 2, 3, 4]
@@ -286,3 +313,47 @@ def test_the_package_offers_the_function_and_not_the_module():
     package = importlib.import_module("rwejax")
     importlib.import_module("rwejax.searching.loop")
     assert package.search is search
+
+
+def unfinished(folder):
+    """A copy of a run of four generations, as it was after three."""
+    copy = Path(shutil.copytree(folder / "run", folder / "copy"))
+    shutil.rmtree(copy / "checkpoints" / "4")
+    lines = (copy / "evaluations.jsonl").read_text().splitlines(keepends=True)
+    (copy / "evaluations.jsonl").write_text("".join(lines[:18]))
+    return copy
+
+
+def test_three_objectives_are_searched_picked_drawn_and_resumed(fake, tmp_path):
+    config = fakes.tiny(run_dir=tmp_path / "run", costs="macs,params")
+    result = search(config)
+    macs, params = (np.array([getattr(row, name) for row in result.evaluations]) for name in ("macs", "params"))
+    np.testing.assert_allclose(result.objectives[:, 1:], np.stack([macs / 1e6, params / 1e3], 1))
+    front = NonDominatedSorting().do(result.objectives, only_non_dominated_front=True)
+    assert set(map(tuple, result.objectives[result.front])) == set(map(tuple, result.objectives[front]))
+    meta = json.loads((tmp_path / "run" / "meta.json").read_text())
+    assert len(meta["hypervolume_reference"]) == 3
+    limit = int(np.median(params[result.front]))
+    assert params[pick(result, f"params:{limit}")] <= limit
+    copy = unfinished(tmp_path)
+    again = resume(copy)
+    np.testing.assert_array_equal(again.objectives, result.objectives)
+    assert (copy / "front.csv").read_bytes() == (tmp_path / "run" / "front.csv").read_bytes()
+
+
+def test_latency_is_measured_once_a_run_and_kept(fake, tmp_path, monkeypatch):
+    times = iter(range(1, 1000))
+    monkeypatch.setattr("rwejax.evaluate.costs.timing.seconds", lambda *_: next(times) / 1e3)
+    config = fakes.tiny(run_dir=tmp_path / "run", costs="macs,latency", nodes=2)
+    result = search(config)
+    table = json.loads((tmp_path / "run" / "latency.json").read_text())
+    assert table["batch"] == 1
+    assert all(0 < row.scores["latency"] <= sum(table["milliseconds"].values()) for row in result.evaluations)
+    np.testing.assert_allclose(result.objectives[:, 2], [row.scores["latency"] for row in result.evaluations])
+    copy = unfinished(tmp_path)
+    np.testing.assert_array_equal(resume(copy).objectives, result.objectives)
+    shutil.rmtree(copy)
+    unfinished(tmp_path)
+    (copy / "latency.json").write_text("{")
+    with pytest.raises(InputError, match=r"latency.json' is broken \(.*\): restore it, or start a new run$"):
+        resume(copy)

@@ -1,4 +1,5 @@
 import contextlib
+import csv
 import json
 import math
 import os
@@ -9,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+import moocore
 import numpy as np
 import pytest
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
@@ -16,6 +18,7 @@ from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 from rwejax.errors import InputError
 from rwejax.objectives import RWE_SCORES
 from rwejax.searching.loop import resume, search
+from rwejax.searching.observers import PARTS, Progress, SearchObserver
 from rwejax.searching.records import Evaluation, Run, find_front
 from rwejax.storage.atomic import replacing
 from rwejax.storage.checkpoints import Checkpoints
@@ -97,8 +100,18 @@ def rows(run):
     return [{key: value for key, value in line.items() if "seconds" not in key and "time" not in key} for line in lines]
 
 
+def history(run):
+    """The rows of history.csv: what is the same in every run of a config, and the seconds."""
+    with open(run / "history.csv", newline="") as file:
+        found = list(csv.DictReader(file))
+    seconds = [{name: row.pop(name) for name in ("seconds", *PARTS)} for row in found]
+    return found, seconds
+
+
 def assert_same(run, finished):
     assert rows(run) == rows(finished)
+    assert history(run)[0] == history(finished)[0]
+    assert all(text for row in history(run)[1] for text in row.values())
     for name in ("front.csv", "config.yaml"):
         assert (run / name).read_bytes() == (finished / name).read_bytes()
     assert (run / "front.png").read_bytes().startswith(b"\x89PNG")
@@ -107,7 +120,7 @@ def assert_same(run, finished):
 
 
 def test_a_run_folder_holds_what_it_should(finished):
-    names = {"config.yaml", "meta.json", "evaluations.jsonl", "front.csv", "front.png", "checkpoints"}
+    names = {"config.yaml", "meta.json", "evaluations.jsonl", "history.csv", "front.csv", "front.png", "checkpoints"}
     assert {path.name for path in finished.iterdir()} == names
     assert {path.name for path in (finished / "checkpoints").iterdir()} == {"3", "4"}
     meta = json.loads((finished / "meta.json").read_text())
@@ -123,6 +136,20 @@ def test_rows_are_numbered_and_complete(finished):
     assert [row["index"] for row in found] == list(range(24))
     assert [row["generation"] for row in found] == [1] * 6 + [2] * 6 + [3] * 6 + [4] * 6
     assert all(row["objectives"] == [row["loo_error"], row["macs"] / 1e6] for row in found)
+
+
+def test_the_history_has_a_row_a_generation(finished):
+    found, seconds = history(finished)
+    assert [int(row["generation"]) for row in found] == [1, 2, 3, 4]
+    assert [int(row["evaluations"]) for row in found] == [6, 12, 18, 24]
+    reference = json.loads((finished / "meta.json").read_text())["hypervolume_reference"]
+    objectives = np.array([row["objectives"] for row in rows(finished)])
+    for count, row in zip((6, 12, 18, 24), found, strict=True):
+        assert float(row["best"]) == objectives[:count, 0].min()
+        expected = moocore.hypervolume(objectives[:count], ref=reference)
+        assert float(row["hypervolume"]) == pytest.approx(expected, rel=1e-5)
+    for row in seconds:
+        assert sum(float(row[name]) for name in PARTS) == pytest.approx(float(row["seconds"]), abs=1e-5)
 
 
 def test_a_kill_at_any_moment_is_harmless(moments, finished, quick, tmp_path):
@@ -154,6 +181,51 @@ def test_a_torn_line_is_dropped_and_surplus_rows_are_cut(copy, finished, quick, 
     assert_same(copy, finished)
 
 
+@pytest.mark.parametrize("kept", [None, 2, 3])
+def test_the_history_of_an_older_run_is_completed(copy, finished, quick, kept):
+    """A folder that was written before there were histories, or one whose completion was killed."""
+    path = copy / "history.csv"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.unlink()
+    if kept is not None:
+        path.write_bytes(b"".join(lines[:kept]) + lines[kept][:3])
+    evaluations = (copy / "evaluations.jsonl").read_bytes().splitlines(keepends=True)
+    (copy / "evaluations.jsonl").write_bytes(b"".join(evaluations[:-1]))
+    shutil.rmtree(copy / "checkpoints" / "4")
+    resume(copy)
+    assert history(copy)[0] == history(finished)[0]
+    known = [bool(row["seconds"]) for row in history(copy)[1]]
+    assert known == [each < (kept or 1) for each in (1, 2, 3)] + [True]
+
+
+@pytest.mark.parametrize("event", ["on_start", "on_generation", "on_end", "close"])
+def test_what_an_observer_breaks_is_recorded_and_resumed(finished, quick, tmp_path, event):
+    class Broken(SearchObserver):
+        closed = 0
+
+        def close(self):
+            self.closed += 1
+
+    class Whole(Broken):
+        pass
+
+    def fail(*_):
+        raise RuntimeError("the observer is broken")
+
+    broken, whole = Broken(), Whole()
+    setattr(broken, event, fail)
+    with pytest.raises(RuntimeError, match="the observer is broken"):
+        search(fakes.tiny(run_dir=tmp_path / "run"), [broken, whole])
+    done = {"on_start": 0, "on_generation": 1}.get(event, 4)
+    assert done == 0 or len(rows(tmp_path / "run")) == 6 * done
+    assert (tmp_path / "run" / "front.csv").exists() == (done > 0)
+    assert whole.closed == 1
+    assert broken.closed == (event != "close")
+    resume(tmp_path / "run", [whole])
+    assert whole.closed == 2
+    assert_same(tmp_path / "run", finished)
+
+
 @pytest.mark.parametrize("place", ["in an evaluation", "in a line"])
 def test_kill_9(place, finished, quick, tmp_path):
     """A real signal, against whatever a copy of the folder does not show."""
@@ -163,7 +235,7 @@ from pathlib import Path
 import rwejax.searching.records
 from tests import fakes
 search = importlib.import_module("rwejax.searching.loop")
-importlib.import_module("rwejax.evaluate.objectives").RandomWeightEvaluator = fakes.FakeEvaluator
+importlib.import_module("rwejax.evaluate.scoring").RandomWeightEvaluator = fakes.FakeEvaluator
 def kill(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 place = {place!r}
@@ -364,6 +436,8 @@ def test_lines_are_on_the_disk_before_the_checkpoint(tmp_path, monkeypatch):
         del order[:]
         monkeypatch.setattr(type(run.checkpoints), "save", lambda *_: order.append("checkpoint"))
         row = Evaluation(0, 1, "01", (1.0, 1.0), dict.fromkeys(RWE_SCORES, 1.0), 1, 1, 0, 1.0)
-        run.record([row], 1, 1, {})
-    assert order[0] == "sync"
+        progress = Progress(1, 1, 1.0, 1.0, 1.0, 0.0, 1.0, dict.fromkeys(PARTS, 0.0))
+        run.record([row], 1, progress, {})
+    assert order[:2] == ["sync", "sync"]
+    assert "checkpoint" not in order[:-1]
     assert order[-1] == "checkpoint"

@@ -8,13 +8,15 @@ from hypothesis.extra import numpy as arrays
 
 from rwejax import pick
 from rwejax.errors import InputError
+from rwejax.searching.config import SearchConfig
 from rwejax.searching.records import find_front
 
 POINTS = arrays.arrays(np.float64, st.tuples(st.integers(1, 12), st.integers(2, 3)), elements=st.integers(1, 20))
 
 
 def result_of(objectives):
-    return SimpleNamespace(objectives=objectives, front=find_front(objectives))
+    config = SearchConfig(estimator="rwe" if objectives.shape[1] == 2 else "rwe,nwot")
+    return SimpleNamespace(objectives=objectives, front=find_front(objectives), config=config)
 
 
 @given(POINTS, st.floats(0.01, 100), st.floats(-5, 5))
@@ -44,9 +46,9 @@ def test_the_least_error_with_and_without_a_limit(objectives):
 @pytest.mark.parametrize(
     ("rule", "sentence"),
     [
-        ("best", "pick 'best' is unknown: give knee, error or macs:LIMIT"),
-        ("macs:many", "macs 'many' are no number of multiply-adds: give one such as 300M"),
-        ("macs:900K", "pick 'macs:900K' leaves no network: the smallest of the front has 2 million macs"),
+        ("best", "pick 'best' is unknown: give knee, error or COST:LIMIT"),
+        ("macs:many", "macs 'many' is no limit: give a number and one of K, M, G, such as 300M"),
+        ("macs:900K", "pick 'macs:900K' leaves no network: the least of the front is multiply-adds 2.000 M"),
     ],
 )
 def test_bad_rules_are_one_sentence(rule, sentence):
@@ -57,3 +59,16 @@ def test_bad_rules_are_one_sentence(rule, sentence):
 def test_units_of_the_limit():
     result = result_of(np.array([[1.0, 5000.0], [3.0, 2.0], [2.0, 40.0]]))
     assert [pick(result, rule) for rule in ("macs:5G", "macs:40M", "macs:2000K", "macs:2000000")] == [0, 2, 1, 1]
+
+
+def test_a_limit_of_any_cost_that_is_recorded():
+    objectives = np.array([[1.0, 5.0, 7.0], [3.0, 2.0, 2.0], [2.0, 4.0, 1.0]])
+    evaluations = [SimpleNamespace(macs=macs, params=params) for macs, params in ((9, 1000), (8, 3000), (7, 2000))]
+    config = SearchConfig(estimator="rwe", costs="memory,latency")
+    result = SimpleNamespace(objectives=objectives, front=np.arange(3), config=config, evaluations=evaluations)
+    rules = {"memory:4KiB": 2, "memory:3KiB": 1, "latency:10ms": 0, "latency:1500us": 2, "params:2.5K": 0, "macs:7": 2}
+    assert {rule: pick(result, rule) for rule in rules} == rules
+    with pytest.raises(InputError, match=r"^pick 'latency:0.5ms' leaves no network: .* is latency 1.000 ms$"):
+        pick(result, "latency:0.5ms")
+    with pytest.raises(InputError, match=r"^the search has not recorded latency: pick by macs$"):
+        pick(result_of(objectives[:, :2]), "latency:5ms")

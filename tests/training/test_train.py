@@ -41,10 +41,29 @@ class Snapshots(TrainObserver):
         self.epoch = epoch.epoch
 
 
+class Watcher(TrainObserver):
+    """Notes what it is told."""
+
+    def __init__(self):
+        self.told = []
+
+    def on_start(self, config, run_dir, epoch, macs, params):
+        self.told.append("start")
+
+    def on_epoch(self, epoch, seconds_left):
+        self.told.append(epoch.epoch)
+
+    def on_end(self, result):
+        self.told.append(result)
+
+    def close(self):
+        self.told.append("close")
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    return train(dataclasses.replace(SMALL, epochs=3, run_dir=folder / "run"), Snapshots(folder)), folder
+    return train(dataclasses.replace(SMALL, epochs=3, run_dir=folder / "run"), [Snapshots(folder)]), folder
 
 
 def metrics(run_dir):
@@ -66,7 +85,10 @@ def test_a_killed_training_resumes_to_the_same_metrics(whole, epoch, tmp_path):
     if epoch == 2:  # the kill came between the line and its checkpoint, and tore the next line
         with open(tmp_path / "run" / "metrics.jsonl", "a") as file:
             file.write((result.run_dir / "metrics.jsonl").read_text().splitlines()[2] + '\n{"epoch": 4, "tr')
-    resumed = resume(tmp_path / "run")
+    watchers = Watcher(), Watcher()
+    resumed = resume(tmp_path / "run", watchers)
+    finished = [1, 2, 3][epoch:]
+    assert watchers[0].told == watchers[1].told == ["start", *finished, resumed, "close"]
     assert metrics(resumed.run_dir) == metrics(result.run_dir)
     assert resumed.test == result.test
     for mine, other in zip(jax.tree.leaves(resumed.variables), jax.tree.leaves(result.variables), strict=True):
@@ -75,8 +97,11 @@ def test_a_killed_training_resumes_to_the_same_metrics(whole, epoch, tmp_path):
 
 def test_a_finished_training_is_only_read(whole):
     result, _ = whole
+    assert not (result.run_dir / "tensorboard").exists(), "it was not asked for"
     before = {path: path.stat().st_mtime_ns for path in result.run_dir.iterdir() if path.name != "curve.png"}
-    again = resume(result.run_dir)
+    watcher = Watcher()
+    again = resume(result.run_dir, [watcher])
+    assert watcher.told == ["start", again, "close"]
     assert again.test == result.test
     assert again.epochs == result.epochs
     assert {path: path.stat().st_mtime_ns for path in before} == before
@@ -87,7 +112,7 @@ def test_a_step_on_several_devices_is_that_on_one(monkeypatch):
     for devices in (jax.local_devices()[:1], jax.local_devices()):
         monkeypatch.setattr(jax, "local_devices", lambda devices=devices: devices)
         task = loop._Task(dataclasses.replace(SMALL, train_images=32))
-        state, sums = task.epoch(0, task.replicated(task.first_state()), TrainObserver())
+        state, sums = task.epoch(0, task.replicated(task.first_state()), ())
         assert len(jax.tree.leaves(state.params)[0].sharding.device_set) == len(devices)
         found.append((sums, jax.tree.map(np.asarray, state.params)))
     (one, weights), (many, others) = found
@@ -163,7 +188,7 @@ def test_the_limit_of_macs_chooses_the_widest_network(limit):
         ({"auxiliary": 0.4}, "space 'macro' has no place for an auxiliary head"),
         ({"stem": "imagenet"}, "train_images is 320: with --stem imagenet images are read"),
         ({"macs_limit": "5M"}, "macs_limit '5M' chooses the channels: leave --channels out"),
-        ({"macs_limit": "much", "channels": None}, "macs 'much' are no number of multiply-adds"),
+        ({"macs_limit": "much", "channels": None}, "macs 'much' is no limit: give a number and one of K, M, G"),
         ({"macs_limit": "5", "channels": None}, "macs_limit '5' is less than the narrowest network has: give more"),
         ({"seed": -1}, "seed is -1"),
     ],

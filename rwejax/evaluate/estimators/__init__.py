@@ -1,9 +1,14 @@
 """Estimators: what an untrained network is worth, each by its own idea; higher is always better."""
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from rwejax import plugins
 from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.evaluate.estimators import (
@@ -19,10 +24,12 @@ from rwejax.evaluate.estimators import (
     short_training,
     snip,
     synflow,
+    zen,
 )
 from rwejax.evaluate.estimators.complexity import Estimate
 from rwejax.evaluate.estimators.per_network import Classifier, PerNetworkEstimator
 from rwejax.networks import Norm
+from rwejax.objectives import RWE_SCORES
 from rwejax.spaces import Space
 
 
@@ -46,12 +53,27 @@ _ESTIMATORS: dict[str, Callable[..., Estimate]] = {
     "fisher": _single(fisher.score),
     "grad_norm": _single(grad_norm.score),
     "jacob_cov": _single(jacob_cov.score),
+    "zen_score": _single(zen.score, pool=2),
     "short_training": _single(short_training.score, 500),
     "macs": complexity.macs,
     "params": complexity.params,
 }
 
-__all__ = ["Estimate", "get", "names"]
+_registered: dict[str, Callable[..., Any]] = {}  # what users gave, by name
+
+_TAKEN = ("index", "generation", "architecture", "objectives", "failed", "seconds", "race_error", *RWE_SCORES)
+"""Names of what is recorded beside the estimators' scores."""
+
+__all__ = [
+    "Classifier",
+    "Estimate",
+    "PerNetworkEstimator",
+    "get",
+    "names",
+    "options_of",
+    "register_estimator",
+    "register_references",
+]
 
 
 def names() -> tuple[str, ...]:
@@ -74,10 +96,95 @@ def get(name: str, space: Space, dataset: Dataset, **options: Any) -> Estimate:
     Raises:
         InputError: no estimator has that name, or it has no such option, or an option is out of its range.
     """
-    if name not in _ESTIMATORS:
-        raise InputError(f"estimator {name!r} is unknown: choose one of {', '.join(names())}")
-    known = [each for each in inspect.signature(_ESTIMATORS[name]).parameters if each not in ("space", "dataset")]
+    known = options_of(name)
     for option in options:
         if option not in known:
             raise InputError(f"estimator {name!r} has no option {option!r}: it takes {', '.join(known) or 'none'}")
     return _ESTIMATORS[name](space, dataset, **options)
+
+
+def options_of(name: str) -> tuple[str, ...]:
+    """The options that the estimator of that name takes.
+
+    Raises:
+        InputError: no estimator has that name.
+    """
+    if name not in _ESTIMATORS:
+        raise InputError(f"estimator {name!r} is unknown: choose one of {', '.join(names())}")
+    return tuple(each for each in inspect.signature(_ESTIMATORS[name]).parameters if each not in ("space", "dataset"))
+
+
+def register_estimator(name: str, function: Callable[..., Any]) -> None:
+    """Make an estimator of your own known by its name, to `rwejax.search`, `correlate` and this module's `get`.
+
+    Args:
+        name: of letters, digits and underscores.
+        function: of one parameter, a `Classifier`, to a scalar, the score of one untrained network, higher being
+            better; it is compiled by JAX and averaged over the seeds. Or a factory,
+            `make(space, dataset, *, seeds=1, images=None)`, which returns an estimate of whole populations: a function
+            of a key and genomes to (n,) scores, such as a `PerNetworkEstimator`.
+
+    Raises:
+        InputError: the name is taken or cannot be one, or the function is neither of both.
+
+    Example:
+        >>> import jax
+        >>> import rwejax
+        >>> from rwejax import data, spaces
+        >>> def logit_scale(net):
+        ...     return abs(net.logits(net.params, net.images)).mean()
+        >>> rwejax.register_estimator("logit_scale", logit_scale)
+        >>> dataset = data.load("digits", train=20, validation=10)
+        >>> space = spaces.get("macro", nodes=2, channels=2, input_shape=dataset.image_shape)
+        >>> estimate = get("logit_scale", space, dataset, images=10)
+        >>> scores = estimate(jax.random.key(0), space.sample(jax.random.key(1), 3))
+        >>> scores.shape, bool((scores > 0).all())
+        ((3,), True)
+    """
+    if not isinstance(name, str) or not re.fullmatch(r"\w+", name):
+        raise InputError(f"estimator {name!r} has no proper name: give letters, digits and underscores")
+    taken = name in _TAKEN or (name in _ESTIMATORS and name not in _registered)
+    if taken or (name in _registered and not plugins.alike(_registered[name], function)):
+        raise InputError(f"estimator {name!r} has the name of something else: give it another name")
+    _ESTIMATORS[name], _registered[name] = _factory(name, function), function
+    plugins.note(function)
+
+
+def register_references(text: str) -> None:
+    """Make the estimators of users' files known by their names.
+
+    Args:
+        text: estimators with commas between them, of which those that are FILE.py:NAME count; see `rwejax.plugins`.
+
+    Raises:
+        InputError: a file was not loaded, or see `register_estimator`.
+    """
+    for each in text.split(","):
+        if plugins.parse(each):
+            register_estimator(plugins.name_of(each), plugins.find(each, "--estimator"))
+
+
+def _factory(name: str, function: Callable[..., Any]) -> Callable[..., Estimate]:
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError) as error:
+        raise InputError(f"estimator {name!r} is no function: give a function of a network, or a factory") from error
+    needed = [each for each in parameters.values() if each.default is each.empty and each.kind is not each.VAR_KEYWORD]
+    if len(needed) == 1:
+        return _single(_scalar(name, function))
+    if len(needed) != 2 or not {"seeds", "images"} <= set(parameters):
+        raise InputError(
+            f"estimator {name!r} takes {', '.join(parameters) or 'nothing'}: give a function of one network, or a "
+            "factory (space, dataset, *, seeds=1, images=None)"
+        )
+    return function
+
+
+def _scalar(name: str, function: Callable[[Classifier], Any]) -> Callable[[Classifier], Float[Array, ""]]:
+    def score(net: Classifier) -> Float[Array, ""]:
+        value = jnp.asarray(function(net))
+        if value.shape != ():
+            raise InputError(f"estimator {name!r} returns an array of shape {value.shape}: return a single number")
+        return value
+
+    return score

@@ -46,9 +46,21 @@ class Classifier:
     labels: Int[Array, " images"]
     key: jax.Array
 
-    def observe(self, observer: ActivationObserver) -> tuple[Float[Array, "images features"], Any]:
-        """The pooled features, and what an observer of the ReLUs' inputs has seen."""
-        buffers, seen = self.network.forward(self.program, self.params, self.images, observer)
+    def observe(
+        self,
+        observer: ActivationObserver,
+        images: Float[Array, "images height width channels"] | None = None,
+        collection: str = "relus",
+    ) -> tuple[Float[Array, "images features"], Any]:
+        """The pooled features, and what an observer has seen.
+
+        Args:
+            observer: is shown inputs, and whether each counts or is padding.
+            images: the batch; None: the network's own.
+            collection: whose inputs: those of every ReLU, "relus", or of every normalisation, "norms".
+        """
+        images = self.images if images is None else images
+        buffers, seen = self.network.forward(self.program, self.params, images, observer, collection)
         return buffers["features"][0], seen
 
     def logits(self, params: Params, images: Array) -> Float[Array, "images classes"]:

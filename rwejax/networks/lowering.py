@@ -1,0 +1,28 @@
+"""What makes a space's genomes run: a value at the end of the space's file."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import flax.linen as nn
+import numpy as np
+from jaxtyping import Int
+
+from rwejax.networks.forms import Form
+from rwejax.networks.program import Builder, Network
+
+
+@dataclass(frozen=True)
+class Lowering:
+    """How the genomes of a space become rows, and how its operations are written for people without rwejax.
+
+    Attributes:
+        network: of a space and `pool`, the groups and buffers; the features are `pool` x `pool` pixels of the last map.
+        add_rows: of a space, canonical genomes and a builder: adds the genomes' rows, and returns each one's row of
+            features, `ABSENT` where no path leads through the network.
+        forms: for each type of module among the network's kinds, how it is written in an exported `network.py`.
+    """
+
+    network: Callable[[Any, int], Network]
+    add_rows: Callable[[Any, Int[np.ndarray, "n genes"], Builder], Int[np.ndarray, " n"]]
+    forms: Mapping[type[nn.Module], Form]

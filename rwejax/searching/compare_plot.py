@@ -1,0 +1,91 @@
+"""The figure of a comparison: hypervolumes over evaluations, and the fronts beside them."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from rwejax.figures import INK, frame, new_figure, short
+
+if TYPE_CHECKING:
+    from rwejax.searching.compare import Comparison
+
+_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+"""Those that everybody can tell apart: Wong, "Points of view: color blindness", Nature Methods 2011."""
+
+
+def draw(comparison: "Comparison", axes: Sequence[Axes] | None = None) -> Figure:
+    """Draw both panels.
+
+    Args:
+        comparison: the searches.
+        axes: two, where to draw; None: those of a new figure.
+
+    Returns:
+        The figure that they are in.
+    """
+    left, right = new_figure(panels=2).subplots(1, 2) if axes is None else axes
+    plot_hypervolumes(comparison, left)
+    plot_fronts(comparison, right)
+    figure = left.get_figure(root=True)
+    assert figure is not None
+    return figure
+
+
+def plot_hypervolumes(comparison: "Comparison", axes: Axes) -> None:
+    """Draw the mean over the runs of each group, and a band of a standard deviation around it.
+
+    Args:
+        comparison: the searches.
+        axes: where to draw; gets labels, a legend and a title.
+    """
+    for number, group in enumerate(comparison.groups):
+        color, mean, std, runs = _color(number), group.mean, group.std, len(group.results)
+        label = f"{group.label}, {runs} run{'s' * (runs != 1)}"
+        axes.fill_between(group.evaluations, mean - std, mean + std, color=color, alpha=0.2, linewidth=0, zorder=2)
+        axes.plot(
+            group.evaluations, mean, color=color, linewidth=1.4, marker="o", markersize=2.5, label=label, zorder=3
+        )
+    units = [objective.unit for objective in comparison.config.objectives]
+    axes.set_xlabel("evaluations", color=INK)
+    axes.set_ylabel("hypervolume" + (f" ({' x '.join(units)})" if all(units) else ""), color=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(frameon=False, labelcolor=INK)
+    frame(axes, f"{comparison.config.space_name} on {short(comparison.config.dataset)}, mean and std over runs")
+
+
+def plot_fronts(comparison: "Comparison", axes: Axes) -> None:
+    """Draw the front of each run in the colour of its group, the first objective over the last.
+
+    Args:
+        comparison: the searches.
+        axes: where to draw; gets labels, a legend and a title.
+    """
+    first, *_, last = comparison.config.objectives
+    for number, group in enumerate(comparison.groups):
+        for run, result in enumerate(group.results):
+            front = result.objectives[result.front]
+            axes.plot(
+                front[:, -1],
+                front[:, 0],
+                # With a third objective, points of a front may lie above and to the right of others.
+                linestyle="-" if front.shape[1] == 2 else "none",
+                drawstyle="steps-post",
+                color=_color(number),
+                linewidth=1.0,
+                marker="o",
+                markersize=3,
+                alpha=0.7,
+                label=None if run else group.label,
+                zorder=3,
+            )
+    axes.set_xlabel(last.axis, color=INK)
+    axes.set_ylabel(first.axis, color=INK)
+    axes.legend(frameon=False, labelcolor=INK)
+    frame(axes, "fronts of all runs")
+
+
+def _color(number: int) -> str:
+    return _COLORS[number % len(_COLORS)]

@@ -1,0 +1,183 @@
+"""How far a run is, by its folder alone. Nothing is written, locked or executed there, and JAX is not started."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rwejax.console import duration
+from rwejax.errors import InputError
+from rwejax.loading import kind_of
+from rwejax.runtime.invocation import invocation
+from rwejax.searching.config import SearchConfig
+from rwejax.searching.records import Evaluation, Run, find_front, read_evaluations
+from rwejax.storage.run_dir import BrokenLine, is_in_use, read_meta
+from rwejax.storage.yaml_config import read_unchecked
+from rwejax.training.config import TrainConfig
+from rwejax.training.records import Epoch, read_epochs, read_test
+
+_SIZES = ("nodes", "layers", "cells", "channels")
+
+
+@dataclasses.dataclass(frozen=True)
+class Status:
+    """What there is to say of a run folder.
+
+    Attributes:
+        path: the run folder.
+        facts: values by their names.
+        damage: a sentence on each thing that is broken or missing.
+        command: the command line to copy next; None if something has to be mended first.
+    """
+
+    path: Path
+    facts: dict[str, str]
+    damage: tuple[str, ...]
+    command: str | None
+
+
+def read_status(path: str | Path) -> Status:
+    """How far a search or a training is.
+
+    Args:
+        path: its run folder, which may be at work, or only to be read.
+
+    Raises:
+        InputError: the folder holds no run.
+    """
+    path = Path(path)
+    try:
+        kind = kind_of(path)
+        return _of_search(path) if kind is Run else _of_training(path)
+    except InputError as error:
+        if not (path / "config.yaml").is_file():
+            raise
+        return Status(path, {}, (str(error),), None)  # without the config nothing else can be understood
+
+
+def _of_search(path: Path) -> Status:
+    config = read_unchecked(path, SearchConfig())
+    damage: list[str] = []
+    evaluations: list[Evaluation] = _intact(lambda: read_evaluations(path, config), damage)
+    meta, used, size = _meta(path, damage), is_in_use(path), config.population_size
+    finished = len(evaluations) >= config.evaluations
+    newest = _newest_checkpoint(path)
+    fits = (newest or 0) * size <= len(evaluations) and (newest is not None or len(evaluations) <= size)
+    if not (used or finished or fits or damage):
+        damage.append(
+            f"there are {len(evaluations)} evaluations and {_checkpoint(newest, 'generation')} of {size} each, which "
+            "do not fit: restore the missing files, or start a new run with its config.yaml"
+        )
+    objectives = np.array([each.objectives for each in evaluations]).reshape(-1, len(config.objectives))
+    front = find_front(objectives)
+    facts = {
+        "search": _what(config) + f", {config.algorithm}",
+        "objectives": ", ".join(objective.title for objective in config.objectives),
+        "state": _state(used, finished),
+        "generations": f"{len(evaluations) // size} of {config.generations}",
+        "evaluations": f"{len(evaluations)} of {config.evaluations}",
+        "front": f"{len(front)} network{'s' * (len(front) != 1)}",
+    }
+    if len(front):
+        best = objectives[front].min(0)
+        written = (each.write(value) for each, value in zip(config.objectives, best, strict=True))
+        facts["best"] = ", ".join(written)
+    facts |= _times(meta, sum(each.seconds for each in evaluations))
+    command = ("train", "--run", path, "--pick", "knee") if finished and len(front) else None
+    return Status(path, facts, tuple(damage), _command("search", path, used, finished, bool(damage), command))
+
+
+def _of_training(path: Path) -> Status:
+    config = read_unchecked(path, TrainConfig())
+    damage: list[str] = []
+    epochs: list[Epoch] = _intact(lambda: read_epochs(path), damage)
+    tests = _intact(lambda: [read_test(path)], damage)
+    test = tests[0] if tests else None
+    meta, used = _meta(path, damage), is_in_use(path)
+    newest = _newest_checkpoint(path)
+    if not used and not damage and epochs and (newest is None or newest > len(epochs)):
+        damage.append(
+            f"there are {len(epochs)} epochs and {_checkpoint(newest, 'epoch')}: restore the missing files, or train "
+            "anew with its config.yaml"
+        )
+    facts = {
+        "training": _what(config),
+        "architecture": config.architecture,
+        "state": _state(used, test is not None),
+        "epochs": f"{len(epochs)} of {config.epochs}",
+    }
+    if epochs:
+        last = epochs[-1]
+        facts["last epoch"] = (
+            f"loss {last.train_loss:.4f}, train {last.train_accuracy:.1f} %, "
+            f"validation {last.validation_accuracy:.1f} %"
+        )
+    if test is not None:
+        facts["test accuracy"] = f"{test.test_accuracy:.2f} % of {test.test_images} images"
+    facts |= _times(meta, sum(epoch.seconds for epoch in epochs))
+    command = ("export", path, Path("exported") / path.name)
+    return Status(path, facts, tuple(damage), _command("train", path, used, test is not None, bool(damage), command))
+
+
+def _intact(read: Callable[[], list[Any]], damage: list[str]) -> list[Any]:
+    """What can be read; what cannot is a sentence more in `damage`."""
+    try:
+        return read()
+    except BrokenLine as error:
+        damage.append(str(error))
+        return error.intact
+    except InputError as error:
+        damage.append(str(error))
+        return []
+
+
+def _meta(path: Path, damage: list[str]) -> dict[str, Any]:
+    try:
+        return read_meta(path)
+    except InputError as error:
+        damage.append(str(error))
+        return {}
+
+
+def _newest_checkpoint(path: Path) -> int | None:
+    """The number of the newest whole checkpoint; an unfinished one has another name."""
+    try:
+        return max((int(each.name) for each in (path / "checkpoints").iterdir() if each.name.isdigit()), default=None)
+    except OSError:
+        return None
+
+
+def _checkpoint(newest: int | None, step: str) -> str:
+    return "no checkpoint" if newest is None else f"a checkpoint of {step} {newest}"
+
+
+def _what(config: SearchConfig | TrainConfig) -> str:
+    sizes = [f"{name} {value}" for name in _SIZES if (value := getattr(config, name)) is not None]
+    return ", ".join([f"{config.space_name} on {config.dataset}", *sizes])
+
+
+def _state(used: bool, finished: bool) -> str:
+    if used:
+        return "another process is at work on it"
+    return "finished" if finished else "not finished, and no process is at work on it"
+
+
+def _times(meta: dict[str, Any], seconds: float) -> dict[str, str]:
+    resumed = ", ".join(map(str, meta.get("resume_times", [])))
+    named = {"started": meta.get("start_time"), "resumed": resumed, "took": duration(seconds)}
+    return {name: str(value) for name, value in named.items() if value}
+
+
+def _command(
+    kind: str, path: Path, used: bool, finished: bool, damaged: bool, afterwards: tuple[object, ...] | None
+) -> str | None:
+    """What to type next: look again, resume, or what comes after it."""
+    if used:
+        return invocation("status", path)
+    if damaged:
+        return None
+    if not finished:
+        return invocation(kind, "--resume", path)
+    return None if afterwards is None else invocation(str(afterwards[0]), *afterwards[1:])
