@@ -13,8 +13,8 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _compilations.name
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
-# XLA's older way to compile loops takes half as long. JAX 0.12 has it no more, and ends the process at a flag that it does
-# not know. JAX reads this when it starts.
+# XLA's older way to compile loops takes half as long. JAX 0.12 has it no more, and ends the process at an unknown flag.
+# JAX reads this when it starts.
 if metadata.version("jaxlib").startswith("0.10."):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false"
 
