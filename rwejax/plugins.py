@@ -143,6 +143,10 @@ def find(text: str, flag: str) -> Any:
 def resolve(text: str, flag: str) -> str:
     """The text with the absolute path and the hash, so that it means the same anywhere; other texts as they are.
 
+    Args:
+        text: FILE.py:NAME, or a name that is none of a file.
+        flag: of the command line, by which it can be given.
+
     Raises:
         InputError: what it names was not loaded, or the file has changed; see `find`.
     """
@@ -150,7 +154,12 @@ def resolve(text: str, flag: str) -> str:
 
 
 def alike(first: Any, second: Any) -> bool:
-    """Whether two classes or functions are one, or one that was defined anew, as in a notebook's cell."""
+    """Whether two classes or functions are one, or one that was defined anew, as in a notebook's cell.
+
+    Args:
+        first: a class or function.
+        second: another, or the same.
+    """
     names = [(getattr(each, "__module__", None), getattr(each, "__qualname__", "<")) for each in (first, second)]
     return first is second or (names[0] == names[1] and "<" not in names[0][1])
 

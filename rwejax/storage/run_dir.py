@@ -139,14 +139,24 @@ class Folder(ABC):
         return self._checkpoints
 
     def append(self, lines: Sequence[str], file: str | None = None) -> None:
-        """Add lines to `lines`, or to another file; they are on the disk when this returns."""
+        """Add lines to `lines`, or to another file; they are on the disk when this returns.
+
+        Args:
+            lines: without their ends.
+            file: the other file's name, in the folder.
+        """
         with open(self.path / (file or self.lines), "a", encoding="utf-8") as opened:
             opened.writelines(line + "\n" for line in lines)
             opened.flush()
             os.fsync(opened.fileno())
 
     def cut(self, count: int, file: str | None = None) -> int:
-        """Keep the first `count` complete lines of `lines`, or of another file; returns how many there are then."""
+        """Keep the first `count` complete lines of `lines`, or of another file; returns how many there are then.
+
+        Args:
+            count: how many lines may stay.
+            file: the other file's name, in the folder.
+        """
         path = self.path / (file or self.lines)
         lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
         kept = [line for line in lines[:count] if line.endswith(b"\n")]
@@ -157,6 +167,9 @@ class Folder(ABC):
 
 def read_meta(path: Path) -> dict[str, Any]:
     """What meta.json of a run folder says; nothing if the run was killed before it was written.
+
+    Args:
+        path: the run folder.
 
     Raises:
         InputError: it is broken.
@@ -172,6 +185,10 @@ def read_meta(path: Path) -> dict[str, Any]:
 
 class BrokenLine(InputError):
     """A line in the middle of a file is broken.
+
+    Args:
+        message: the sentence for the user.
+        intact: what the lines before it hold.
 
     Attributes:
         intact: what the lines before it hold.
