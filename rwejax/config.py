@@ -39,13 +39,19 @@ class RunConfig(ABC):
 
     @property
     def code_flags(self) -> tuple[str, ...]:
-        """The flags that a command needs to be given again, since they name code."""
-        words: list[str] = []
-        for field in ("space", "estimator"):
-            given = (getattr(self, field, None) or "").split(",")
-            if any(map(plugins.parse, given)):
-                words += [f"--{field}", ",".join(map(plugins.without_digest, given))]
-        return tuple(words)
+        """The flags that a command which resumes the run needs to be given again, since they name code."""
+        return self.space_flags + self._flags("estimator")
+
+    @property
+    def space_flags(self) -> tuple[str, ...]:
+        """The same for a command that builds the run's networks."""
+        return self._flags("space")
+
+    def _flags(self, field: str) -> tuple[str, ...]:
+        given = (getattr(self, field, None) or "").split(",")
+        if not any(map(plugins.parse, given)):
+            return ()
+        return f"--{field}", ",".join(map(plugins.without_digest, given))
 
     def resolved(self) -> Self:
         """The same with absolute paths, so that it can be resumed from any working directory.

@@ -181,7 +181,7 @@ def print_result(console: Console, result: SearchResult) -> None:
         console.print(f"{failed} evaluation{'s' * (failed != 1)} had no finite features or score, hence the worst one")
     console.print(f"run folder: {result.run_dir}", markup=False, soft_wrap=True)
     if len(result.front):
-        print_next(console, "train", "--run", result.run_dir, "--pick", "knee")
+        print_next(console, "train", "--run", result.run_dir, "--pick", "knee", *config.space_flags)
 
 
 def readable(space: str, architecture: str) -> str:
