@@ -85,6 +85,7 @@ def fill_distinct(
         seen = jnp.concatenate([others, codes, candidate_codes])
         free = find(candidate_codes, taken, links) < 0
         counts = jnp.concatenate([jnp.ones((others.shape[0],), dtype=bool), accepted, free])
+        # New is who is the first of its like. Whoever is taken does not count, and so is never found as itself.
         new = find_first(candidate_codes, seen, counts) == jnp.arange(seen.shape[0])[-candidates.shape[0] :]
 
         # Accepted rows move to the front. Refused candidates come next: they fill the places that stay open for good.
@@ -98,6 +99,7 @@ def fill_distinct(
         _, tries, _, _, accepted = carry
         return (tries < TRIES) & ~jnp.all(accepted)
 
+    # A loop's carry keeps its shape, so that it starts with n places; a first attempt outside of it need not.
     places = n if propose_more is None else 0
     carry = (
         key,
@@ -149,7 +151,7 @@ def encode(space: GenomeSpace, genomes: Int[Array, "n genes"]) -> Integer[Array,
 
 def gene_bits(space: GenomeSpace) -> int:
     """How many bits hold any gene of a space; 32 where a gene may be negative."""
-    with jax.ensure_compile_time_eval():
+    with jax.ensure_compile_time_eval():  # bounds may be arrays of JAX, which under jit would be traced
         lower, upper = np.asarray(space.lower), np.asarray(space.upper)
     return 32 if lower.min() < 0 else max(1, int(upper.max()).bit_length())
 
@@ -258,6 +260,7 @@ def relink(
             links = links.at[slots + places[i]].set(links[slot[i]])
             return links.at[slot[i]].set(places[i])
 
+        # A row that was overwritten is still linked where its old content was, and what is new does not tell where.
         return jax.lax.cond(
             count > len(rows),
             lambda: anew(links, rows, places, count),
@@ -310,7 +313,7 @@ def _chain_by_loop(slot: Int[Array, " rows"], slots: int) -> Int[Array, " links"
     n = slot.shape[0]
 
     def push(i: Int[Array, ""], links: Int[Array, " links"]) -> Int[Array, " links"]:
-        row = n - 1 - i
+        row = n - 1 - i  # from the last to the first, which so comes to the head: `find_first` gives the first
         links = links.at[slots + row].set(links[slot[row]])
         return links.at[slot[row]].set(row)
 

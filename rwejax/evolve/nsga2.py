@@ -311,6 +311,7 @@ class NSGA2:
         self, population: Int[Array, "n genes"], codes: Integer[Array, "n words"], fitness: Float[Array, "n m"]
     ) -> dict[str, Array]:
         """Chooses population_size rows: the fields of the state that follow from them."""
+        # Parents come first, so that of equals the one that was evaluated first stays.
         place = jnp.arange(len(codes))
         repeats = find_first(codes, codes, place >= 0) != place
         # A repeat, which a used-up space makes unavoidable, ranks like a failure: it must not displace another genome.

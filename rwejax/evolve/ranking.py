@@ -95,6 +95,7 @@ def _sweep(
         rank = jnp.int32(0)
         for step in steps:
             rank += jnp.where(tails[rank + step - 1] <= second, step, 0)
+        # A NaN is as large as the tails of fronts that are not there yet, and passes them all.
         rank = jnp.where(repeat, previous, jnp.minimum(rank, fronts))
         size, before = sizes[rank] + 1, jnp.where(repeat, before + 1, 0)
         carry = tails.at[rank].set(second), sizes, jnp.maximum(fronts, rank + 1), rank, size, before
@@ -265,6 +266,7 @@ def rank_and_select(
         return order[true_first((front < cut) | ((front == cut) & lonelier))]
 
     def part_kept_first() -> Int[Array, " rows"]:
+        # At the end both slices move back alike, and what the part then has of better fronts stays first.
         part = [jax.lax.dynamic_slice_in_dim(whole, start, small) for whole in (order, front)]
         return jax.lax.dynamic_update_slice_in_dim(order, kept_first(*part), start, axis=0)
 

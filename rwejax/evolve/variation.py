@@ -178,10 +178,11 @@ def _mutate(
 
     def change(bits: UInt[Array, "2 draws"], last: Int[Array, ""], genomes: Int[Array, "n genes"]) -> tuple:
         distance, value = (bits >> 8).astype(jnp.float32) / 2**24
+        # The inverse of the geometric distribution. At a rate of 1 it is 0; at 0 it is infinite or NaN, so not found.
         passed = jnp.floor(jnp.log1p(-distance) / jnp.log1p(-rate))
         found = passed < longest  # otherwise the walk goes on from there: what was passed does not matter to what comes
         place = last + cumsum(jnp.where(found, passed + 1, longest).astype(jnp.int32))
-        child, gene = jnp.where(found, place // genes, n), place % genes
+        child, gene = jnp.where(found, place // genes, n), place % genes  # child n is none: its change is dropped
         low, turn = lower[gene], values[gene]
         # Stepping round the cycle of values by less than a whole turn reaches every value but the old one.
         step = 1 + jnp.minimum(jnp.floor(value * (turn - 1)).astype(jnp.int32), turn - 2)
