@@ -4,15 +4,16 @@ Li, Talwalkar, "Random search and reproducibility for neural architecture search
 https://arxiv.org/abs/1902.07638
 """
 
-from functools import partial
 from typing import Any, no_type_check
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, Int, PRNGKeyArray, Real
 
-from rwejax.evolve.distinct import GenomeSpace, sample_distinct
+from rwejax.evolve.compiled import compiled
+from rwejax.evolve.distinct import GenomeSpace, as_genomes, sample_distinct
 
 
 @no_type_check
@@ -58,9 +59,14 @@ class RandomSearch:
         """Draw genomes that were never drawn before, as far as the space has such."""
         return sample_distinct(key, self.space, self.population_size, state.archive, state.archive_count), state
 
-    @partial(jax.jit, static_argnames=("self",))
-    def tell(self, key: PRNGKeyArray, population: Any, fitness: Any, state: RandomSearchState, params: None) -> tuple:
+    def tell(
+        self, key: PRNGKeyArray, population: Any, fitness: Any, state: RandomSearchState, params: None
+    ) -> tuple[RandomSearchState, dict[str, Array]]:
         """Remember the genomes; their fitness changes nothing."""
-        forms = self.space.canonical(jnp.asarray(population, jnp.int32))
+        return self._remember(population, state), {}
+
+    @compiled("self")
+    def _remember(self, population: Real[Array | np.ndarray, "n genes"], state: RandomSearchState) -> RandomSearchState:
+        forms = self.space.canonical(as_genomes(population))
         archive = jax.lax.dynamic_update_slice(state.archive, forms, (state.archive_count, jnp.int32(0)))
-        return RandomSearchState(archive, state.archive_count + len(forms)), {}
+        return RandomSearchState(archive, state.archive_count + len(forms))
