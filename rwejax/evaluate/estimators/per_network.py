@@ -17,6 +17,7 @@ from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.networks import IMAGES_AXIS, NOTHING, ActivationObserver, Norm, PerNetwork, Program
 from rwejax.runtime import collectives
+from rwejax.runtime.devices import default_devices
 from rwejax.spaces import Space
 
 Params = dict[str, Array]
@@ -125,7 +126,7 @@ class PerNetworkEstimator:
         self._images, self._labels = dataset.train_images[:images], dataset.train_labels[:images]
         self._classes = dataset.classes
         self._score, self._norm = score, norm
-        everywhere = np.array(jax.devices() if devices is None else devices)[:, None]
+        everywhere = np.array(default_devices() if devices is None else devices)[:, None]
         # A batch of images lies on one device; the second axis is for the normalisation.
         self._mesh = Mesh(everywhere, (_GENOMES_AXIS, IMAGES_AXIS), axis_types=(AxisType.Auto,) * 2)
         self._capacity: int | None = None
