@@ -31,6 +31,7 @@ from rwejax.objectives import RWE_SCORES
 from rwejax.runtime import collectives
 from rwejax.runtime.devices import default_devices, memory
 from rwejax.spaces import Space
+from rwejax.spaces.base import integer_genomes
 
 _MAX_GENOMES = 64
 
@@ -177,8 +178,11 @@ class RandomWeightEvaluator:
 
         Returns:
             The scores, as numpy arrays in the order of the genomes.
+
+        Raises:
+            InputError: the genomes are floats.
         """
-        genomes = np.asarray(genomes, np.int32)
+        genomes = integer_genomes(genomes)
         self._prepare(len(genomes))
         draws = [self._initialise(draw) for draw in jax.random.split(key, self.seeds)]
         total = {name: np.zeros(len(genomes)) for name in RidgeScores._fields}
@@ -201,7 +205,7 @@ class RandomWeightEvaluator:
             For each genome one row an image, the train images first, before standardisation; zeros for a network
             through which no path leads.
         """
-        genomes = np.asarray(genomes, np.int32)
+        genomes = integer_genomes(genomes)
         self._prepare(len(genomes))
         kernels = self._initialise(jax.random.split(key, self.seeds)[0])
         found = np.zeros((len(genomes), len(self._order), *self._network.buffers["features"]), np.float32)

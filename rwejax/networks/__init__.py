@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import ModuleType
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Array, Int
 
 from rwejax.errors import InputError
 from rwejax.networks import cells, macro, nasbench201, nasbench_macro
@@ -15,6 +15,7 @@ from rwejax.networks.per_network import NOTHING, ActivationObserver, PerNetwork,
 from rwejax.networks.program import ABSENT, Builder, CapacityError, Network, Program
 from rwejax.networks.trainable import AUXILIARY, PlainNetwork, last_reduction, read_rows
 from rwejax.spaces import CellSpace, Space
+from rwejax.spaces.base import integer_genomes
 
 _LOWERINGS: dict[str, ModuleType] = {
     "macro": macro,
@@ -116,7 +117,7 @@ def empty_program(network: Network, capacity: int, chunk: int) -> Program:
 
 
 def build(
-    space: Space, genome: Int[np.ndarray, " genes"], classes: int | None = None, auxiliary: bool = False
+    space: Space, genome: Int[Array | np.ndarray, " genes"], classes: int | None = None, auxiliary: bool = False
 ) -> PlainNetwork:
     """The network of a genome as a Flax module of its own, to be trained.
 
@@ -132,7 +133,7 @@ def build(
         parts of a NAS-Bench-201 cell that read nothing but zeros, which are left out.
 
     Raises:
-        InputError: no path leads through the network, or it has no place for an auxiliary head.
+        InputError: no path leads through the network, it has no place for an auxiliary head, or the genome is floats.
 
     Example:
         >>> import jax
@@ -144,7 +145,7 @@ def build(
         >>> bool(sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == space.params(genomes)[0])
         True
     """
-    genomes = np.asarray(genome, np.int32)[None]
+    genomes = integer_genomes(genome)[None]
     groups = network(space)
     program, (features,) = lower(space, groups, genomes, 1, 1)
     if features == ABSENT:

@@ -19,6 +19,7 @@ from rwejax.networks import IMAGES_AXIS, NOTHING, ActivationObserver, Norm, PerN
 from rwejax.runtime import collectives
 from rwejax.runtime.devices import default_devices
 from rwejax.spaces import Space
+from rwejax.spaces.base import integer_genomes
 
 Params = dict[str, Array]
 Loss = Callable[[Float[Array, "images classes"]], Float[Array, ""]]
@@ -141,8 +142,11 @@ class PerNetworkEstimator:
 
         Returns:
             The scores, higher is better; minus infinity for a network that no image passes, or whose score is NaN.
+
+        Raises:
+            InputError: the genomes are floats.
         """
-        canonical = np.asarray(self.space.canonical(np.asarray(genomes, np.int32)))
+        canonical = np.asarray(self.space.canonical(integer_genomes(genomes)))
         distinct, inverse = np.unique(canonical, axis=0, return_inverse=True)
         if self._capacity is None:
             collectives.meet(self._mesh)
