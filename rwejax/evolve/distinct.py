@@ -10,8 +10,10 @@ from typing import Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int, Integer, PRNGKeyArray
+from jaxtyping import Array, Bool, Int, Integer, PRNGKeyArray, Real
 
+from rwejax.errors import InputError
+from rwejax.evolve.compiled import compiled
 from rwejax.evolve.loops import by_loop
 from rwejax.evolve.sorting import lexsort, true_first
 
@@ -41,6 +43,21 @@ class GenomeSpace(Protocol):
 
     def canonical(self, genomes: Int[Array, "n genes"]) -> Int[Array, "n genes"]:
         """Maps genomes that decode to one network to one genome, within the bounds."""
+
+
+def as_genomes(population: Real[Array | np.ndarray, "..."], name: str = "population") -> Int[Array, "..."]:
+    """Genomes of any type of integers as int32.
+
+    Args:
+        population: the genomes.
+        name: what the caller's user knows them by.
+
+    Raises:
+        InputError: they are floats, which would be cut off.
+    """
+    if jnp.issubdtype(population.dtype, jnp.inexact):
+        raise InputError(f"{name} is {population.dtype}, but genes are integers: round it and give it as int32.")
+    return jnp.asarray(population, jnp.int32)
 
 
 def fill_distinct(
@@ -176,12 +193,12 @@ def pack(rows: Int[Array, "n genes"], bits: int) -> Integer[Array, "n words"]:
     return jax.lax.optimization_barrier(jnp.stack(words, axis=1))
 
 
-@partial(jax.jit, static_argnames=("space", "n"))
+@compiled("space", "n")
 def sample_distinct(
     key: PRNGKeyArray,
     space: GenomeSpace,
     n: int,
-    archive: Int[Array | np.ndarray, "rows genes"] | None = None,
+    archive: Real[Array | np.ndarray, "rows genes"] | None = None,
     archive_count: int | Int[Array, ""] | None = None,
 ) -> Int[Array, "n genes"]:
     """Samples n genomes of a space that differ, in canonical form, from each other and from an archive.
@@ -197,8 +214,11 @@ def sample_distinct(
 
     Returns:
         (n, genes) int32 genomes, not in canonical form.
+
+    Raises:
+        InputError: if the archive is of floats.
     """
-    forms = jnp.zeros((0, len(space.lower)), dtype=jnp.int32) if archive is None else jnp.asarray(archive)
+    forms = jnp.zeros((0, len(space.lower)), dtype=jnp.int32) if archive is None else as_genomes(archive, "archive")
     count = forms.shape[0] if archive_count is None else archive_count
     taken = pack(forms, gene_bits(space))
     return make_distinct(key, space, space.sample, n, taken, link(taken, jnp.arange(taken.shape[0]) < count))

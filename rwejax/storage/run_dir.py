@@ -10,16 +10,19 @@ Whatever lies beyond it is cut back and done again.
 """
 
 import contextlib
-import fcntl
 import json
 import math
 import os
 import re
+import sys
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+
+import filelock
 
 from rwejax.config import RunConfig
 from rwejax.errors import InputError
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
 
 Config = TypeVar("Config", bound=RunConfig)
 Line = TypeVar("Line")
+
+# Windows lets nobody read a locked file, so that it takes an empty one there.
+_LOCK_FILE = ".lock" if sys.platform == "win32" else "config.yaml"
 
 
 class Folder(ABC):
@@ -290,34 +296,41 @@ def _unwritable(error: OSError, run_dir: Path | None) -> InputError:
     return InputError(f"run_dir {str(path)!r} cannot be written ({error.strerror}): give another folder with --run-dir")
 
 
-def _take_lock(path: Path) -> int:
-    """Lock the folder by its config.yaml; the lock is gone when the descriptor is closed, by a kill too."""
-    try:
-        lock = os.open(path / "config.yaml", os.O_RDONLY)
-    except OSError as error:
-        raise InputError(f"run folder {str(path)!r} is unreadable ({error.strerror}): check the path") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(lock)
-        raise InputError(f"run folder {str(path)!r} is in use by another process: wait for it or stop it") from error
-    except OSError:
-        pass  # some network file systems have no locks, which is no reason to refuse them
-    return lock
-
-
 def is_in_use(path: Path) -> bool:
-    """Whether another process works in a run folder at this moment; nothing is written, and no lock is kept."""
+    """Whether a process has a run folder open; this neither waits nor writes.
+
+    Args:
+        path: the run folder.
+
+    Returns:
+        False, too, where nobody can tell: the folder is unreadable, or its file system has no locks.
+    """
     try:
-        lock = os.open(path / "config.yaml", os.O_RDONLY)
+        lock = os.open(path / _LOCK_FILE, os.O_RDONLY)
     except OSError:
         return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False  # a file system without locks
+        return not _lock(lock)
     finally:
         os.close(lock)
-    return False
+
+
+def _take_lock(path: Path) -> int:
+    """Lock the folder; the lock is gone when the descriptor is closed, by a kill too."""
+    try:
+        lock = os.open(path / _LOCK_FILE, os.O_RDONLY | (0 if _LOCK_FILE == "config.yaml" else os.O_CREAT))
+    except OSError as error:
+        raise InputError(f"run folder {str(path)!r} is unreadable ({error.strerror}): check the path") from error
+    for pause in (0, 0.1):  # `is_in_use` of another process has it for a moment
+        time.sleep(pause)
+        if _lock(lock):
+            return lock
+    os.close(lock)
+    raise InputError(f"run folder {str(path)!r} is in use by another process: wait for it or stop it")
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        return filelock.lock_descriptor(descriptor, blocking=False)
+    except OSError:
+        return True  # some network file systems have no locks, which is no reason to refuse them
