@@ -82,8 +82,11 @@ def _meaning(field: str, value: Any) -> Any:
 def check_integers(config: Any) -> None:
     """Refuse counts below 1 and seeds that JAX does not take.
 
+    Args:
+        config: a dataclass with a field `seed`; every other field that holds an integer is a count.
+
     Raises:
-        InputError: a field is out of its range.
+        InputError: a count is below 1, or the seed is not from 0 to `LARGEST_SEED`.
     """
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)

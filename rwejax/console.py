@@ -33,8 +33,15 @@ class ProgressDisplay(Protocol):
 def run_with_display(observer: ProgressDisplay, command: Callable[[], Result], show: Callable[[Result], None]) -> int:
     """Run a command that an observer shows, and then show its result.
 
+    What the command raises is passed on, but for the interruption by Ctrl-C or SIGTERM.
+
+    Args:
+        observer: has the screen while the command runs, and answers an interruption.
+        command: does the work.
+        show: given the command's result, shows it; not called after an interruption.
+
     Returns:
-        The exit code: 0, or 128 plus the number of the signal that ended it.
+        The exit code: 0, or after an interruption what the observer returns, by custom 128 plus the signal's number.
     """
     with observer, interruptible(observer.on_interrupt):
         try:
@@ -98,8 +105,11 @@ class LiveProgress(progress.Progress):
 class ProgressBar(LiveProgress):
     """A bar, and under it facts: a line that fits a terminal of 80 columns, or a table in a notebook.
 
+    Args:
+        console: where it is, a terminal or a notebook.
+
     Attributes:
-        facts: the facts.
+        facts: what was shown last.
     """
 
     def __init__(self, console: Console) -> None:
@@ -110,7 +120,15 @@ class ProgressBar(LiveProgress):
         self._task = self.add_task("loading images", total=None, left="")
 
     def show(self, label: str, done: float, total: int | None, left: str, facts: Sequence[str]) -> None:
-        """Show how far it is; without a total, that something goes on."""
+        """Show how far it is; without a total, that something goes on.
+
+        Args:
+            label: what is counted, before the bar.
+            done: how many are done, in the unit of `total`; a fraction moves the bar within one of them.
+            total: how many there are; None: unknown.
+            left: how long it will take, behind the bar; may be empty.
+            facts: short texts under the bar, the important ones first, since a narrow terminal cuts the line short.
+        """
         self.facts = facts
         self.update(self._task, description=label, total=total, completed=done, left=left, refresh=True)
 
@@ -136,5 +154,11 @@ def duration(seconds: float) -> str:
 
 
 def print_next(console: Console, command: str, *words: object) -> None:
-    """Print the command line to copy next, on a line of its own; see `invocation`."""
+    """Print the command line to copy next, on a line of its own.
+
+    Args:
+        console: where it is printed, without breaks, so that it can be copied whole.
+        command: the subcommand.
+        words: what follows it; each is quoted for a shell.
+    """
     console.print(f"next: {invocation(command, *words)}", markup=False, soft_wrap=True)

@@ -108,7 +108,15 @@ class Race:
 def predict(first: Float[np.ndarray, " n"], earlier: Earlier) -> tuple[Float[np.ndarray, " n"], float]:
     """What genomes will score on all images, and the standard deviation of the error of that.
 
-    The std is infinite as long as fewer than two earlier genomes say something.
+    As long as fewer than two earlier genomes have finite scores on both, the prediction is the score itself and the
+    standard deviation infinite.
+
+    Args:
+        first: scores on the first images, lower is better.
+        earlier: genomes that were evaluated before, scored in the same unit.
+
+    Returns:
+        The predicted scores, in that unit; and the standard deviation of what the earlier genomes' scores changed by.
 
     Example:
         >>> import numpy as np
@@ -128,6 +136,11 @@ def can_reach_front(
     hoped: Float[np.ndarray, " n"], macs: Float[np.ndarray, " n"] | Int[np.ndarray, " n"], earlier: Earlier
 ) -> Bool[np.ndarray, " n"]:
     """Whether no earlier genome that saw all images is as good as hoped for with no more multiply-adds.
+
+    Args:
+        hoped: the best score that each genome may reach, lower is better.
+        macs: multiply-adds of each genome, in the unit of `earlier.macs`.
+        earlier: genomes that were evaluated before; those whose score on all images is not finite rule nothing out.
 
     Example:
         >>> import numpy as np

@@ -104,6 +104,13 @@ def constant_scores(labels: Int[np.ndarray, " n"], classes: int) -> dict[str, fl
     """The scores of a head that knows the class frequencies and nothing of the images: the worst that is sensible.
 
     Errors are 100, not the error of the most frequent class, as is the field's custom for a hypervolume's reference.
+
+    Args:
+        labels: class of each image, from 0; two images or more, of two classes or more.
+        classes: number of classes.
+
+    Returns:
+        The scores by the names and in the units of `RidgeScores`, without `failed`.
     """
     frequency = np.bincount(labels, minlength=classes) / len(labels)
     variance = float((frequency * (1 - frequency)).sum())
@@ -118,7 +125,12 @@ def constant_scores(labels: Int[np.ndarray, " n"], classes: int) -> dict[str, fl
 
 
 def standardise_features(features: Float[Array, "n d"], by: Float[Array, "m d"]) -> Float[Array, "n d"]:
-    """Zero mean and unit standard deviation over the rows of `by`; a feature that is constant there becomes 0."""
+    """Features scaled to zero mean and unit standard deviation over some images.
+
+    Args:
+        features: one row an image.
+        by: features of the images that give means and deviations; a feature that is constant there becomes 0.
+    """
     mean, std = by.mean(0), by.std(0)
     constant = std <= 1e-6 * (jnp.abs(mean) + jnp.finfo(std.dtype).tiny)
     return jnp.where(constant, 0.0, (features - mean) / jnp.where(constant, 1.0, std))

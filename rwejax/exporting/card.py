@@ -73,13 +73,24 @@ class Card:
 
 
 def to_json(card: Card, image_shape: tuple[int, int, int]) -> str:
-    """The card as strict JSON, which has null for numbers that are not finite."""
+    """The card as strict JSON, which has null for numbers that are not finite.
+
+    Args:
+        card: the facts; each attribute becomes a key.
+        image_shape: height, width and channels of an image; a key as well.
+    """
     facts = {**vars(card), "image_shape": image_shape}
     return json.dumps(_plain(facts), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def to_markdown(card: Card, image_shape: tuple[int, int, int], platforms: Sequence[str]) -> str:
-    """The card as a page: facts, how to use the network, and its origin."""
+    """The card as a page of Markdown: facts, how to use the network, and its origin.
+
+    Args:
+        card: the facts.
+        image_shape: height, width and channels of an image.
+        platforms: where `network.stablehlo` runs, by JAX's names.
+    """
     facts = {
         "space": card.space,
         **card.sizes,

@@ -29,13 +29,26 @@ def place_of(row: GenomeRow) -> Place:
 
 
 def name_of(network: Network, chain: Chain) -> str:
-    """`group/kind/fan_in`, of a pair `group/kind/fan_in > group/kind/fan_in`, or `head`."""
+    """The key of a chain in a table of latencies.
+
+    Args:
+        network: the groups, which have the names of groups and kinds.
+        chain: one place, two places, or none.
+
+    Returns:
+        `group/kind/fan_in`, of a pair `group/kind/fan_in > group/kind/fan_in`, of the empty chain `head`.
+    """
     groups = [(network.groups[group], kind, fan_in) for group, kind, fan_in in chain]
     return " > ".join(f"{group.name}/{group.kinds[kind][0]}/{fan_in}" for group, kind, fan_in in groups) or "head"
 
 
 def liveness_of(network: Network, place: Place) -> Liveness:
-    """What a row needs beside its sources, for one image."""
+    """What a row needs beside its sources, in bytes for one image.
+
+    Args:
+        network: the groups, and the shapes of their maps.
+        place: where the row stands.
+    """
     return _liveness(*_described(network, place))
 
 

@@ -106,6 +106,12 @@ def get(name: str, space: Space, dataset: Dataset, **options: Any) -> Estimate:
 def options_of(name: str) -> tuple[str, ...]:
     """The options that the estimator of that name takes.
 
+    Args:
+        name: one of `names()`.
+
+    Returns:
+        The names of the keyword arguments that `get` passes on, in the order of the estimator's signature.
+
     Raises:
         InputError: no estimator has that name.
     """

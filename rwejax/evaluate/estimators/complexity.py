@@ -15,10 +15,27 @@ Estimate = Callable[[jax.Array, Int[Any, "n genes"]], Float[np.ndarray, " n"]]
 
 
 def macs(space: Space, dataset: Dataset) -> Estimate:
-    """Multiply-adds for one image; more is taken to be better."""
+    """Multiply-adds for one image; more is taken to be better.
+
+    Args:
+        space: the search space, which counts them.
+        dataset: not looked at.
+
+    Returns:
+        A function of a key, which it does not use, and (n, genes) integers to (n,) float64 counts. Given floats for
+        genomes it raises `InputError`.
+    """
     return lambda key, genomes: space.macs(space.canonical(integer_genomes(genomes))).astype(float)
 
 
 def params(space: Space, dataset: Dataset) -> Estimate:
-    """Parameters; more is taken to be better."""
+    """Parameters; more is taken to be better.
+
+    Args:
+        space: the search space, which counts them.
+        dataset: not looked at.
+
+    Returns:
+        A function as `macs` returns it.
+    """
     return lambda key, genomes: space.params(space.canonical(integer_genomes(genomes))).astype(float)

@@ -66,7 +66,12 @@ class Classifier:
         return buffers["features"][0], seen
 
     def logits(self, params: Params, images: Array) -> Float[Array, "images classes"]:
-        """The linear layer's outputs."""
+        """The linear layer's outputs.
+
+        Args:
+            params: weights as `params` of this class holds them, such as these after some steps of training.
+            images: (images, height, width, channels), the batch, whose statistics normalise.
+        """
         return self.network.forward(self.program, params, images)[0]["features"][0] @ params["head"]
 
     def gradient(
@@ -114,6 +119,9 @@ class PerNetworkEstimator:
         pool: the last map is pooled to `pool` x `pool` features a channel.
         double: compute in double precision.
         devices: by default all of JAX's.
+
+    Raises:
+        InputError: the batch is larger than the number of train images.
     """
 
     def __init__(

@@ -23,13 +23,42 @@ _LEARNING_RATE = 0.1
 
 
 def ridge(space: Space, dataset: Dataset, *, seeds: int = 1, score: str = "loo_error") -> Estimate:
-    """Minus a score of the closed-form head, as `rwejax.RandomWeightEvaluator` gives it."""
+    """Minus a score of the closed-form head, as `rwejax.RandomWeightEvaluator` gives it.
+
+    Args:
+        space: the search space, made for the images of `dataset`.
+        dataset: images and labels.
+        seeds: initialisations to average over.
+        score: which of `rwejax.objectives.RWE_SCORES`; one of which more is better, such as the log evidence, keeps its
+            sign.
+
+    Returns:
+        A function of a key, which draws the weights, and (n, genes) integers to (n,) scores.
+
+    Raises:
+        InputError: there is no such score, `seeds` is below 1, or space and dataset do not fit.
+    """
     evaluate = RandomWeightEvaluator(space, dataset, seeds=seeds, score=score)
     return lambda key, genomes: -evaluate(key, genomes).objective
 
 
 def softmax(space: Space, dataset: Dataset, *, seeds: int = 1) -> Estimate:
-    """Minus the validation error in % of a softmax layer that SGD fits to the train images, the papers' way [1]."""
+    """Minus the validation error in % of a softmax layer that SGD fits to the train images, the papers' way [1].
+
+    A network through which no path leads, or with NaN or infinite features, has an error of 100 %.
+
+    Args:
+        space: the search space, made for the images of `dataset`.
+        dataset: images and labels.
+        seeds: initialisations to average over, each with a head of its own.
+
+    Returns:
+        A function of a key, which draws the weights and the order of the images, and (n, genes) integers to (n,)
+        scores.
+
+    Raises:
+        InputError: space and dataset do not fit.
+    """
     evaluate = RandomWeightEvaluator(space, dataset)
     head = jax.jit(lambda rows, key: lax.map(lambda row: _validation_error(row, dataset, key), rows))
 

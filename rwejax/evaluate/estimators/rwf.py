@@ -30,6 +30,9 @@ def score(net: Classifier) -> Float[Array, ""]:
 def maps_and_codes(net: Classifier) -> tuple[Float[Array, "n n"], Float[Array, "n n"]]:
     """How alike images are in a network's features, and in which ReLUs are on.
 
+    Args:
+        net: the network, whose own batch of n images is compared.
+
     Returns:
         The mean product of their features, standardised over images; and the share of units that are on for both or
         off for both: of a sample of each ReLU, the mean over the ReLUs of a resolution, then over resolutions.
