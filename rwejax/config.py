@@ -37,6 +37,22 @@ class RunConfig(ABC):
         """The space as files and screens show it: NAME of a FILE.py:NAME."""
         return plugins.name_of(self.space)
 
+    @property
+    def code_flags(self) -> tuple[str, ...]:
+        """The flags that a command which resumes the run needs to be given again, since they name code."""
+        return self.space_flags + self._flags("estimator")
+
+    @property
+    def space_flags(self) -> tuple[str, ...]:
+        """The same for a command that builds the run's networks."""
+        return self._flags("space")
+
+    def _flags(self, field: str) -> tuple[str, ...]:
+        given = (getattr(self, field, None) or "").split(",")
+        if not any(map(plugins.parse, given)):
+            return ()
+        return f"--{field}", ",".join(map(plugins.without_digest, given))
+
     def resolved(self) -> Self:
         """The same with absolute paths, so that it can be resumed from any working directory.
 

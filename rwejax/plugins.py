@@ -68,11 +68,17 @@ def identity(text: str) -> tuple[str, str | None]:
     return (text.strip(), None) if reference is None else (reference.name, reference.digest)
 
 
+def without_digest(text: str) -> str:
+    """A reference as a flag takes it, without its hash; any other text as it is."""
+    reference = parse(text)
+    return text.strip() if reference is None else str(reference._replace(digest=None))
+
+
 def load(text: str) -> Any:
     """Execute a file, unless it or a copy of it has been, and give what it calls NAME.
 
     Args:
-        text: FILE.py:NAME.
+        text: FILE.py:NAME; with a hash, no other file is executed.
 
     Returns:
         The object: the class of a space that the file registers, or the function of an estimator.
@@ -95,6 +101,8 @@ def load(text: str) -> Any:
     except OSError as error:
         raise InputError(f"file {str(reference.path)!r} is unreadable ({error.strerror}): check the path") from error
     digest = _digest(content)
+    if reference.digest not in (None, digest):
+        raise _changed(reference, reference._replace(digest=digest))
     if digest not in _modules:
         _modules[digest] = _execute(reference.path, content)
     module = _modules[digest]
@@ -135,6 +143,10 @@ def find(text: str, flag: str) -> Any:
 def resolve(text: str, flag: str) -> str:
     """The text with the absolute path and the hash, so that it means the same anywhere; other texts as they are.
 
+    Args:
+        text: FILE.py:NAME, or a name that is none of a file.
+        flag: of the command line, by which it can be given.
+
     Raises:
         InputError: what it names was not loaded, or the file has changed; see `find`.
     """
@@ -142,7 +154,12 @@ def resolve(text: str, flag: str) -> str:
 
 
 def alike(first: Any, second: Any) -> bool:
-    """Whether two classes or functions are one, or one that was defined anew, as in a notebook's cell."""
+    """Whether two classes or functions are one, or one that was defined anew, as in a notebook's cell.
+
+    Args:
+        first: a class or function.
+        second: another, or the same.
+    """
     names = [(getattr(each, "__module__", None), getattr(each, "__qualname__", "<")) for each in (first, second)]
     return first is second or (names[0] == names[1] and "<" not in names[0][1])
 
@@ -159,15 +176,18 @@ def _find(text: str, flag: str) -> _Loaded:
     if same:
         return same[0]
     if reference.digest and named:
-        other = (here or named)[0].reference
-        raise InputError(
-            f"file {str(other.path)!r} has the hash {other.digest} and had {reference.digest} when {reference.name!r} "
-            "was written down: restore it, or start a new run"
-        )
-    given = f"{reference.path}:{reference.name}"
+        raise _changed(reference, (here or named)[0].reference)
+    given = str(reference._replace(digest=None))
     raise InputError(
         f"{reference.name!r} is code of the file {str(reference.path)!r}, which is not executed unless you ask for it: "
         f"if you trust it, give {flag} {given}, or in Python first call rwejax.plugins.load({given!r})"
+    )
+
+
+def _changed(asked: Reference, there: Reference) -> InputError:
+    return InputError(
+        f"file {str(there.path)!r} has the hash {there.digest} and had {asked.digest} when {asked.name!r} was written "
+        "down: restore it, or start a new run"
     )
 
 

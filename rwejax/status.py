@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rwejax.config import RunConfig
 from rwejax.console import duration
 from rwejax.errors import InputError
 from rwejax.loading import kind_of
@@ -85,8 +86,8 @@ def _of_search(path: Path) -> Status:
         written = (each.write(value) for each, value in zip(config.objectives, best, strict=True))
         facts["best"] = ", ".join(written)
     facts |= _times(meta, sum(each.seconds for each in evaluations))
-    command = ("train", "--run", path, "--pick", "knee") if finished and len(front) else None
-    return Status(path, facts, tuple(damage), _command("search", path, used, finished, bool(damage), command))
+    command = ("train", "--run", path, "--pick", "knee", *config.space_flags) if finished and len(front) else None
+    return Status(path, facts, tuple(damage), _command("search", path, config, used, finished, bool(damage), command))
 
 
 def _of_training(path: Path) -> Status:
@@ -117,8 +118,9 @@ def _of_training(path: Path) -> Status:
     if test is not None:
         facts["test accuracy"] = f"{test.test_accuracy:.2f} % of {test.test_images} images"
     facts |= _times(meta, sum(epoch.seconds for epoch in epochs))
-    command = ("export", path, Path("exported") / path.name)
-    return Status(path, facts, tuple(damage), _command("train", path, used, test is not None, bool(damage), command))
+    command = ("export", path, Path("exported") / path.name, *config.space_flags)
+    done = test is not None
+    return Status(path, facts, tuple(damage), _command("train", path, config, used, done, bool(damage), command))
 
 
 def _intact(read: Callable[[], list[Any]], damage: list[str]) -> list[Any]:
@@ -171,7 +173,13 @@ def _times(meta: dict[str, Any], seconds: float) -> dict[str, str]:
 
 
 def _command(
-    kind: str, path: Path, used: bool, finished: bool, damaged: bool, afterwards: tuple[object, ...] | None
+    kind: str,
+    path: Path,
+    config: RunConfig,
+    used: bool,
+    finished: bool,
+    damaged: bool,
+    afterwards: tuple[object, ...] | None,
 ) -> str | None:
     """What to type next: look again, resume, or what comes after it."""
     if used:
@@ -179,5 +187,5 @@ def _command(
     if damaged:
         return None
     if not finished:
-        return invocation(kind, "--resume", path)
+        return invocation(kind, "--resume", path, *config.code_flags)
     return None if afterwards is None else invocation(str(afterwards[0]), *afterwards[1:])

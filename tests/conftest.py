@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 import tempfile
+from importlib import metadata
 from pathlib import Path
 
 # What one test has compiled, another need not, whichever process it runs in. JAX reads this when it is imported.
@@ -12,8 +13,10 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _compilations.name
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
-# XLA's older way to compile loops takes half as long. JAX reads this when it starts.
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false"
+# XLA's older way to compile loops takes half as long. JAX 0.12 has it no more, and ends the process at an unknown flag.
+# JAX reads this when it starts.
+if metadata.version("jaxlib").startswith("0.10."):
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false"
 
 # Each core has a worker of its own, and BLAS's threads would wait for each other. NumPy reads this when it is imported.
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"

@@ -10,6 +10,7 @@ from rwejax.objectives import RWE_SCORES
 from rwejax.searching.config import SearchConfig
 from rwejax.storage.atomic import replacing
 from rwejax.storage.yaml_config import read_config, write_config
+from rwejax.training.config import TrainConfig
 
 FOLDER = Path(__file__).parents[1] / "configs"
 CONFIGS = sorted(path for path in FOLDER.glob("*.yaml") if not path.stem.startswith("train_"))
@@ -46,6 +47,13 @@ def test_every_field_is_written_but_where_it_lies(tmp_path):
     write_config(tmp_path / "config.yaml", SearchConfig(run_dir=tmp_path))
     fields = {field.name for field in dataclasses.fields(SearchConfig)}
     assert set(yaml.safe_load((tmp_path / "config.yaml").read_text())) == fields - {"run_dir"}
+
+
+def test_flags_that_name_code_are_named_again():
+    assert SearchConfig(estimator="rwe,nwot").code_flags == ()
+    code = SearchConfig(space="/a/b.py:Ladder@0123456789ab", estimator="rwe,/a/c.py:zen@0123456789ab")
+    assert code.code_flags == ("--space", "/a/b.py:Ladder", "--estimator", "rwe,/a/c.py:zen")
+    assert TrainConfig(space="/a/b.py:Ladder").code_flags == ("--space", "/a/b.py:Ladder")
 
 
 def test_keys_that_a_file_leaves_out_come_from_the_base(tmp_path):

@@ -28,6 +28,7 @@ UNFINISHED = (  # what is not checked yet
     "exporting",
     "objectives.py",
     "searching",
+    "tracking",
     "training",
 )
 ROOMS = sorted({path.relative_to(PACKAGE).parts[0] for path in PACKAGE.rglob("*.py")})
@@ -49,7 +50,7 @@ def arguments(function: Function) -> list[str]:
     """Names as `Args:` gives them."""
     given = function.args
     named = [*given.posonlyargs, *given.args, given.vararg, *given.kwonlyargs, given.kwarg]
-    return [each.arg for each in named if each is not None and each.arg not in ("self", "cls")]
+    return [each.arg for each in named if each is not None and each.arg not in ("self", "cls") and each.arg[0] != "_"]
 
 
 def raised(body: list[ast.AST]) -> set[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import tyro
 
+from rwejax.cli.flags import load_files
 from rwejax.runtime.invocation import invocation
 
 
@@ -23,15 +24,18 @@ class Arguments:
         runs: run folders of searches with the same networks, images and objectives; they may still be at work.
         output: CSV file for the table, missing; the figure goes beside it, to NAME.png. None:
             runs/compare-SPACE-DATASET.csv, with a number where that exists.
+        space: FILE.py:CLASS, where the runs are of a space of your own.
     """
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
     output: Path | None = None
+    space: str | None = None
 
 
 def main(words: Sequence[str]) -> int:
     """Compare as the flags say, print the table; returns the exit code."""
     arguments = tyro.cli(Arguments, args=list(words), prog=invocation("compare"), description=__doc__)
+    load_files(arguments.space)
     from rwejax.console import make_console
     from rwejax.searching.compare import load_many
     from rwejax.searching.compare_output import print_comparison, record

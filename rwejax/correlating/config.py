@@ -66,7 +66,12 @@ class CorrelateConfig:
     @property
     def estimators(self) -> tuple[str, ...]:
         """The names of the estimators, each once."""
-        return tuple(dict.fromkeys(plugins.name_of(each) for each in self.estimator.split(",") if each.strip()))
+        return tuple(self.references)
+
+    @property
+    def references(self) -> dict[str, str]:
+        """By name the estimators as they were given: names, or FILE.py:NAME."""
+        return {plugins.name_of(each): each.strip() for each in self.estimator.split(",") if each.strip()}
 
     @property
     def space_name(self) -> str:

@@ -114,7 +114,7 @@ class ConsoleObserver(CorrelateObserver):
             self._print("interrupted before an estimator was finished: nothing is saved")
         else:
             print_result(self._console, self.result)
-            missing = self.result.config.estimators[len(self.result.measured) :]
+            missing = list(self.result.config.references.values())[len(self.result.measured) :]
             self._print(
                 f"interrupted: measure the others with --estimator {','.join(missing)} and another --output"
                 if missing

@@ -9,7 +9,6 @@ Ours by choice: kernels belong to slots and so are shared by the genomes of a po
 from a calibration batch, and the head is a closed-form ridge.
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -30,7 +29,9 @@ from rwejax.evaluate.ridge import FAILED, RidgeScores, constant_scores, ridge_sc
 from rwejax.networks import ABSENT, IMAGES_AXIS, Program
 from rwejax.objectives import RWE_SCORES
 from rwejax.runtime import collectives
+from rwejax.runtime.devices import default_devices, memory
 from rwejax.spaces import Space
+from rwejax.spaces.base import integer_genomes
 
 _MAX_GENOMES = 64
 
@@ -151,7 +152,7 @@ class RandomWeightEvaluator:
         self._products = "tensorfloat32" if precision == "tensorfloat32" else "float32"
         self._genomes = genomes_per_program
         calibration = min(calibration_images, len(dataset.train_images))
-        self._mesh, self._hosts = _mesh(jax.devices() if devices is None else devices, calibration)
+        self._mesh, self._hosts = _mesh(default_devices() if devices is None else devices, calibration)
         cpu = self._mesh.devices.flat[0].platform == "cpu"
         self._chunk = 1 if cpu else 4
         if images_per_batch is None:
@@ -175,8 +176,11 @@ class RandomWeightEvaluator:
 
         Returns:
             The scores, as numpy arrays in the order of the genomes.
+
+        Raises:
+            InputError: the genomes are floats.
         """
-        genomes = np.asarray(genomes, np.int32)
+        genomes = integer_genomes(genomes)
         self._prepare(len(genomes))
         draws = [self._initialise(draw) for draw in jax.random.split(key, self.seeds)]
         total = {name: np.zeros(len(genomes)) for name in RidgeScores._fields}
@@ -199,7 +203,7 @@ class RandomWeightEvaluator:
             For each genome one row an image, the train images first, before standardisation; zeros for a network
             through which no path leads.
         """
-        genomes = np.asarray(genomes, np.int32)
+        genomes = integer_genomes(genomes)
         self._prepare(len(genomes))
         kernels = self._initialise(jax.random.split(key, self.seeds)[0])
         found = np.zeros((len(genomes), len(self._order), *self._network.buffers["features"]), np.float32)
@@ -286,7 +290,7 @@ class RandomWeightEvaluator:
     def _genomes_in_memory(self, most: int) -> int:
         """Genomes, so many at most, whose maps fill a third of a CPU's memory, or half of an accelerator's."""
         limit = (self._mesh.local_devices[0].memory_stats() or {}).get("bytes_limit", 0) * self._mesh.size / 2
-        limit = limit or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * self._hosts / 3
+        limit = limit or memory() * self._hosts / 3
         genomes = most
         while genomes > 1:
             shapes = self._map_shapes(networks.buffer_sizes(self.space, self._network, genomes, self._chunk))

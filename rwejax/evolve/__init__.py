@@ -5,6 +5,9 @@
 
 `NSGA2` is the whole wheel, in evosax's ask / tell shape; `hypervolume` says how far it has come. Nothing here knows
 what a genome means: a search space is any object with `lower`, `upper`, `sample` and `canonical`.
+
+Arrays may live on a mesh, those of `jax.make_mesh` with their Explicit axes included: results are then copied to all of
+its devices, and equal to those on one device. Genomes are integers of any width; floats are an `InputError`.
 """
 
 from rwejax.evolve.distinct import GenomeSpace, sample_distinct

@@ -10,8 +10,10 @@ from typing import Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int, Integer, PRNGKeyArray
+from jaxtyping import Array, Bool, Int, Integer, PRNGKeyArray, Real
 
+from rwejax.errors import InputError
+from rwejax.evolve.compiled import compiled
 from rwejax.evolve.loops import by_loop
 from rwejax.evolve.sorting import lexsort, true_first
 
@@ -41,6 +43,21 @@ class GenomeSpace(Protocol):
 
     def canonical(self, genomes: Int[Array, "n genes"]) -> Int[Array, "n genes"]:
         """Maps genomes that decode to one network to one genome, within the bounds."""
+
+
+def as_genomes(population: Real[Array | np.ndarray, "..."], name: str = "population") -> Int[Array, "..."]:
+    """Genomes of any type of integers as int32.
+
+    Args:
+        population: the genomes.
+        name: what the caller's user knows them by.
+
+    Raises:
+        InputError: they are floats, which would be cut off.
+    """
+    if jnp.issubdtype(population.dtype, jnp.inexact):
+        raise InputError(f"{name} is {population.dtype}, but genes are integers: round it and give it as int32.")
+    return jnp.asarray(population, jnp.int32)
 
 
 def fill_distinct(
@@ -85,6 +102,7 @@ def fill_distinct(
         seen = jnp.concatenate([others, codes, candidate_codes])
         free = find(candidate_codes, taken, links) < 0
         counts = jnp.concatenate([jnp.ones((others.shape[0],), dtype=bool), accepted, free])
+        # New is who is the first of its like. Whoever is taken does not count, and so is never found as itself.
         new = find_first(candidate_codes, seen, counts) == jnp.arange(seen.shape[0])[-candidates.shape[0] :]
 
         # Accepted rows move to the front. Refused candidates come next: they fill the places that stay open for good.
@@ -98,6 +116,7 @@ def fill_distinct(
         _, tries, _, _, accepted = carry
         return (tries < TRIES) & ~jnp.all(accepted)
 
+    # A loop's carry keeps its shape, so that it starts with n places; a first attempt outside of it need not.
     places = n if propose_more is None else 0
     carry = (
         key,
@@ -149,7 +168,7 @@ def encode(space: GenomeSpace, genomes: Int[Array, "n genes"]) -> Integer[Array,
 
 def gene_bits(space: GenomeSpace) -> int:
     """How many bits hold any gene of a space; 32 where a gene may be negative."""
-    with jax.ensure_compile_time_eval():
+    with jax.ensure_compile_time_eval():  # bounds may be arrays of JAX, which under jit would be traced
         lower, upper = np.asarray(space.lower), np.asarray(space.upper)
     return 32 if lower.min() < 0 else max(1, int(upper.max()).bit_length())
 
@@ -174,12 +193,12 @@ def pack(rows: Int[Array, "n genes"], bits: int) -> Integer[Array, "n words"]:
     return jax.lax.optimization_barrier(jnp.stack(words, axis=1))
 
 
-@partial(jax.jit, static_argnames=("space", "n"))
+@compiled("space", "n")
 def sample_distinct(
     key: PRNGKeyArray,
     space: GenomeSpace,
     n: int,
-    archive: Int[Array | np.ndarray, "rows genes"] | None = None,
+    archive: Real[Array | np.ndarray, "rows genes"] | None = None,
     archive_count: int | Int[Array, ""] | None = None,
 ) -> Int[Array, "n genes"]:
     """Samples n genomes of a space that differ, in canonical form, from each other and from an archive.
@@ -195,8 +214,11 @@ def sample_distinct(
 
     Returns:
         (n, genes) int32 genomes, not in canonical form.
+
+    Raises:
+        InputError: if the archive is of floats.
     """
-    forms = jnp.zeros((0, len(space.lower)), dtype=jnp.int32) if archive is None else jnp.asarray(archive)
+    forms = jnp.zeros((0, len(space.lower)), dtype=jnp.int32) if archive is None else as_genomes(archive, "archive")
     count = forms.shape[0] if archive_count is None else archive_count
     taken = pack(forms, gene_bits(space))
     return make_distinct(key, space, space.sample, n, taken, link(taken, jnp.arange(taken.shape[0]) < count))
@@ -258,6 +280,7 @@ def relink(
             links = links.at[slots + places[i]].set(links[slot[i]])
             return links.at[slot[i]].set(places[i])
 
+        # A row that was overwritten is still linked where its old content was, and what is new does not tell where.
         return jax.lax.cond(
             count > len(rows),
             lambda: anew(links, rows, places, count),
@@ -310,7 +333,7 @@ def _chain_by_loop(slot: Int[Array, " rows"], slots: int) -> Int[Array, " links"
     n = slot.shape[0]
 
     def push(i: Int[Array, ""], links: Int[Array, " links"]) -> Int[Array, " links"]:
-        row = n - 1 - i
+        row = n - 1 - i  # from the last to the first, which so comes to the head: `find_first` gives the first
         links = links.at[slots + row].set(links[slot[row]])
         return links.at[slot[row]].set(row)
 

@@ -10,11 +10,12 @@ import numpy as np
 from jaxtyping import Array, Float, Real
 
 from rwejax.errors import InputError
+from rwejax.evolve.compiled import compiled
 
 _SLICES_AT_ONCE = 64  # bounds the memory of three objectives to this many sweeps
 
 
-@jax.jit
+@compiled()
 def hypervolume(
     objectives: Real[Array | np.ndarray, "n m"], reference: Real[Array | np.ndarray, " m"]
 ) -> Float[Array, ""]:

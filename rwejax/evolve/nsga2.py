@@ -7,10 +7,8 @@
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import no_type_check
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from evosax import types
@@ -18,7 +16,8 @@ from flax import struct
 from jaxtyping import Array, Float, Int, Integer, PRNGKeyArray, Real
 
 from rwejax.errors import InputError
-from rwejax.evolve.distinct import GenomeSpace, encode, find_first, link, make_distinct, relink
+from rwejax.evolve.compiled import compiled
+from rwejax.evolve.distinct import GenomeSpace, as_genomes, encode, find_first, link, make_distinct, relink
 from rwejax.evolve.ranking import rank_and_select
 from rwejax.evolve.variation import make_children
 
@@ -167,18 +166,18 @@ class NSGA2:
         """A crossover for nine children of ten, and one changed gene a child."""
         return NSGA2Params(crossover_rate=0.9, mutation_rate=1 / self.num_dims)
 
-    @partial(jax.jit, static_argnames=("self",))
+    @compiled("self")
     def initial_population(self, key: PRNGKeyArray) -> Int[Array, "n genes"]:
         """Samples population_size genomes that differ in canonical form, to be evaluated and given to `init`."""
         nothing = encode(self.space, jnp.zeros((0, self.num_dims), dtype=jnp.int32))
         links = link(nothing, jnp.zeros((0,), dtype=bool))
         return make_distinct(key, self.space, self.space.sample, self.population_size, nothing, links)
 
-    @partial(jax.jit, static_argnames=("self",))
+    @compiled("self")
     def init(
         self,
         key: PRNGKeyArray,
-        population: Int[Array | np.ndarray, "n genes"],
+        population: Real[Array | np.ndarray, "n genes"],
         fitness: Real[Array | np.ndarray, "..."],
         params: NSGA2Params,
     ) -> NSGA2State:
@@ -186,7 +185,7 @@ class NSGA2:
 
         Args:
             key: a random key; nothing is drawn, evosax's contract has it.
-            population: (population_size, genes) genomes.
+            population: (population_size, genes) genomes, integers of any width.
             fitness: (population_size, m) their objectives, to be minimised; NaN where an evaluation failed. The number
                 of objectives is fixed from here on.
             params: the algorithm's parameters.
@@ -195,7 +194,7 @@ class NSGA2:
             The state of generation 0.
 
         Raises:
-            InputError: if a shape does not fit.
+            InputError: if a shape does not fit, or the genomes are floats.
         """
         del key, params
         fitness = jnp.asarray(fitness, jnp.result_type(fitness, float))
@@ -230,14 +229,17 @@ class NSGA2:
 
         Returns:
             (population_size, genes) int32 genomes to evaluate, and the state, unchanged.
+
+        Raises:
+            InputError: if the state's genomes were made floats.
         """
         return self._ask(key, state, params), state
 
-    @partial(jax.jit, static_argnames=("self",))
+    @compiled("self")
     def tell(
         self,
         key: PRNGKeyArray,
-        population: Int[Array | np.ndarray, "n genes"],
+        population: Real[Array | np.ndarray, "n genes"],
         fitness: Real[Array | np.ndarray, "..."],
         state: NSGA2State,
         params: NSGA2Params,
@@ -246,7 +248,7 @@ class NSGA2:
 
         Args:
             key: a random key, passed on to metrics_fn.
-            population: (n, genes) evaluated children, usually all that `ask` returned.
+            population: (n, genes) evaluated children, integers of any width, usually all that `ask` returned.
             fitness: (n, m) their objectives, to be minimised; NaN where an evaluation failed.
             state: the state that `ask` returned.
             params: the algorithm's parameters.
@@ -255,7 +257,7 @@ class NSGA2:
             The next state, and its metrics.
 
         Raises:
-            InputError: if a shape does not fit.
+            InputError: if a shape does not fit, or the genomes are floats.
         """
         fitness = jnp.asarray(fitness, state.fitness.dtype)
         population = self._check(population, fitness)
@@ -282,20 +284,22 @@ class NSGA2:
         return state.population
 
     # Apart from `ask`, because a compiled function copies what it is given and returns.
-    @partial(jax.jit, static_argnames=("self",))
+    @compiled("self")
     def _ask(self, key: PRNGKeyArray, state: NSGA2State, params: NSGA2Params) -> Int[Array, "n genes"]:
+        population = as_genomes(state.population)
+
         def propose(key: PRNGKeyArray, n: int) -> Int[Array, "n genes"]:
             bounds, rates = (self.space.lower, self.space.upper), (params.crossover_rate, params.mutation_rate)
-            return make_children(key, n, state.population, state.rank, state.crowding, *bounds, *rates)
+            return make_children(key, n, population, state.rank, state.crowding, *bounds, *rates)
 
         return make_distinct(
             key, self.space, propose, self.population_size, state.archive, state.archive_links, state.codes
         )
 
     def _check(
-        self, population: Int[Array | np.ndarray, "n genes"], fitness: Float[Array, "..."]
+        self, population: Real[Array | np.ndarray, "n genes"], fitness: Float[Array, "..."]
     ) -> Int[Array, "n genes"]:
-        """Refuses a wrong fitness rank with a sentence, which is why signatures leave the shape of a fitness open."""
+        """Refuses what signatures leave open, floats for genomes and a fitness of any shape, with a sentence."""
         if fitness.ndim != 2:
             raise InputError(
                 f"fitness has shape {fitness.shape}; give (n, m), one row a genome, one column an objective."
@@ -305,12 +309,13 @@ class NSGA2:
                 f"population has shape {population.shape}; give {(fitness.shape[0], self.num_dims)}, one genome a row "
                 "of the fitness."
             )
-        return jnp.asarray(population, jnp.int32)
+        return as_genomes(population)
 
     def _survive(
         self, population: Int[Array, "n genes"], codes: Integer[Array, "n words"], fitness: Float[Array, "n m"]
     ) -> dict[str, Array]:
         """Chooses population_size rows: the fields of the state that follow from them."""
+        # Parents come first, so that of equals the one that was evaluated first stays.
         place = jnp.arange(len(codes))
         repeats = find_first(codes, codes, place >= 0) != place
         # A repeat, which a used-up space makes unavoidable, ranks like a failure: it must not displace another genome.

@@ -4,15 +4,16 @@ Li, Talwalkar, "Random search and reproducibility for neural architecture search
 https://arxiv.org/abs/1902.07638
 """
 
-from functools import partial
 from typing import Any, no_type_check
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, Int, PRNGKeyArray, Real
 
-from rwejax.evolve.distinct import GenomeSpace, sample_distinct
+from rwejax.evolve.compiled import compiled
+from rwejax.evolve.distinct import GenomeSpace, as_genomes, sample_distinct
 
 
 @no_type_check
@@ -71,17 +72,25 @@ class RandomSearch:
         """
         return sample_distinct(key, self.space, self.population_size, state.archive, state.archive_count), state
 
-    @partial(jax.jit, static_argnames=("self",))
-    def tell(self, key: PRNGKeyArray, population: Any, fitness: Any, state: RandomSearchState, params: None) -> tuple:
+    def tell(
+        self, key: PRNGKeyArray, population: Any, fitness: Any, state: RandomSearchState, params: None
+    ) -> tuple[RandomSearchState, dict[str, Array]]:
         """Remember the genomes; their fitness changes nothing.
 
         Args:
             key: unused, evosax's contract has it.
-            population: (n, genes) int32, the evaluated genomes; the archive must have room for them.
+            population: (n, genes) integers, the evaluated genomes; the archive must have room for them.
             fitness: their objectives, of which nothing is kept.
             state: what was drawn before.
             params: None; `NSGA2` has some.
+
+        Raises:
+            InputError: the population is of floats.
         """
-        forms = self.space.canonical(jnp.asarray(population, jnp.int32))
+        return self._remember(population, state), {}
+
+    @compiled("self")
+    def _remember(self, population: Real[Array | np.ndarray, "n genes"], state: RandomSearchState) -> RandomSearchState:
+        forms = self.space.canonical(as_genomes(population))
         archive = jax.lax.dynamic_update_slice(state.archive, forms, (state.archive_count, jnp.int32(0)))
-        return RandomSearchState(archive, state.archive_count + len(forms)), {}
+        return RandomSearchState(archive, state.archive_count + len(forms))

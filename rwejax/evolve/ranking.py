@@ -6,19 +6,20 @@ minimised. Every function is jitted, has static shapes and can be mapped with `j
 """
 
 from collections.abc import Sequence
-from functools import partial, reduce
+from functools import reduce
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Real, UInt
 
+from rwejax.evolve.compiled import compiled
 from rwejax.evolve.sorting import as_unsigned, cumsum, lexsort, nth, true_first
 
 _LARGEST = np.uint32(0xFFFFFFFF)
 
 
-@jax.jit
+@compiled()
 def non_dominated_rank(objectives: Real[Array | np.ndarray, "n m"]) -> Int[Array, " n"]:
     """Ranks rows by the front they belong to; 0 is the front that nobody dominates.
 
@@ -95,6 +96,7 @@ def _sweep(
         rank = jnp.int32(0)
         for step in steps:
             rank += jnp.where(tails[rank + step - 1] <= second, step, 0)
+        # A NaN is as large as the tails of fronts that are not there yet, and passes them all.
         rank = jnp.where(repeat, previous, jnp.minimum(rank, fronts))
         size, before = sizes[rank] + 1, jnp.where(repeat, before + 1, 0)
         carry = tails.at[rank].set(second), sizes, jnp.maximum(fronts, rank + 1), rank, size, before
@@ -132,7 +134,7 @@ def _rank_by_peeling(columns: Sequence[UInt[Array, " n"]]) -> Int[Array, " n"]:
     return jax.lax.while_loop(lambda carry: jnp.any(carry[1] < 0), peel, (jnp.int32(0), unranked))[1]
 
 
-@jax.jit
+@compiled()
 def crowding_distance(
     objectives: Real[Array | np.ndarray, "n m"], rank: Int[Array | np.ndarray, " n"]
 ) -> Float[Array, " n"]:
@@ -210,7 +212,7 @@ def _crowding_distance(
     return jnp.where(_has_nan(values), 0, total / m)
 
 
-@partial(jax.jit, static_argnames=("n",))
+@compiled("n")
 def select_survivors(
     rank: Int[Array | np.ndarray, " rows"], crowding: Float[Array | np.ndarray, " rows"], n: int
 ) -> Int[Array, " n"]:
@@ -265,6 +267,7 @@ def rank_and_select(
         return order[true_first((front < cut) | ((front == cut) & lonelier))]
 
     def part_kept_first() -> Int[Array, " rows"]:
+        # At the end both slices move back alike, and what the part then has of better fronts stays first.
         part = [jax.lax.dynamic_slice_in_dim(whole, start, small) for whole in (order, front)]
         return jax.lax.dynamic_update_slice_in_dim(order, kept_first(*part), start, axis=0)
 

@@ -33,11 +33,13 @@ def lexsort(keys: Sequence[Key]) -> Int[Array, " n"]:
     """
     if len(keys) == 1:
         return _argsort([as_unsigned(keys[0])], [32])
+    # What a key ranges over decides, not what its type could hold: ranks take few bits, floats almost all.
     words = [word - jnp.min(word, initial=_LARGEST) for word in map(as_unsigned, keys)]
     widths = [32 - jax.lax.clz(jnp.max(word, initial=0)).astype(jnp.int32) for word in words]
     return jax.lax.cond(
         sum(widths) + _index_bits(words[0]) <= 64,
         lambda: _argsort(words, widths),
+        # By the least important key first: each sort keeps the order of equals, as the index is part of the words.
         lambda: reduce(lambda order, word: order[lexsort([word[order]])], words[1:], lexsort(words[:1])),
     )
 

@@ -12,8 +12,10 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Real, UInt
 
+from rwejax.evolve.compiled import compiled
+from rwejax.evolve.distinct import as_genomes
 from rwejax.evolve.sorting import cumsum
 
 
@@ -52,6 +54,7 @@ def make_children(
     return _mutate(state, for_mutation, children, lower, upper, mutation_rate)
 
 
+@compiled("winners")
 def tournament(
     key: PRNGKeyArray, rank: Int[Array | np.ndarray, " n"], crowding: Float[Array | np.ndarray, " n"], winners: int
 ) -> Int[Array, " {winners}"]:
@@ -82,10 +85,11 @@ def _tournament(bits: UInt[Array, "2 k"], rank: Int[Array, " n"], crowding: Floa
     return jnp.where(second_wins, second, first)
 
 
+@compiled()
 def two_point_crossover(
     key: PRNGKeyArray,
-    first: Int[Array | np.ndarray, "n genes"],
-    second: Int[Array | np.ndarray, "n genes"],
+    first: Real[Array | np.ndarray, "n genes"],
+    second: Real[Array | np.ndarray, "n genes"],
     rate: float | Float[Array, ""],
 ) -> Int[Array, "n genes"]:
     """Makes one child of each pair of parents: the first parent, with one stretch of genes from the second.
@@ -101,9 +105,12 @@ def two_point_crossover(
 
     Returns:
         (n, genes) children. A genome of a single gene has no two boundaries, and is copied from the first parent.
+
+    Raises:
+        InputError: the parents are floats.
     """
     _, words = _draw(_state(key), 3 * len(first))
-    return _cross(words.reshape(3, -1), jnp.asarray(first), jnp.asarray(second), rate)
+    return _cross(words.reshape(3, -1), as_genomes(first, "first"), as_genomes(second, "second"), rate)
 
 
 def _cross(
@@ -128,9 +135,10 @@ def _pairs(bits: UInt[Array, "2 n"], values: int) -> tuple[Int[Array, " n"], Int
     return first.astype(jnp.int32), ((first + step) % values).astype(jnp.int32)
 
 
+@compiled()
 def mutate(
     key: PRNGKeyArray,
-    genomes: Int[Array | np.ndarray, "n genes"],
+    genomes: Real[Array | np.ndarray, "n genes"],
     lower: Int[Array | np.ndarray, " genes"],
     upper: Int[Array | np.ndarray, " genes"],
     rate: float | Float[Array, ""],
@@ -149,8 +157,11 @@ def mutate(
 
     Returns:
         (n, genes) genomes within the bounds.
+
+    Raises:
+        InputError: the genomes are floats.
     """
-    genomes = jnp.asarray(genomes)
+    genomes = as_genomes(genomes, "genomes")
     state, words = _draw(_state(key), 2 * _draws(len(genomes)))
     return _mutate(state, words.reshape(2, -1), genomes, lower, upper, rate)
 
@@ -178,10 +189,11 @@ def _mutate(
 
     def change(bits: UInt[Array, "2 draws"], last: Int[Array, ""], genomes: Int[Array, "n genes"]) -> tuple:
         distance, value = (bits >> 8).astype(jnp.float32) / 2**24
+        # The inverse of the geometric distribution. At a rate of 1 it is 0; at 0 it is infinite or NaN, so not found.
         passed = jnp.floor(jnp.log1p(-distance) / jnp.log1p(-rate))
         found = passed < longest  # otherwise the walk goes on from there: what was passed does not matter to what comes
         place = last + cumsum(jnp.where(found, passed + 1, longest).astype(jnp.int32))
-        child, gene = jnp.where(found, place // genes, n), place % genes
+        child, gene = jnp.where(found, place // genes, n), place % genes  # child n is none: its change is dropped
         low, turn = lower[gene], values[gene]
         # Stepping round the cycle of values by less than a whole turn reaches every value but the old one.
         step = 1 + jnp.minimum(jnp.floor(value * (turn - 1)).astype(jnp.int32), turn - 2)

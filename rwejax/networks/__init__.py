@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Array, Int
 
 from rwejax.errors import InputError
 from rwejax.networks.executor import Maps, initialise, make_features, map_shapes
@@ -17,6 +17,7 @@ from rwejax.networks.registry import forms_of, lowering_of, register_space
 from rwejax.networks.trainable import AUXILIARY, PlainNetwork, last_reduction, read_rows
 from rwejax.runtime.stopwatch import part
 from rwejax.spaces import CellSpace, Space
+from rwejax.spaces.base import integer_genomes
 
 _POPULATIONS = 4  # random ones that are looked at
 
@@ -131,7 +132,7 @@ def empty_program(network: Network, capacity: int, chunk: int) -> Program:
 
 
 def build(
-    space: Space, genome: Int[np.ndarray, " genes"], classes: int | None = None, auxiliary: bool = False
+    space: Space, genome: Int[Array | np.ndarray, " genes"], classes: int | None = None, auxiliary: bool = False
 ) -> PlainNetwork:
     """The network of a genome as a Flax module of its own, to be trained.
 
@@ -147,7 +148,7 @@ def build(
         parts of a NAS-Bench-201 cell that read nothing but zeros, which are left out.
 
     Raises:
-        InputError: no path leads through the network, or it has no place for an auxiliary head.
+        InputError: no path leads through the network, it has no place for an auxiliary head, or the genome is floats.
 
     Example:
         >>> import jax
@@ -159,7 +160,7 @@ def build(
         >>> bool(sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == space.params(genomes)[0])
         True
     """
-    genomes = np.asarray(genome, np.int32)[None]
+    genomes = integer_genomes(genome)[None]
     groups = network(space)
     program, (features,) = lower(space, groups, genomes, 1, 1)
     if features == ABSENT:

@@ -95,7 +95,7 @@ def convolve(
         stride = strides[axis]
         wide = [np.zeros((4, 2), int) for _ in range(count)]
         for k, each in enumerate(wide):
-            each[axis] = k * stride, (count - 1 - k) * stride
+            each[axis] = k * stride, (count - 1 - k) * stride  # the k-th neighbour reads k strides further on
         kernel = jnp.concatenate([jnp.pad(kernel, each) for each in wide], -1)
         if 1 < x.shape[-1] < _FEW:
             more = _FEW - x.shape[-1]
@@ -104,13 +104,13 @@ def convolve(
         steps = [each * (count if k == axis else 1) for k, each in enumerate(strides)]
         y = lax.conv_general_dilated(x, kernel, steps, padding, **options)
         y = y.reshape(*y.shape[:3], count, -1)
-        if axis == 0:
+        if axis == 0:  # neighbours that are rows belong in front of the columns
             y = y.swapaxes(2, 3)
         return y.reshape(y.shape[0], *lengths, -1)
 
     def tiled(x: Array, kernel: Array) -> Array:
         height = x.shape[1]
-        tile = min(_TILES, key=lambda rows: (rows + 2) * -(-height // rows))
+        tile = min(_TILES, key=lambda rows: (rows + 2) * -(-height // rows))  # the fewest products for this height
         input_sums, kernel_sums, output_sums = _minimal_filtering(tile)
         x = _pad(x, (1, 1 + -height % tile), (0, 0))
         rows = _sums(input_sums, _taps(x, 1, tile + 2, tile, 1))
@@ -142,6 +142,7 @@ def convolve(
         elif keeps_size and (size, tuple(strides), dilation) == ((3, 3), (1, 1), (1, 1)) and x.shape[1] >= min(_TILES):
             form = tiled
         on_cpu = _rounded(_differentiated_as(product, form))
+    # Chosen when it is lowered, not when it is traced: one export serves several platforms.
     return lax.platform_dependent(x, kernel, cpu=on_cpu, default=elsewhere)
 
 
@@ -163,6 +164,8 @@ def _differentiated_as(
 
     @function.defjvp
     def derivative(values: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+        # The product rule. Reverse mode transposes what is done with the tangents: the quick form's own transpose, with
+        # all its zeros and slices, is never computed.
         (x, kernel), (in_x, in_kernel) = values, tangents
         return function(x, kernel), bilinear(in_x, kernel) + bilinear(x, in_kernel)
 
@@ -184,6 +187,8 @@ def _minimal_filtering(rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         The weights of the sums: of the rows of the input and of the filter that make each product's factors, and of the
         products that make each row of the result.
     """
+    # Toom and Cook multiply polynomials by their values at so many points, infinity the last of them, and interpolate.
+    # A filter is that transposed: the input is interpolated first, and evaluation becomes the sums of products.
     points = np.array(_POINTS[: rows + 1])
     others = [np.delete(points, k) for k in range(len(points))]
     inputs = np.array([np.append(np.poly(each)[::-1], 0) for each in others] + [np.poly(points)[::-1]])

@@ -95,6 +95,7 @@ def make_features(
     """
 
     def run(program: Program, images: Array, kernels: Kernels, carry: _Carry, norm: Norm) -> _Carry:
+        # A buffer of one row, number 0, which every program reads first; it is not the caller's to give or get back.
         buffers = {**carry.buffers, "images": images[None].astype(dtype)}
         statistics = {}
         for group in network.groups:
@@ -116,6 +117,8 @@ def make_features(
         program: Program, calibration: Array, batches: Array, kernels: Kernels, maps: tuple[Maps, Maps]
     ) -> tuple[Array, tuple[Maps, Maps]]:
         kernels = jax.tree.map(lambda kernel: kernel.astype(dtype), kernels)
+        # The last chunk may reach beyond the rows, here and in all tables and buffers. Without room for it there,
+        # `dynamic_slice` would move its window back, over rows of other slots, and say nothing.
         statistics = {
             group.name: jnp.zeros((group.rows * genomes + chunk, _statistics_width(network, group)))
             for group in network.groups
@@ -127,6 +130,7 @@ def make_features(
             carry = run(program, images, kernels, carry, Norm.STORED)
             return carry, carry.buffers["features"]
 
+        # Buffers of their own, since calibration and batches have different numbers of images; statistics go along.
         carry, rest = lax.scan(step, _Carry(maps[1], carry.statistics), batches)
         rest = jnp.moveaxis(rest, 0, 1).reshape(len(first), -1, first.shape[-1])
         return jnp.concatenate([first, rest], 1)[:-chunk], (calibrated, carry.buffers)
@@ -151,6 +155,7 @@ def _run_group(
         target, statistics = carry
         tables = rows.begin, rows.buffer_slot, rows.slot, rows.fan_in, rows.kind
         begin, buffer_slot, slot, fan_in, which = (_row(table, c) for table in tables)
+        # What earlier rows of this very loop wrote is in the carry alone.
         origin = target if group.source == group.target else source
 
         def branch(name: str, kind: Kind) -> Callable[[], tuple[Array, Array]]:
@@ -170,6 +175,7 @@ def _run_group(
                     inputs = Sources(read, blocks, fan_in)
                     y, changed = kind.module.apply(variables, inputs, norm, mutable=["batch_stats"])
                     flat, _ = ravel_pytree(changed.get("batch_stats", {}))
+                    # A switch needs one shape of all its branches: that of the kind with the most statistics.
                     return y.astype(target.dtype), jnp.pad(flat, (0, len(stored) - width))
 
                 # No loop over pixels may slice the kernel out of all kernels anew. XLA's CPU backend looks through
@@ -186,6 +192,8 @@ def _run_group(
                 if chunk == 1:
                     y, stored = row(*(table[0] for table in window))
                     return y[None], stored[None]
+                # Slot and fan-in stay outside: under vmap, a kernel of each row would be copied, and a switch over a
+                # batched fan-in would compute all its branches.
                 return jax.vmap(row)(*window)
 
             return chunk_of_rows
@@ -234,6 +242,7 @@ def _variables(network: Network, group: Group, kind: Kind) -> Tree:
 
     def init() -> Tree:
         image = jnp.zeros((1, *network.buffers[group.source]))
+        # The fan-in is an array, for with a plain 1 a `Mix` would make no kernel.
         sources = Sources(lambda k: image, jnp.zeros(group.arity, jnp.int32), jnp.int32(1), padded=True)
         return kind.module.init(jax.random.key(0), sources, Norm.BATCH)
 

@@ -52,6 +52,10 @@ class Writer:
     def pooled(self, maps: str, pool: int) -> str:
         """The global average pool of an expression.
 
+        Args:
+            maps: the expression, of (images, height, width, channels).
+            pool: windows along each side, of which an export writes 1 only.
+
         Raises:
             InputError: `pool` is not 1: networks of other pools are no classifiers.
         """
@@ -78,5 +82,10 @@ SHARED: Mapping[type[nn.Module], Form] = {
 
 
 def average_pool(x: str, stride: int) -> str:
-    """A padded 3x3 average pool that leaves the padding out of the mean."""
+    """A padded 3x3 average pool that leaves the padding out of the mean.
+
+    Args:
+        x: the expression that is pooled.
+        stride: in pixels.
+    """
     return f"nn.avg_pool({x}, (3, 3), ({stride}, {stride}), ((1, 1), (1, 1)), count_include_pad=False)"

@@ -78,6 +78,7 @@ class PerNetwork:
 
             branches = [gather(kernels[group.name][name]) for name, _ in group.kinds]
             found = lax.map(lambda row, branches=branches: _switch(row[0], branches, row[1]), (rows.kind, rows.slot))
+            # Rows beyond the program's name slot 0, whose kernel would pass for weights of this network.
             used = jnp.arange(len(rows.slot)) < rows.chunks
             tables[group.name] = jnp.where(used[:, None, None], found, 0)
         return tables
@@ -171,12 +172,14 @@ class PerNetwork:
         def step(n: Array, carry: tuple[Buffers, Weights, Tree]) -> tuple[Buffers, Weights, Tree]:
             maps, tables, seen = carry
             r = rows.chunks - 1 - n
+            # It is complete: whoever reads a row comes after it, and has sent its part before.
             gradient = maps[group.target][rows.buffer_slot[r]]
 
             def branch(kind: Kind) -> Callable[[Array], tuple[Array, Array, Tree]]:
                 def row(table: Array) -> tuple[Array, Array, Tree]:
                     values = _read(buffers[group.source], rows, r, group.arity)
                     _, outputs = jax.eval_shape(lambda: self._apply(group, kind, rows, r, table, values, {}, "outputs"))
+                    # Zeros added to what convolutions give: the gradient in them is that in the outputs.
                     shifts = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), outputs)
 
                     def apply(table: Array, values: list[Array], shifts: Tree) -> tuple[Array, Tree]:
@@ -217,12 +220,14 @@ def _read(buffer: Array, rows: Rows, r: Any, arity: int) -> list[Array]:
 
     def read(k: int) -> Array:
         source = lax.dynamic_index_in_dim(buffer, rows.sources[r, k], 0, keepdims=False)
+        # Every row has a first source. Entries beyond the fan-in are 0, which is some row, not none.
         return jnp.where(k < rows.fan_in[r], source, 0) if k else source
 
     return [read(k) for k in range(arity)]
 
 
 def _is_pair(x: Any) -> bool:
+    # Flax keeps what is sown in a tuple: of two ReLUs of one module that is a pair too, but one of tuples.
     return isinstance(x, tuple) and len(x) == 2 and not isinstance(x[0], tuple)
 
 

@@ -27,7 +27,14 @@ class Normalise(nn.Module):
 
 
 def pointwise(module: nn.Module, maps: tuple[jax.Array, ...], channels: int, name: str = "blocks") -> jax.Array:
-    """A 1x1 convolution of maps concatenated on channels; `module` owns its kernel, a block for each map, as `name`."""
+    """A 1x1 convolution of maps concatenated on channels; `module` owns its kernel, a block for each map, as `name`.
+
+    Args:
+        module: owns the kernel.
+        maps: (images, height, width, channels) each.
+        channels: of the result.
+        name: of the kernel among the module's parameters.
+    """
     initial = nn.initializers.variance_scaling(2.0, "fan_in", "normal", batch_axis=(0,))
     blocks = module.param(name, initial, (len(maps), maps[0].shape[-1], channels))
     return jnp.concatenate(maps, -1) @ (blocks.reshape(-1, channels) / len(maps) ** 0.5)

@@ -168,9 +168,11 @@ class Builder:
         present = np.flatnonzero(fan_in)
         # Rows of one kind and fan-in lie next to each other, so that they can be computed together.
         keys = np.column_stack([kind, fan_in, columns])[present]
+        # Owners are the genomes with a row's first occurrence: the order of `_in_order` relies on that.
         distinct, owners, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
         numbers = self._counts[where.target] + np.arange(len(distinct))
         self._counts[where.target] += len(distinct)
+        # Ranks begin anew with each kind and fan-in, so that no chunk, which starts at multiples of its size, has two.
         starts = np.diff(distinct[:, :2], axis=0, prepend=-1).any(1)
         added.append(
             _Rows(
@@ -233,6 +235,7 @@ class Builder:
         first, count = {}, 0
         for name, group in self._groups.items():
             chunks, (row, column) = rows[name].chunks(self._chunk), np.nonzero(rows[name].sources != ABSENT)
+            # Of several readers the last one counts: rows ascend, and NumPy keeps what it assigns last.
             last[group.source][rows[name].sources[row, column]] = count + np.searchsorted(chunks, row, "right") - 1
             first[name] = count
             count += len(chunks)
@@ -246,8 +249,10 @@ class Builder:
             if target not in slots or not len(chunks):
                 continue
             found = []
+            # The maps of a chunk lie side by side, and are given up together.
             ends = np.maximum.reduceat(last[target][number], chunks).tolist()
             for chunk, end in enumerate(ends, first[name]):
+                # Before its own slot is found: a chunk may write over what it reads, as it writes when it has read.
                 free[group.source] += ending[chunk]
                 if not free[target]:
                     free[target].append(self.used[target])
@@ -272,6 +277,7 @@ class Builder:
             table[: len(chunks)] = column[chunks]
         there = np.arange(group.arity) < rows.fan_in[:, None]
         present = np.nonzero(rows.sources != ABSENT)
+        # Both masks run row by row and have `fan_in` entries in each: the inputs that are there move to the left.
         sources[:count][there], blocks[:count][there] = read[rows.sources[present]], present[1]
         return Rows(np.array(len(chunks), np.int32), kinds, slots, fan_ins, begins, buffer_slots, sources, blocks)
 

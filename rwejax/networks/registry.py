@@ -25,6 +25,9 @@ _LOWERINGS: dict[type, Lowering] = {
 def lowering_of(space: Space) -> Lowering:
     """What makes the genomes of a space run.
 
+    Args:
+        space: of a class that was registered.
+
     Raises:
         InputError: the space has no lowering.
     """
@@ -35,6 +38,9 @@ def lowering_of(space: Space) -> Lowering:
 
 def forms_of(network: Network) -> Mapping[type[nn.Module], Form]:
     """How the operations of a registered space's network are written in an exported `network.py`.
+
+    Args:
+        network: what `rwejax.networks.network` gives for a space.
 
     Raises:
         InputError: no lowering says it of all of them.

@@ -1,7 +1,8 @@
 """How JAX is set up: one XLA device a core, compiled programs that outlive the process, and several hosts."""
 
-import contextlib
+import functools
 import os
+import warnings
 
 import jax
 
@@ -17,7 +18,8 @@ _LONG_VECTORS = (
 def use_all_cores() -> None:
     """Make JAX use a CPU to the full: each core a device of its own, and the longest vectors.
 
-    Call it before JAX starts, that is before the first array is made; once JAX has started, it is without effect.
+    Call it before JAX starts, that is before the first array is made; once JAX has started, it is without effect, and
+    warns where that leaves cores idle.
     Whatever the user has chosen by `jax_num_cpu_devices` or `XLA_FLAGS` stays. The command line does this for itself; a
     library must leave it to its user, for both settings are those of the whole process.
 
@@ -30,14 +32,54 @@ def use_all_cores() -> None:
         >>> import rwejax
         >>> rwejax.use_all_cores()
     """
+    if not _set_up_cores() and _idle_cores():
+        warnings.warn(
+            f"use_all_cores() came after JAX had started and has no effect: rwejax uses {jax.local_device_count()} of "
+            f"{cores()} cores",
+            stacklevel=2,
+        )
+
+
+def _set_up_cores() -> bool:
+    """Whether that came in time."""
     flags = os.environ.get("XLA_FLAGS", "").split()
     flags += [flag for flag in _LONG_VECTORS if not any(each.startswith(flag.split("=")[0]) for each in flags)]
     os.environ["XLA_FLAGS"] = " ".join(flags)
-    chosen = any(flag.startswith("--xla_force_host_platform_device_count") for flag in flags)
-    if chosen or jax.config.jax_num_cpu_devices != -1:  # type: ignore[attr-defined]
-        return
-    with contextlib.suppress(RuntimeError):  # JAX has started: its devices are what they are
-        jax.config.update("jax_num_cpu_devices", cores())
+    if not _count_is_chosen():
+        try:
+            jax.config.update("jax_num_cpu_devices", cores())
+        except RuntimeError:  # JAX has started: its devices are what they are
+            return False
+    return True
+
+
+def _count_is_chosen() -> bool:
+    """Whether somebody has said how many devices a CPU is."""
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    return any(flag.startswith("--xla_force_host_platform_device_count") for flag in flags) or (
+        jax.config.jax_num_cpu_devices != -1  # type: ignore[attr-defined]
+    )
+
+
+def _idle_cores() -> bool:
+    """Whether JAX, once started, leaves cores of a CPU idle that nobody has told it to."""
+    return jax.default_backend() == "cpu" and jax.local_device_count() < cores() and not _count_is_chosen()
+
+
+def default_devices() -> list[jax.Device]:
+    """All of JAX's devices; warns, once a process, where they leave cores of a CPU idle."""
+    _advise()
+    return jax.devices()
+
+
+@functools.cache
+def _advise() -> None:
+    if _idle_cores():
+        warnings.warn(
+            f"rwejax uses {jax.local_device_count()} of {cores()} cores: call rwejax.use_all_cores() before other JAX "
+            "work",
+            stacklevel=4,  # who makes an evaluator
+        )
 
 
 def cores() -> int:
@@ -45,9 +87,14 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def memory() -> int:
+    """Bytes of this machine's memory; 8 GiB where the system does not say, as on Windows."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 2**33
+
+
 def set_up_process() -> None:
     """What a command does before any work: all cores, and compiled programs that outlive the process."""
-    use_all_cores()
+    _set_up_cores()
     keep_compilations()
 
 

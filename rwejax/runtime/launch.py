@@ -107,7 +107,8 @@ def _explain(code: int, log: bytes, hosts: HostsConfig) -> int:
 
 
 def _work(hosts: HostsConfig, command: Callable[[], int], log: str) -> None:
-    os.setsid()
+    if hasattr(os, "setsid"):  # not on Windows
+        os.setsid()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _divert(log)
     try:

@@ -60,7 +60,8 @@ def interruptible(on_interrupt: Callable[[int], int]) -> Iterator[None]:
 
     answered = threading.Event()
     reading, writing = os.pipe()
-    os.set_blocking(writing, False)
+    if hasattr(os, "set_blocking"):  # not on Windows before Python 3.12, which does not need it
+        os.set_blocking(writing, False)
     before = {each: signal.signal(each, interrupt) for each in _SIGNALS}
     signal.set_wakeup_fd(writing)
     watcher = threading.Thread(target=watch, daemon=True)

@@ -150,7 +150,7 @@ class ConsoleObserver(SearchObserver):
         else:
             self._print(
                 f"interrupted: {self._finished} of {self._config.generations} generations are saved; go on with\n"
-                f"    {invocation('search', '--resume', self.run_dir)}"
+                f"    {invocation('search', '--resume', self.run_dir, *self._config.code_flags)}"
             )
         return 128 + number
 
@@ -181,7 +181,7 @@ def print_result(console: Console, result: SearchResult) -> None:
         console.print(f"{failed} evaluation{'s' * (failed != 1)} had no finite features or score, hence the worst one")
     console.print(f"run folder: {result.run_dir}", markup=False, soft_wrap=True)
     if len(result.front):
-        print_next(console, "train", "--run", result.run_dir, "--pick", "knee")
+        print_next(console, "train", "--run", result.run_dir, "--pick", "knee", *config.space_flags)
 
 
 def readable(space: str, architecture: str) -> str:

@@ -7,10 +7,27 @@ import jax
 import numpy as np
 from jaxtyping import Array, Int
 
+from rwejax.errors import InputError
+
 SIZE_OPTIONS = ("nodes", "layers", "cells", "channels")
 """The options of spaces that are options of the commands too."""
 
 Genomes = Int[Array, "n genes"] | Int[np.ndarray, "n genes"]
+
+
+def integer_genomes(genomes: Any) -> Int[np.ndarray, "..."]:
+    """One genome or several as a numpy array of int32.
+
+    Args:
+        genomes: integers of any width, as JAX or as numpy arrays.
+
+    Raises:
+        InputError: they are floats, which would be cut off.
+    """
+    found = np.asarray(genomes)
+    if found.dtype.kind not in "iub":
+        raise InputError(f"genomes is {found.dtype}, but genes are integers: round it and give it as int32")
+    return found.astype(np.int32)
 
 
 @runtime_checkable

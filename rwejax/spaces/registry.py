@@ -65,6 +65,9 @@ def get(name: str, **options: Any) -> Space:
 def get_class(name: str) -> Any:
     """The class of the search space of that name.
 
+    Args:
+        name: one of `names()`, or FILE.py:NAME.
+
     Raises:
         InputError: no space has that name, or it is a file's that was not loaded.
     """
@@ -81,6 +84,9 @@ def get_class(name: str) -> Any:
 
 def register(space_class: Any) -> None:
     """Make a space known by its name; for programs that only count and draw. See `rwejax.register_space`.
+
+    Args:
+        space_class: a frozen dataclass that has what `Space` lists.
 
     Raises:
         InputError: see `check`.

@@ -32,7 +32,14 @@ def free_output(output: Path | None, name: str, files: Callable[[Path], list[Pat
 
 @contextlib.contextmanager
 def writing(output: Path) -> Iterator[None]:
-    """Say in one sentence, an `InputError`, that a file cannot be written."""
+    """Say in one sentence, an `InputError`, that a file cannot be written.
+
+    Args:
+        output: the file that the body writes.
+
+    Raises:
+        InputError: the body ended in an OSError.
+    """
     try:
         yield
     except OSError as error:

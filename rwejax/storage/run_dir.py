@@ -10,16 +10,19 @@ Whatever lies beyond it is cut back and done again.
 """
 
 import contextlib
-import fcntl
 import json
 import math
 import os
 import re
+import sys
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+
+import filelock
 
 from rwejax.config import RunConfig
 from rwejax.errors import InputError
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
 
 Config = TypeVar("Config", bound=RunConfig)
 Line = TypeVar("Line")
+
+# Windows lets nobody read a locked file, so that it takes an empty one there.
+_LOCK_FILE = ".lock" if sys.platform == "win32" else "config.yaml"
 
 
 class Folder(ABC):
@@ -139,14 +145,24 @@ class Folder(ABC):
         return self._checkpoints
 
     def append(self, lines: Sequence[str], file: str | None = None) -> None:
-        """Add lines to `lines`, or to another file; they are on the disk when this returns."""
+        """Add lines to `lines`, or to another file; they are on the disk when this returns.
+
+        Args:
+            lines: without their ends.
+            file: the other file's name, in the folder.
+        """
         with open(self.path / (file or self.lines), "a", encoding="utf-8") as opened:
             opened.writelines(line + "\n" for line in lines)
             opened.flush()
             os.fsync(opened.fileno())
 
     def cut(self, count: int, file: str | None = None) -> int:
-        """Keep the first `count` complete lines of `lines`, or of another file; returns how many there are then."""
+        """Keep the first `count` complete lines of `lines`, or of another file; returns how many there are then.
+
+        Args:
+            count: how many lines may stay.
+            file: the other file's name, in the folder.
+        """
         path = self.path / (file or self.lines)
         lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
         kept = [line for line in lines[:count] if line.endswith(b"\n")]
@@ -157,6 +173,9 @@ class Folder(ABC):
 
 def read_meta(path: Path) -> dict[str, Any]:
     """What meta.json of a run folder says; nothing if the run was killed before it was written.
+
+    Args:
+        path: the run folder.
 
     Raises:
         InputError: it is broken.
@@ -172,6 +191,10 @@ def read_meta(path: Path) -> dict[str, Any]:
 
 class BrokenLine(InputError):
     """A line in the middle of a file is broken.
+
+    Args:
+        message: the sentence for the user.
+        intact: what the lines before it hold.
 
     Attributes:
         intact: what the lines before it hold.
@@ -273,34 +296,41 @@ def _unwritable(error: OSError, run_dir: Path | None) -> InputError:
     return InputError(f"run_dir {str(path)!r} cannot be written ({error.strerror}): give another folder with --run-dir")
 
 
-def _take_lock(path: Path) -> int:
-    """Lock the folder by its config.yaml; the lock is gone when the descriptor is closed, by a kill too."""
-    try:
-        lock = os.open(path / "config.yaml", os.O_RDONLY)
-    except OSError as error:
-        raise InputError(f"run folder {str(path)!r} is unreadable ({error.strerror}): check the path") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(lock)
-        raise InputError(f"run folder {str(path)!r} is in use by another process: wait for it or stop it") from error
-    except OSError:
-        pass  # some network file systems have no locks, which is no reason to refuse them
-    return lock
-
-
 def is_in_use(path: Path) -> bool:
-    """Whether another process works in a run folder at this moment; nothing is written, and no lock is kept."""
+    """Whether a process has a run folder open; this neither waits nor writes.
+
+    Args:
+        path: the run folder.
+
+    Returns:
+        False, too, where nobody can tell: the folder is unreadable, or its file system has no locks.
+    """
     try:
-        lock = os.open(path / "config.yaml", os.O_RDONLY)
+        lock = os.open(path / _LOCK_FILE, os.O_RDONLY)
     except OSError:
         return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False  # a file system without locks
+        return not _lock(lock)
     finally:
         os.close(lock)
-    return False
+
+
+def _take_lock(path: Path) -> int:
+    """Lock the folder; the lock is gone when the descriptor is closed, by a kill too."""
+    try:
+        lock = os.open(path / _LOCK_FILE, os.O_RDONLY | (0 if _LOCK_FILE == "config.yaml" else os.O_CREAT))
+    except OSError as error:
+        raise InputError(f"run folder {str(path)!r} is unreadable ({error.strerror}): check the path") from error
+    for pause in (0, 0.1):  # `is_in_use` of another process has it for a moment
+        time.sleep(pause)
+        if _lock(lock):
+            return lock
+    os.close(lock)
+    raise InputError(f"run folder {str(path)!r} is in use by another process: wait for it or stop it")
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        return filelock.lock_descriptor(descriptor, blocking=False)
+    except OSError:
+        return True  # some network file systems have no locks, which is no reason to refuse them

@@ -93,6 +93,10 @@ def read_stored(path: Path, defaults: Stored) -> Stored:
 def read_unchecked(path: Path, defaults: Stored) -> Stored:
     """The same without `validate`, for those who only look at it: nothing is imported to judge it.
 
+    Args:
+        path: the run folder.
+        defaults: where the fields come from that an older config.yaml does not name.
+
     Raises:
         InputError: the folder holds no run, or its config.yaml is broken.
     """

@@ -124,7 +124,7 @@ class ConsoleObserver(TrainObserver):
         else:
             self._print(
                 f"interrupted: {self._finished} of {self._config.epochs} epochs are saved; go on with\n"
-                f"    {invocation('train', '--resume', self._run_dir)}"
+                f"    {invocation('train', '--resume', self._run_dir, *self._config.code_flags)}"
             )
         return 128 + number
 
@@ -141,4 +141,5 @@ def print_result(console: Console, result: TrainResult) -> None:
     if test := result.test:
         console.print(f"test accuracy: {test.test_accuracy:.2f} % of {test.test_images} images", markup=False)
     console.print(f"run folder: {result.run_dir}", markup=False, soft_wrap=True)
-    print_next(console, "export", result.run_dir, Path("exported") / result.run_dir.name)
+    folder = Path("exported") / result.run_dir.name
+    print_next(console, "export", result.run_dir, folder, *result.config.space_flags)

@@ -124,6 +124,8 @@ def test_a_file_that_has_changed_is_told_from_one_that_has_moved(run, tmp_path):
 
     (tmp_path / "elsewhere" / "mine.py").write_text(SCORE + "# another version\n")
     plugins._loaded.clear()  # as in a new process
+    with pytest.raises(InputError, match=r"has the hash .* and had 0123456789ab when 'digits_sum' was written down"):
+        plugins.load("elsewhere/mine.py:digits_sum@0123456789ab")
     code, _, err = run("search --resume found --estimator elsewhere/mine.py:digits_sum,macs")
     assert code == 2
     assert "has the hash" in err

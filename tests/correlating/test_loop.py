@@ -55,6 +55,7 @@ def fake(monkeypatch):
 
         monkeypatch.setattr(loop.estimators, "get", get)
         monkeypatch.setattr(loop.estimators, "names", lambda: tuple(functions))
+        monkeypatch.setattr(loop.estimators, "options_of", lambda name: ("seeds",))
 
     return use
 

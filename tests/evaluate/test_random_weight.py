@@ -14,9 +14,9 @@ import jax
 import numpy as np
 import pytest
 
-from rwejax import data, spaces
+from rwejax import data, networks, spaces
 from rwejax.errors import InputError
-from rwejax.evaluate import RandomWeightEvaluator, random_weight, ridge_scores
+from rwejax.evaluate import RandomWeightEvaluator, estimators, random_weight, ridge_scores
 from rwejax.objectives import RWE_SCORES
 
 
@@ -244,3 +244,19 @@ def test_calibration_images_that_hosts_cannot_share_are_refused():
 def test_a_space_for_other_images_is_refused(dataset):
     with pytest.raises(InputError, match="pass input_shape"):
         RandomWeightEvaluator(spaces.get("macro"), dataset)
+
+
+def test_floats_are_no_genomes(evaluate, space, dataset, genomes):
+    floats = np.asarray(genomes, np.float32)
+    nwot, macs = (estimators.get(name, space, dataset) for name in ("nwot", "macs"))
+    for score in (evaluate, evaluate.features, nwot, macs):
+        with pytest.raises(InputError, match="genomes is float32, but genes are integers: round it"):
+            score(jax.random.key(0), floats)
+    with pytest.raises(InputError, match="genomes is float32"):
+        networks.build(space, floats[0])
+
+
+def test_integers_of_any_width_are_taken(evaluate, genomes):
+    expected = evaluate(jax.random.key(0), genomes).error
+    for dtype in (np.uint8, np.int64):
+        np.testing.assert_array_equal(evaluate(jax.random.key(0), np.asarray(genomes, dtype)).error, expected)

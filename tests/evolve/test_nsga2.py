@@ -11,8 +11,9 @@ from pymoo.core.population import Population
 from pymoo.operators.survival.rank_and_crowding.classes import RankAndCrowding
 
 from rwejax.errors import InputError
-from rwejax.evolve import NSGA2
+from rwejax.evolve import NSGA2, mutate, sample_distinct, two_point_crossover
 from rwejax.evolve.distinct import encode
+from rwejax.evolve.random_search import RandomSearch
 
 # (population, genes, values, archive): an odd population, in a space of 792 different genomes.
 PLAIN = (21, 5, 8)
@@ -309,3 +310,37 @@ def test_shapes_that_do_not_fit_are_refused(nsga2):
     state = algorithm.init(key, population, jnp.zeros((21, 2)), params)
     with pytest.raises(InputError, match="tell was given 3 objectives; init was given 2"):
         algorithm.tell(key, population, jnp.zeros((21, 3)), state, params)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint32, np.int64])
+def test_integers_of_any_width_are_taken(nsga2, dtype):
+    algorithm = nsga2(*PLAIN)
+    population = np.asarray(algorithm.initial_population(jax.random.key(0)))
+    values, params = np.asarray(evaluate(population)), algorithm.default_params
+    state = algorithm.init(jax.random.key(1), population.astype(dtype), values, params)
+    assert state.population.dtype == jnp.int32
+    assert_same(state, algorithm.init(jax.random.key(1), population, values, params))
+
+
+def test_floats_are_no_genomes(nsga2, grid):
+    algorithm, key = nsga2(*PLAIN), jax.random.key(0)
+    params, genomes = algorithm.default_params, algorithm.initial_population(key)
+    floats, values = genomes.astype(float), evaluate(genomes)
+    state = algorithm.init(key, genomes, values, params)
+    random, space = RandomSearch(21, grid(5, 8), 90), grid(5, 8)
+    for call in (
+        lambda: algorithm.init(key, floats, values, params),
+        lambda: algorithm.init(key, np.asarray(floats, np.float64), values, params),
+        lambda: algorithm.tell(key, floats, values, state, params),
+        lambda: algorithm.ask(key, state.replace(population=floats), params),
+        lambda: random.init(key, floats, values, None),
+        lambda: random.tell(key, floats, values, random.init(key, genomes, values, None), None),
+    ):
+        with pytest.raises(InputError, match=r"population is float(32|64), but genes are integers"):
+            call()
+    with pytest.raises(InputError, match="genomes is float32"):
+        mutate(key, floats, space.lower, space.upper, 0.5)
+    with pytest.raises(InputError, match="second is float32"):
+        two_point_crossover(key, genomes, floats, 0.5)
+    with pytest.raises(InputError, match="archive is float32"):
+        sample_distinct(key, space, 3, floats)

@@ -93,3 +93,61 @@ print(*(sum(f"cache_{each}" in event for event in events) for each in ("misses",
     (kept, found), (_, again) = (map(int, run(code, **environment).split()) for _ in range(2))
     assert found == 0
     assert again == kept > 0
+
+
+CAUGHT = """
+import os, warnings, jax
+from rwejax.runtime import devices
+devices.cores = lambda: 8
+def caught(call):
+    with warnings.catch_warnings(record=True) as each:
+        warnings.simplefilter("always")
+        call()
+    return [f"{one.filename} {one.message}" for one in each]
+"""
+ADVICE = "<string> rwejax uses 1 of 8 cores: call rwejax.use_all_cores() before other JAX work"
+
+
+def test_who_makes_an_evaluator_is_told_of_idle_cores_once():
+    code = """
+import rwejax
+from rwejax.evaluate import estimators
+dataset = rwejax.data.load("digits", train=40, validation=20, image_size=8)
+space = rwejax.spaces.get("macro", nodes=2, channels=2, input_shape=dataset.image_shape)
+Estimator = estimators.PerNetworkEstimator
+print(caught(lambda: rwejax.RandomWeightEvaluator(space, dataset, devices=jax.devices())))
+print(caught(lambda: rwejax.RandomWeightEvaluator(space, dataset)))
+print(caught(lambda: Estimator(space, dataset, None, images=8)))
+devices._advise.cache_clear()
+print(caught(lambda: Estimator(space, dataset, None, images=8)))
+"""
+    assert run(CAUGHT + code, XLA_FLAGS="").splitlines() == ["[]", str([ADVICE]), "[]", str([ADVICE])]
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        "devices.use_all_cores()",
+        "jax.config.update('jax_num_cpu_devices', 1)",
+        "os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count=1'",
+        "devices.cores = lambda: 1",
+        "jax.default_backend = lambda: 'gpu'",
+        "devices.set_up_process()",
+    ],
+)
+def test_nobody_is_advised_who_has_chosen_or_has_nothing_to_choose(choice, tmp_path):
+    code = f"{CAUGHT}\nprint(caught(lambda: exec({choice!r})), caught(devices.default_devices))"
+    assert run(code, XLA_FLAGS="", XDG_CACHE_HOME=str(tmp_path)) == "[] []"
+
+
+def test_all_cores_asked_for_too_late(tmp_path):
+    code = """
+jax.devices()
+print(*caught(devices.use_all_cores))
+print(caught(devices.set_up_process))
+devices.cores = lambda: 1
+print(caught(devices.use_all_cores))
+"""
+    late = "use_all_cores() came after JAX had started and has no effect: rwejax uses 1 of 8 cores"
+    found = run(CAUGHT + code, XLA_FLAGS="", XDG_CACHE_HOME=str(tmp_path)).splitlines()
+    assert found == [f"<string> {late}", "[]", "[]"]

@@ -25,6 +25,7 @@ from rwejax.runtime import collectives
 from rwejax.spaces import Space
 
 _SAMPLED = 500  # random networks whose rows are measured beforehand
+_UNSURE = 1.1  # times that differ by less are taken to be the same
 _PASSES = 3  # over all that is measured together, so that no row has only a bad moment
 
 
@@ -138,11 +139,9 @@ class Latency:
         return numbers, chains
 
     def _terms(self, chains: list[Chain]) -> list[float]:
-        """A row's time alone, and for each pair what it takes beyond that of its two rows."""
-        alone, *pairs = (
-            [self.table[name_of(self._network, each)] for each in (chain, *((p,) for p in chain))] for chain in chains
-        )
-        return [alone[0], *(term for pair, first, last in pairs for term in (pair, -first, -last))]
+        """A row's time alone, and for each pair what it takes beyond that of its two rows and a tenth more."""
+        times = [[self.table[name_of(self._network, each)] for each in (chain, *zip(chain))] for chain in chains]
+        return [times[0][0], *(max(0.0, pair - _UNSURE * (first + last)) for pair, first, last in times[1:])]
 
     def _add(self, chains: Iterable[list[Chain]], progress: Callable[[int, int], None] | None = None) -> None:
         """Measure what the table lacks."""

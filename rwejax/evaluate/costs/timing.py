@@ -13,8 +13,8 @@ from jaxtyping import Array
 
 Tree = Any
 
-_ROUNDS = 10
-_SECONDS = 0.004  # of the longer loop: long beside the start of a call, short beside a scheduler's turns
+_ROUNDS = 30
+_SECONDS = 0.001  # of the longer loop: long beside the start of a call, short beside a scheduler's turns
 _MOST = 20_000  # turns of a loop
 _LONGER = 5
 

@@ -9,15 +9,16 @@ from jaxtyping import Float, Int
 
 from rwejax.data import Dataset
 from rwejax.spaces import Space
+from rwejax.spaces.base import integer_genomes
 
 Estimate = Callable[[jax.Array, Int[Any, "n genes"]], Float[np.ndarray, " n"]]
 
 
 def macs(space: Space, dataset: Dataset) -> Estimate:
     """Multiply-adds for one image; more is taken to be better."""
-    return lambda key, genomes: space.macs(space.canonical(np.asarray(genomes))).astype(float)
+    return lambda key, genomes: space.macs(space.canonical(integer_genomes(genomes))).astype(float)
 
 
 def params(space: Space, dataset: Dataset) -> Estimate:
     """Parameters; more is taken to be better."""
-    return lambda key, genomes: space.params(space.canonical(np.asarray(genomes))).astype(float)
+    return lambda key, genomes: space.params(space.canonical(integer_genomes(genomes))).astype(float)

@@ -17,7 +17,9 @@ from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.networks import IMAGES_AXIS, NOTHING, ActivationObserver, Norm, PerNetwork, Program
 from rwejax.runtime import collectives
+from rwejax.runtime.devices import default_devices
 from rwejax.spaces import Space
+from rwejax.spaces.base import integer_genomes
 
 Params = dict[str, Array]
 Loss = Callable[[Float[Array, "images classes"]], Float[Array, ""]]
@@ -137,7 +139,7 @@ class PerNetworkEstimator:
         self._images, self._labels = dataset.train_images[:images], dataset.train_labels[:images]
         self._classes = dataset.classes
         self._score, self._norm = score, norm
-        everywhere = np.array(jax.devices() if devices is None else devices)[:, None]
+        everywhere = np.array(default_devices() if devices is None else devices)[:, None]
         # A batch of images lies on one device; the second axis is for the normalisation.
         self._mesh = Mesh(everywhere, (_GENOMES_AXIS, IMAGES_AXIS), axis_types=(AxisType.Auto,) * 2)
         self._capacity: int | None = None
@@ -152,8 +154,11 @@ class PerNetworkEstimator:
 
         Returns:
             The scores, higher is better; minus infinity for a network that no image passes, or whose score is NaN.
+
+        Raises:
+            InputError: the genomes are floats.
         """
-        canonical = np.asarray(self.space.canonical(np.asarray(genomes, np.int32)))
+        canonical = np.asarray(self.space.canonical(integer_genomes(genomes)))
         distinct, inverse = np.unique(canonical, axis=0, return_inverse=True)
         if self._capacity is None:
             collectives.meet(self._mesh)

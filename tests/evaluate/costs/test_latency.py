@@ -15,9 +15,9 @@ POOL_THEN_CONVOLUTION = "|avg_pool_3x3~0|+|none~0|none~1|+|none~0|nor_conv_3x3~1
 TABLE = {"head": 0.5, "enter1/stem/1": 1, "enter2/residual/1": 2, "enter3/residual/1": 4, "output/output/1": 8}
 TABLE |= {f"stage{s}/avg_pool_3x3/1": 16 * s for s in (1, 2, 3)}
 TABLE |= {f"stage{s}/nor_conv_3x3/1": 100 * s for s in (1, 2, 3)}
-# In the first stage a pair takes longer than one and one, in the others it takes as long.
+# In the first stage a pair takes longer than one and one, in the others about as long.
 PAIRS = {"stage1/avg_pool_3x3/1 > stage1/nor_conv_3x3/1": 150}
-PAIRS |= {f"stage{s}/avg_pool_3x3/1 > stage{s}/nor_conv_3x3/1": 116 * s for s in (2, 3)}
+PAIRS |= {f"stage{s}/avg_pool_3x3/1 > stage{s}/nor_conv_3x3/1": (116 + 5) * s for s in (2, 3)}
 
 
 @pytest.fixture
@@ -48,11 +48,12 @@ def genomes(space, *texts):
     return np.asarray(space.canonical(np.stack([space.from_string(text) for text in texts])))
 
 
-def test_the_sum_of_a_networks_rows_and_of_what_pairs_take_beyond_that(space, asked):
+def test_the_sum_of_a_networks_rows_and_of_what_pairs_take_beyond_a_tenth_more(space, asked):
     cost = costs.get("latency", space, table=TABLE | PAIRS)
     found = cost(genomes(space, POOL_THEN_CONVOLUTION, "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"))
     ends = 0.5 + 1 + 2 + 4 + 8
-    assert found.tolist() == [ends + 150 + 232 + 348, 0.5]
+    alone = (16 + 100) * (1 + 2 + 3)
+    np.testing.assert_allclose(found, [ends + alone + 150 - 1.1 * (16 + 100), 0.5], rtol=1e-12)
     assert not asked
 
 
