@@ -74,13 +74,13 @@ def path(name: str, folder: Path) -> Path:
     return (OWN if TABLES[name].own else folder) / f"{name}.csv"
 
 
-def correlation(name: str, folder: Path, images: Any, **options: Any) -> CorrelateConfig:
+def correlation(name: str, folder: Path, config: Any, **options: Any) -> CorrelateConfig:
     """The rank correlation of estimators with a table, which `rwejax.correlate` measures.
 
     Args:
         name: of the table.
         folder: of the published tables.
-        images: a config with the fields dataset, data_dir and image_size.
+        config: has the fields dataset, data_dir and image_size.
         options: others of `CorrelateConfig`.
     """
     truth = TABLES[name]
@@ -89,9 +89,9 @@ def correlation(name: str, folder: Path, images: Any, **options: Any) -> Correla
         "truth": path(name, folder),
         "column": truth.column,
         "sample": truth.sample,
-        "dataset": images.dataset,
-        "data_dir": images.data_dir,
-        "image_size": images.image_size,
+        "dataset": config.dataset,
+        "data_dir": config.data_dir,
+        "image_size": config.image_size,
         **truth.proxy,
     }
     return CorrelateConfig(**given | options)
