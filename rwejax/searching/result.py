@@ -147,6 +147,9 @@ def _cost_of(result: SearchResult, cost: Objective) -> Float[np.ndarray, " n"]:
 def read_result(run_dir: str | Path) -> SearchResult:
     """What a search has found so far, from its run folder, which may still be at work.
 
+    Args:
+        run_dir: the run folder; it is only read.
+
     Raises:
         InputError: the folder holds no run, or is broken.
     """
@@ -155,7 +158,17 @@ def read_result(run_dir: str | Path) -> SearchResult:
 
 
 def make_result(config: SearchConfig, run_dir: Path, evaluations: Sequence[Evaluation]) -> SearchResult:
-    """The result, as a function of the lines of evaluations.jsonl."""
+    """The result, as a function of the lines of evaluations.jsonl.
+
+    Args:
+        config: the search, which names space, sizes and objectives.
+        run_dir: the run folder, which is not read.
+        evaluations: in the order of the lines.
+
+    Raises:
+        InputError: the space is unknown, or has no such sizes.
+        ValueError: an architecture is none of the space.
+    """
     space = spaces.get(config.space, **config.sizes)
     genomes = [space.from_string(evaluation.architecture) for evaluation in evaluations]
     objectives = objectives_of(config, evaluations)
@@ -170,7 +183,15 @@ def make_result(config: SearchConfig, run_dir: Path, evaluations: Sequence[Evalu
 
 
 def objectives_of(config: SearchConfig, evaluations: Sequence[Evaluation]) -> Float[np.ndarray, "n m"]:
-    """What was minimised, a row an evaluation."""
+    """What was minimised, a row an evaluation.
+
+    Args:
+        config: the search, which names the m objectives.
+        evaluations: any of its evaluations.
+
+    Returns:
+        (evaluations, m) float64, in the units of `config.objectives`; infinite where a network has no score.
+    """
     values = [evaluation.objectives for evaluation in evaluations]
     return np.array(values, np.float64).reshape(-1, len(config.objectives))
 
