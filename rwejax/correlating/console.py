@@ -136,7 +136,7 @@ def print_result(console: Console, result: CorrelateResult) -> None:
 
     Args:
         console: where to.
-        result: of a correlation, all of whose estimators that are finished get a row.
+        result: of a correlation; each estimator that is finished gets a row.
     """
     title = f"{result.config.column} of {len(result.values)} {result.config.space_name} networks"
     table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
@@ -171,7 +171,7 @@ def print_result(console: Console, result: CorrelateResult) -> None:
 def print_search(console: Console, result: CorrelateResult) -> None:
     """Print the search by the estimator that ranks best, if one certainly ranks better than chance.
 
-    Certain is a 95 % interval of Spearman's correlation above 0. Macs and params are no candidates.
+    That is certain where the 95 % interval of its Spearman correlation lies above 0. Macs and params do not count.
 
     Args:
         console: where to.

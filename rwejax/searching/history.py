@@ -14,7 +14,7 @@ HEADER = ",".join(("generation", "evaluations", "hypervolume", "best", "seconds"
 
 
 def to_row(progress: Progress) -> str:
-    """One row, without its end; numbers are as they are, but seconds rounded to microseconds.
+    """One row, without its end; seconds are rounded to microseconds.
 
     Args:
         progress: after the generation; seconds that are NaN give empty cells.

@@ -185,7 +185,7 @@ def read_evaluations(path: Path, config: SearchConfig) -> list[Evaluation]:
 
     Raises:
         InputError: the file is unreadable.
-        BrokenLine: another line than the last is broken, or out of order; it has the evaluations before that line.
+        BrokenLine: another line than the last is broken, or out of order; `intact` holds the evaluations before it.
     """
 
     def parse(line: bytes, number: int) -> Evaluation:

@@ -55,8 +55,8 @@ class Loaded:
     """A dataset in memory, already standardised.
 
     Args:
-        dataset: the images; those of the test are read anew each time that they are asked for.
-        seed: draws, with its number, the order of each epoch.
+        dataset: the images; its test images are read anew each time that they are asked for.
+        seed: draws, together with the number of an epoch, the order of its images.
 
     Attributes:
         classes: number of classes.

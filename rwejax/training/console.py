@@ -78,7 +78,7 @@ class ConsoleObserver(TrainObserver):
             self._bar.stop()
 
     def on_start(self, config: TrainConfig, run_dir: Path, epoch: int, macs: int, params: int) -> None:
-        """Say what is trained, and that compilation, which takes a while, comes next; nothing where no epoch is missing.
+        """Say what is trained, and that compilation, which takes a while, comes next; nothing of a finished training.
 
         Args:
             config: the training.

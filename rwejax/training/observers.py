@@ -18,7 +18,7 @@ class TrainObserver(Observer):
     """
 
     def on_start(self, config: TrainConfig, run_dir: Path, epoch: int, macs: int, params: int) -> None:
-        """The run folder is there; compilation comes next.
+        """The run folder is there; compilation comes next, unless all epochs are finished.
 
         Args:
             config: the training, its paths resolved.
@@ -41,8 +41,8 @@ class TrainObserver(Observer):
 
         Args:
             epoch: what was measured after it.
-            seconds_left: expected for the epochs that are missing; from the epochs of this process, the first one, which
-                compiles, left out.
+            seconds_left: expected for the missing epochs, by the pace of those of this process; the first one, which
+                compiles, is left out.
         """
 
     def on_end(self, result: "TrainResult") -> None:

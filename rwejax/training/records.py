@@ -104,7 +104,7 @@ def read_epochs(path: Path) -> list[Epoch]:
 
     Raises:
         InputError: the file is unreadable.
-        BrokenLine: another line than the last is broken, or out of order; it has the epochs before that line.
+        BrokenLine: another line than the last is broken, or out of order; `intact` holds the epochs before it.
     """
 
     def parse(line: bytes, number: int) -> Epoch:

@@ -29,7 +29,7 @@ def optimiser(config: TrainConfig, steps: int) -> optax.GradientTransformation:
     """Clipped gradients, weight decay, momentum, and a cosine over all steps.
 
     Args:
-        config: the training, which has all constants.
+        config: names learning rate, momentum, weight decay, and the largest norm of a gradient.
         steps: of the whole training, during which the learning rate falls to 0.
     """
     return optax.chain(
