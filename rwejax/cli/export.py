@@ -22,7 +22,8 @@ class Arguments:
     Attributes:
         run: run folder of a training, or of a search, whose network then has random weights.
         folder: where the files go, missing or empty.
-        pick: which network of a search's front: knee, error, or macs:LIMIT, such as macs:300M.
+        pick: which network of a search's front: knee, error, or a limit of a cost, such as macs:300M or
+            latency:5ms.
         space: FILE.py:CLASS, where the network is of a space of your own.
     """
 

@@ -25,7 +25,14 @@ class Arguments:
 
 
 def main(words: Sequence[str]) -> int:
-    """Print what the folders hold; returns the exit code."""
+    """Print what the folders hold; returns the exit code.
+
+    Args:
+        words: the flags.
+
+    Raises:
+        InputError: no folder is named, or one of them holds no run; then nothing is printed.
+    """
     arguments = tyro.cli(Arguments, args=list(words), prog=invocation("status"), description=__doc__)
     from rwejax.console import make_console
     from rwejax.errors import InputError

@@ -26,7 +26,8 @@ class Arguments:
     Attributes:
         train: the training itself.
         run: run folder of a search, which gives space, architecture, sizes, images and their size; flags override it.
-        pick: which network of its front: knee, error, or macs:LIMIT, such as macs:300M.
+        pick: which network of its front: knee, error, or a limit of a cost, such as macs:300M or
+            latency:5ms.
         config: YAML file of the options below, or the name of a packaged one, such as train_cifar10_papers; flags
             override it.
         resume: run folder of a training to go on with; needs no other flag, but --space FILE.py:CLASS.

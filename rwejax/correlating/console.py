@@ -90,7 +90,12 @@ class ConsoleObserver(CorrelateObserver):
             self._bars.start()
 
     def on_slice(self, estimator: str, networks: int) -> None:
-        """Show how far an estimator is."""
+        """Show how far an estimator is.
+
+        Args:
+            estimator: its name.
+            networks: how many of the sample it has scored.
+        """
         if not self._bars or not self.result:
             return
         if estimator not in self._tasks:
@@ -127,7 +132,12 @@ class ConsoleObserver(CorrelateObserver):
 
 
 def print_result(console: Console, result: CorrelateResult) -> None:
-    """Print the table, and where the rest is."""
+    """Print the table, and where the rest is.
+
+    Args:
+        console: where to.
+        result: of a correlation; each estimator that is finished gets a row.
+    """
     title = f"{result.config.column} of {len(result.values)} {result.config.space_name} networks"
     table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
     table.add_column("estimator", overflow="fold")
@@ -159,7 +169,14 @@ def print_result(console: Console, result: CorrelateResult) -> None:
 
 
 def print_search(console: Console, result: CorrelateResult) -> None:
-    """Print the search by the estimator that ranks best, if one certainly ranks better than chance."""
+    """Print the search by the estimator that ranks best, if one certainly ranks better than chance.
+
+    That is certain where the 95 % interval of its Spearman correlation lies above 0. Macs and params do not count.
+
+    Args:
+        console: where to.
+        result: of a correlation; the search gets its space, sizes and dataset.
+    """
     able = [each for each in result.measured if each.estimator not in COMPLEXITY and each.correlation.low > 0]
     if not able:
         return

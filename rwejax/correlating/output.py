@@ -16,7 +16,12 @@ def scores_path(output: Path) -> Path:
 
 
 def figure_path(output: Path, estimator: str | None = None) -> Path:
-    """Where the figure lies that belongs to a table, or to one of the estimators in it."""
+    """Where the figure lies that belongs to a table, or to one of the estimators in it.
+
+    Args:
+        output: the table, NAME.csv.
+        estimator: whose figure, NAME-ESTIMATOR.png; None: NAME.png, the one of the whole table.
+    """
     return output.with_name(f"{output.stem}{'' if estimator is None else f'-{estimator}'}.png")
 
 

@@ -62,10 +62,21 @@ def plot_generations(result: "CorrelateRunsResult", axes: Axes) -> None:
 
 
 def save_scores(result: "CorrelateResult", measured: "Measured", path: Path) -> None:
-    """Draw the scores of an estimator as a PNG file, which appears whole or not at all."""
+    """Draw the scores of an estimator as a PNG file, which appears whole or not at all.
+
+    Args:
+        result: the networks.
+        measured: the estimator.
+        path: the file.
+    """
     save(lambda figure: plot_scores(result, measured, figure.add_subplot()), path)
 
 
 def save_generations(result: "CorrelateRunsResult", path: Path) -> None:
-    """Draw the correlations of searches' generations as a PNG file, which appears whole or not at all."""
+    """Draw the correlations of searches' generations as a PNG file, which appears whole or not at all.
+
+    Args:
+        result: of the runs.
+        path: the file.
+    """
     save(lambda figure: plot_generations(result, figure.add_subplot()), path)

@@ -149,7 +149,12 @@ class CorrelateObserver(Observer):
         """The networks are drawn and the files are claimed; nothing is measured yet."""
 
     def on_slice(self, estimator: str, networks: int) -> None:
-        """So many networks of the estimator are finished, 0 before it compiles."""
+        """An estimator begins, or has scored a further slice of the networks.
+
+        Args:
+            estimator: its name.
+            networks: how many are scored by now; 0 before it compiles.
+        """
 
     def on_estimator(self, result: CorrelateResult) -> None:
         """The last of `result.measured` is finished and on disk."""

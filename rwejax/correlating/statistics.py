@@ -68,12 +68,28 @@ def measure(scores: Values, truth: Values, macs: Int[np.ndarray, " n"], seed: in
 
 
 def spearman(scores: Values, truth: Values) -> float:
-    """Spearman's rank correlation, ties on their mean rank; NaN where either side is constant."""
+    """Spearman's rank correlation, ties on their mean rank.
+
+    Args:
+        scores: of an estimator, higher is better.
+        truth: of the same networks, higher is better.
+
+    Returns:
+        -1 to 1; NaN where either side is constant.
+    """
     return float(_pearson(_ranks(scores), _ranks(truth)))
 
 
 def kendall(scores: Values, truth: Values) -> float:
-    """Kendall's tau-b, which allows for ties; NaN where either side is constant."""
+    """Kendall's tau-b, which allows for ties.
+
+    Args:
+        scores: of an estimator, higher is better.
+        truth: of the same networks, higher is better.
+
+    Returns:
+        -1 to 1; NaN where either side is constant.
+    """
     first, second = _ranks(scores), _ranks(truth)
     if min(np.ptp(first), np.ptp(second)) == 0:
         return float("nan")
@@ -112,7 +128,14 @@ def interval(scores: Values, truth: Values, seed: int = 0) -> tuple[float, float
 def partial_spearman(scores: Values, truth: Values, macs: Int[np.ndarray, " n"]) -> float:
     """Spearman's correlation given the macs: what scores know of the truth that sizes do not.
 
-    NaN where one of the three is constant, or the macs rank exactly as the scores or the truth do.
+    Args:
+        scores: of an estimator, higher is better.
+        truth: of the same networks, higher is better.
+        macs: their multiply-adds, of which only the ranks count.
+
+    Returns:
+        -1 to 1; NaN where one of the three is constant, or the macs rank exactly as the scores or the truth do, or
+        exactly the other way round.
     """
     with_truth, with_macs, of_macs = spearman(scores, truth), spearman(scores, macs), spearman(truth, macs)
     rest = (1 - with_macs**2) * (1 - of_macs**2)
@@ -123,7 +146,15 @@ def quartile_spearman(scores: Values, truth: Values, macs: Int[np.ndarray, " n"]
     """The mean of Spearman's correlations inside the quartiles of the macs.
 
     Networks of equal macs lie in the same quartile, so these may differ in size. Those with fewer than three networks,
-    or without a correlation, are left out; NaN if all are.
+    or without a correlation, are left out.
+
+    Args:
+        scores: of an estimator, higher is better.
+        truth: of the same networks, higher is better.
+        macs: their multiply-adds.
+
+    Returns:
+        -1 to 1, each quartile with the same weight; NaN if all are left out.
     """
     quartile = np.searchsorted(np.quantile(macs, [0.25, 0.5, 0.75]), macs)
     groups = [quartile == number for number in range(4)]
@@ -137,6 +168,13 @@ def top_recall(scores: Values, truth: Values) -> float:
 
     Where a tie lies across the border of a tenth, the expectation over random orders of the tied networks. So constant
     scores get what guessing gets.
+
+    Args:
+        scores: of an estimator, higher is better.
+        truth: of the same networks, higher is better.
+
+    Returns:
+        0 to 1; about 0.1 by chance.
     """
     count = -(-len(truth) // _TOP)
     return float((_chance(scores, count) * _chance(truth, count)).sum() / count)

@@ -98,7 +98,13 @@ class ConsoleObserver(SearchObserver):
             self._bar.stop()
 
     def on_start(self, config: SearchConfig, run_dir: Path, generation: int) -> None:
-        """Say what is searched, and that compilation, which takes a while, comes next."""
+        """Say what is searched, and that compilation, which takes a while, comes next; nothing of a finished search.
+
+        Args:
+            config: the search.
+            run_dir: its run folder.
+            generation: finished generations; above 0 the search is resumed.
+        """
         self.run_dir, self._config, self._finished = run_dir, config, generation
         if generation == config.generations:
             return
@@ -156,7 +162,12 @@ class ConsoleObserver(SearchObserver):
 
 
 def print_result(console: Console, result: SearchResult) -> None:
-    """Print the front as a table, where the rest is, and what to type next."""
+    """Print the front as a table, where the rest is, and what to type next.
+
+    Args:
+        console: where to; its width decides where architectures are broken.
+        result: of a search, finished or not.
+    """
     config = result.config
     names = [each.name for each in config.objectives]
     names += [name for name in ("loo_error", "validation_error") if name in config.recorded]
@@ -185,7 +196,12 @@ def print_result(console: Console, result: SearchResult) -> None:
 
 
 def readable(space: str, architecture: str) -> str:
-    """The text of an architecture with a space between the phases of a macro genome, so that it can be read."""
+    """The text of an architecture with a space between the phases of a macro genome, so that it can be read.
+
+    Args:
+        space: name of the search space; texts of all but macro stay as they are.
+        architecture: its text form; of macro three phases of equal length.
+    """
     if space != "macro":
         return architecture
     bits = len(architecture) // 3

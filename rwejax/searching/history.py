@@ -14,7 +14,10 @@ HEADER = ",".join(("generation", "evaluations", "hypervolume", "best", "seconds"
 
 
 def to_row(progress: Progress) -> str:
-    """One row, without its end.
+    """One row, without its end; seconds are rounded to microseconds.
+
+    Args:
+        progress: after the generation; seconds that are NaN give empty cells.
 
     Example:
         >>> parts = dict.fromkeys(PARTS, 0.5)

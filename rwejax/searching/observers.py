@@ -103,7 +103,13 @@ class SearchObserver(Observer):
     """
 
     def on_start(self, config: SearchConfig, run_dir: Path, generation: int) -> None:
-        """The run folder is there, and `generation` generations are finished; compilation comes next."""
+        """The run folder is there; compilation comes next, unless all generations are finished.
+
+        Args:
+            config: the search, its sizes, estimator and paths resolved.
+            run_dir: the run folder.
+            generation: finished generations: 0 in a new run, more in one that is resumed.
+        """
 
     def on_generation(self, progress: Progress) -> None:
         """A generation was evaluated and recorded."""

@@ -179,8 +179,13 @@ class Run(Folder):
 def read_evaluations(path: Path, config: SearchConfig) -> list[Evaluation]:
     """The complete lines of a run's evaluations.jsonl; a last line that a kill has torn is left out.
 
+    Args:
+        path: the run folder; without the file, it has no evaluations.
+        config: the search, which says what scores and how many objectives a line has.
+
     Raises:
-        InputError: the file is unreadable, or another line than the last is broken.
+        InputError: the file is unreadable.
+        BrokenLine: another line than the last is broken, or out of order; `intact` holds the evaluations before it.
     """
 
     def parse(line: bytes, number: int) -> Evaluation:

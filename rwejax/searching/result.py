@@ -147,6 +147,9 @@ def _cost_of(result: SearchResult, cost: Objective) -> Float[np.ndarray, " n"]:
 def read_result(run_dir: str | Path) -> SearchResult:
     """What a search has found so far, from its run folder, which may still be at work.
 
+    Args:
+        run_dir: the run folder; it is only read.
+
     Raises:
         InputError: the folder holds no run, or is broken.
     """
@@ -155,9 +158,23 @@ def read_result(run_dir: str | Path) -> SearchResult:
 
 
 def make_result(config: SearchConfig, run_dir: Path, evaluations: Sequence[Evaluation]) -> SearchResult:
-    """The result, as a function of the lines of evaluations.jsonl."""
+    """The result, as a function of the lines of evaluations.jsonl.
+
+    Args:
+        config: the search, which names space, sizes and objectives.
+        run_dir: the run folder, which is not read.
+        evaluations: in the order of the lines.
+
+    Raises:
+        InputError: the space is unknown, or has no such sizes, or an architecture is none of it.
+    """
     space = spaces.get(config.space, **config.sizes)
-    genomes = [space.from_string(evaluation.architecture) for evaluation in evaluations]
+    try:
+        genomes = [space.from_string(evaluation.architecture) for evaluation in evaluations]
+    except ValueError as error:
+        raise InputError(
+            f"run folder {str(run_dir)!r} has a line that is none of its space ({error}): restore it"
+        ) from error
     objectives = objectives_of(config, evaluations)
     return SearchResult(
         genomes=np.array(genomes, np.int32).reshape(-1, len(space.lower)),
@@ -170,7 +187,15 @@ def make_result(config: SearchConfig, run_dir: Path, evaluations: Sequence[Evalu
 
 
 def objectives_of(config: SearchConfig, evaluations: Sequence[Evaluation]) -> Float[np.ndarray, "n m"]:
-    """What was minimised, a row an evaluation."""
+    """What was minimised, a row an evaluation.
+
+    Args:
+        config: the search, which names the m objectives.
+        evaluations: any of its evaluations.
+
+    Returns:
+        (evaluations, m) float64, in the units of `config.objectives`; infinite where a network has no score.
+    """
     values = [evaluation.objectives for evaluation in evaluations]
     return np.array(values, np.float64).reshape(-1, len(config.objectives))
 

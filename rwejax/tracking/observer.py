@@ -27,7 +27,13 @@ class TrackingObserver(SearchObserver, TrainObserver, ABC):
         self._opened = self._ended = False
 
     def on_start(self, config: Config, run_dir: Path, finished: int, *_: int) -> None:
-        """Begin, or go on, after so many generations or epochs."""
+        """Begin, or go on, after so many generations or epochs; a finished run opens nothing.
+
+        Args:
+            config: of the search or the training.
+            run_dir: its run folder.
+            finished: generations or epochs.
+        """
         self._ended = False
         if finished < (config.generations if isinstance(config, SearchConfig) else config.epochs):
             self._open(config, run_dir, finished)
@@ -40,7 +46,12 @@ class TrackingObserver(SearchObserver, TrainObserver, ABC):
         self._write(progress.generation, values | {f"seconds/{name}": value for name, value in progress.parts.items()})
 
     def on_epoch(self, epoch: Epoch, seconds_left: float) -> None:
-        """Send what the network can do."""
+        """Send what the network can do: losses, accuracies in %, and the seconds of the epoch.
+
+        Args:
+            epoch: what was measured after it.
+            seconds_left: not sent.
+        """
         parts = [(name, part) for name in ("loss", "accuracy") for part in ("train", "validation")]
         values = {f"{name}/{part}": getattr(epoch, f"{part}_{name}") for name, part in parts}
         self._write(epoch.epoch, values | {"seconds": epoch.seconds})

@@ -35,14 +35,28 @@ class BatchSource(Protocol):
         """Number of images of "train", "validation" or "test"."""
 
     def train_batches(self, epoch: int, batch_size: int) -> Iterator[Batch]:
-        """The train images in an order of the epoch's own; what does not fill a batch is left out."""
+        """The train images in an order of the epoch's own; what does not fill a batch is left out.
+
+        Args:
+            epoch: from 0; the same number gives the same order.
+            batch_size: images of a batch.
+        """
 
     def batches(self, split: str, batch_size: int) -> Iterator[Batch]:
-        """The images of a split in their order; the last batch may be smaller."""
+        """The images of a split in their order; the last batch may be smaller.
+
+        Args:
+            split: "train", "validation" or "test".
+            batch_size: images of a batch.
+        """
 
 
 class Loaded:
     """A dataset in memory, already standardised.
+
+    Args:
+        dataset: the images; its test images are read anew each time that they are asked for.
+        seed: draws, together with the number of an epoch, the order of its images.
 
     Attributes:
         classes: number of classes.
@@ -61,7 +75,12 @@ class Loaded:
         return len(self._split(split)[1])
 
     def train_batches(self, epoch: int, batch_size: int) -> Iterator[Batch]:
-        """The train images in an order of the epoch's own; what does not fill a batch is left out."""
+        """The train images in an order of the epoch's own; what does not fill a batch is left out.
+
+        Args:
+            epoch: from 0; the same number gives the same order.
+            batch_size: images of a batch.
+        """
         images, labels = self._split("train")
         order = np.random.default_rng([self._seed, epoch]).permutation(len(labels))
         for start in range(0, len(order) - batch_size + 1, batch_size):
@@ -69,7 +88,12 @@ class Loaded:
             yield images[rows], labels[rows]
 
     def batches(self, split: str, batch_size: int) -> Iterator[Batch]:
-        """The images of a split in their order; the last batch may be smaller."""
+        """The images of a split in their order; the last batch may be smaller.
+
+        Args:
+            split: "train", "validation" or "test".
+            batch_size: images of a batch.
+        """
         images, labels = self._split(split)
         for start in range(0, len(labels), batch_size):
             yield images[start : start + batch_size], labels[start : start + batch_size]
@@ -83,5 +107,11 @@ class Loaded:
 def standardise_pixels(
     images: Array | np.ndarray, mean: Float[np.ndarray, " channels"], std: Float[np.ndarray, " channels"]
 ) -> Array | np.ndarray:
-    """Zero mean and unit variance for pixels of 8 bits, in compiled code; what is of floats is so already."""
+    """Zero mean and unit variance for pixels of 8 bits, in compiled code; what is of floats is so already.
+
+    Args:
+        images: (images, height, width, channels), pixels from 0 to 255 or standardised floats.
+        mean: of each channel, on the scale of the pixels.
+        std: of each channel, likewise; above 0.
+    """
     return images if np.issubdtype(images.dtype, np.floating) else (images - mean) / std

@@ -78,7 +78,15 @@ class ConsoleObserver(TrainObserver):
             self._bar.stop()
 
     def on_start(self, config: TrainConfig, run_dir: Path, epoch: int, macs: int, params: int) -> None:
-        """Say what is trained, and that compilation, which takes a while, comes next."""
+        """Say what is trained, and that compilation, which takes a while, comes next; nothing of a finished training.
+
+        Args:
+            config: the training.
+            run_dir: its run folder.
+            epoch: finished epochs; above 0 the training is resumed.
+            macs: multiply-adds of the network for one image.
+            params: its parameters.
+        """
         self._run_dir, self._config, self._finished = run_dir, config, epoch
         if epoch == config.epochs:
             return
@@ -95,14 +103,24 @@ class ConsoleObserver(TrainObserver):
             self._print(hint)
 
     def on_step(self, step: int, steps: int) -> None:
-        """Show how far the epoch is, at most ten times a second."""
+        """Show how far the epoch is, at most ten times a second.
+
+        Args:
+            step: steps of the epoch that have begun.
+            steps: all steps of the epoch.
+        """
         if self._bar and step and time.monotonic() - self._shown > 0.1:
             self._shown = time.monotonic()
             done = self._finished + step / steps
             self._bar.show(self._label(), done, self._config.epochs, self._left, self._bar.facts)
 
     def on_epoch(self, epoch: Epoch, seconds_left: float) -> None:
-        """Show what the network can do."""
+        """Show what the network can do.
+
+        Args:
+            epoch: what was measured after it.
+            seconds_left: expected for the epochs that are missing.
+        """
         self._finished = epoch.epoch
         facts = (
             f"loss {epoch.train_loss:.4f}",
@@ -137,7 +155,12 @@ class ConsoleObserver(TrainObserver):
 
 
 def print_result(console: Console, result: TrainResult) -> None:
-    """Print what the network can do, where it is, and what to type next."""
+    """Print what the network can do, where it is, and what to type next.
+
+    Args:
+        console: where to.
+        result: of a training; its accuracy is printed if it was tested.
+    """
     if test := result.test:
         console.print(f"test accuracy: {test.test_accuracy:.2f} % of {test.test_images} images", markup=False)
     console.print(f"run folder: {result.run_dir}", markup=False, soft_wrap=True)

@@ -18,13 +18,32 @@ class TrainObserver(Observer):
     """
 
     def on_start(self, config: TrainConfig, run_dir: Path, epoch: int, macs: int, params: int) -> None:
-        """The run folder is there, and `epoch` epochs are finished; compilation comes next."""
+        """The run folder is there; compilation comes next, unless all epochs are finished.
+
+        Args:
+            config: the training, its paths resolved.
+            run_dir: the run folder.
+            epoch: finished epochs: 0 in a new run, more in one that is resumed.
+            macs: multiply-adds of the network for one image.
+            params: its parameters.
+        """
 
     def on_step(self, step: int, steps: int) -> None:
-        """So many steps of an epoch's are on their way."""
+        """A step is about to begin. The device may be behind: steps are not waited for.
+
+        Args:
+            step: steps of the epoch that have begun before it, from 0.
+            steps: all steps of the epoch.
+        """
 
     def on_epoch(self, epoch: Epoch, seconds_left: float) -> None:
-        """An epoch was finished and recorded."""
+        """An epoch was finished and recorded.
+
+        Args:
+            epoch: what was measured after it.
+            seconds_left: expected for the missing epochs, by the pace of those of this process; the first one, which
+                compiles, is left out.
+        """
 
     def on_end(self, result: "TrainResult") -> None:
         """The network is tested, or was before and is only read; an interrupted training does not get here."""

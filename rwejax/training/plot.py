@@ -29,5 +29,10 @@ def plot_curve(epochs: Sequence[Epoch], axes: Axes) -> None:
 
 
 def save_curve(epochs: Sequence[Epoch], path: Path) -> None:
-    """Draw the accuracies of a training as a PNG file, which appears whole or not at all."""
+    """Draw the accuracies of a training as a PNG file, which appears whole or not at all.
+
+    Args:
+        epochs: what was measured after each; one at least.
+        path: the file.
+    """
     save(lambda figure: plot_curve(epochs, figure.add_subplot()), path)

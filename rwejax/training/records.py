@@ -99,8 +99,12 @@ class Training(Folder):
 def read_epochs(path: Path) -> list[Epoch]:
     """The complete lines of a training's metrics.jsonl; a last line that a kill has torn is left out.
 
+    Args:
+        path: the run folder; without the file, it has no epochs.
+
     Raises:
-        InputError: the file is unreadable, or another line than the last is broken.
+        InputError: the file is unreadable.
+        BrokenLine: another line than the last is broken, or out of order; `intact` holds the epochs before it.
     """
 
     def parse(line: bytes, number: int) -> Epoch:
@@ -115,8 +119,11 @@ def read_epochs(path: Path) -> list[Epoch]:
 def read_test(path: Path) -> Test | None:
     """What a training's result.json says, if it is there.
 
+    Args:
+        path: the run folder.
+
     Raises:
-        InputError: it is broken.
+        InputError: the file is unreadable or broken.
     """
     path = path / "result.json"
     try:

@@ -26,7 +26,12 @@ class TrainState(train_state.TrainState):
 
 
 def optimiser(config: TrainConfig, steps: int) -> optax.GradientTransformation:
-    """Clipped gradients, weight decay, momentum, and a cosine over all steps."""
+    """Clipped gradients, weight decay, momentum, and a cosine over all steps.
+
+    Args:
+        config: names learning rate, momentum, weight decay, and the largest norm of a gradient.
+        steps: of the whole training, during which the learning rate falls to 0.
+    """
     return optax.chain(
         optax.clip_by_global_norm(config.grad_clip) if config.grad_clip else optax.identity(),
         optax.add_decayed_weights(config.weight_decay),
@@ -60,7 +65,15 @@ def to_arrays(state: TrainState) -> dict[str, Any]:
 
 
 def from_arrays(template: TrainState, arrays: Mapping[str, Any]) -> TrainState:
-    """The state whose arrays these are, of the template's structure."""
+    """The state whose arrays these are, of the template's structure.
+
+    Args:
+        template: a state of the same network and optimiser; its leaves may be shapes alone, as `jax.eval_shape` gives.
+        arrays: by name, as `to_arrays` gives them.
+
+    Raises:
+        KeyError: an array of the template is missing.
+    """
     paths, structure = jax.tree.flatten_with_path(template)
     return jax.tree.unflatten(structure, [arrays[_name(path)] for path, _ in paths])
 
