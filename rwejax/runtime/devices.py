@@ -19,9 +19,9 @@ def use_all_cores() -> None:
     """Make JAX use a CPU to the full: each core a device of its own, and the longest vectors.
 
     Call it before JAX starts, that is before the first array is made; once JAX has started, it is without effect, and
-    warns where that leaves cores idle.
-    Whatever the user has chosen by `jax_num_cpu_devices` or `XLA_FLAGS` stays. The command line does this for itself; a
-    library must leave it to its user, for both settings are those of the whole process.
+    warns if that leaves cores idle. Whatever the user has chosen by `jax_num_cpu_devices` or `XLA_FLAGS` stays. The
+    command line does this for itself; a library must leave it to its user, for both settings are those of the whole
+    process.
 
     XLA runs the small convolutions of a search on one thread, so that a batch of images is best split over one device
     a core: on two cores this halves the time of an evaluation. LLVM takes half of a processor's longest vectors unless
