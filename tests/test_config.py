@@ -189,7 +189,7 @@ def test_what_a_kill_leaves_of_a_file_is_overwritten(tmp_path):
 def test_the_configs_are_valid_and_say_their_command(path):
     read_config(path, SearchConfig()).validate()
     head = path.read_text().split("\n\n")[0]
-    assert f"python scripts/search.py --config configs/{path.name}" in head
+    assert f"rwejax search --config {path.stem}" in head
     assert "expected time" in head
     assert "figure" in head
 

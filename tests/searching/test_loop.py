@@ -343,7 +343,15 @@ def test_three_objectives_are_searched_picked_drawn_and_resumed(fake, tmp_path):
 
 def test_latency_is_measured_once_a_run_and_kept(fake, tmp_path, monkeypatch):
     times = iter(range(1, 1000))
-    monkeypatch.setattr("rwejax.evaluate.costs.timing.seconds", lambda *_: next(times) / 1e3)
+
+    class FakeStopwatch:
+        def __init__(self, *_):
+            self.seconds = next(times) / 1e3
+
+        def run(self):
+            pass
+
+    monkeypatch.setattr("rwejax.evaluate.costs.timing.Stopwatch", FakeStopwatch)
     config = fakes.tiny(run_dir=tmp_path / "run", costs="macs,latency", nodes=2)
     result = search(config)
     table = json.loads((tmp_path / "run" / "latency.json").read_text())
