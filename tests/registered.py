@@ -14,6 +14,10 @@ howto.ladder()
 
 every_space = pytest.mark.parametrize("name", spaces.names())
 
+# These are compared with networks that tests write down plainly, which is slower and says more.
+WRITTEN_DOWN = {"macro", "micro", "darts", "nasbench201", "nasbench_macro"}
+every_other_space = pytest.mark.parametrize("name", [name for name in spaces.names() if name not in WRITTEN_DOWN])
+
 
 def attempt(call, *arguments, **options):
     """The result, or in its place the `ValueError`."""

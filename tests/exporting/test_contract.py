@@ -9,7 +9,7 @@ import pytest
 from rwejax import InputError, networks, spaces
 from rwejax.exporting.package import write_source
 from rwejax.networks import registry
-from tests.registered import alive, every_space, small
+from tests.registered import alive, every_other_space, every_space, small
 
 SHAPE = (16, 16, 3)
 IMAGES = np.random.default_rng(0).normal(size=(3, *SHAPE)).astype(np.float32)
@@ -40,7 +40,7 @@ def draw(shapes):
     return {"params": params, "batch_stats": variables["batch_stats"]}
 
 
-@every_space
+@every_other_space
 def test_the_exported_source_computes_what_the_network_computes(name):
     space = small(name, SHAPE)
     for _, module in few_with_all(space)[:2]:

@@ -6,7 +6,7 @@ import numpy as np
 from rwejax import data, networks
 from rwejax.evaluate import RandomWeightEvaluator
 from tests.networks.trained import with_kernels
-from tests.registered import alive, every_space, small
+from tests.registered import alive, every_other_space, every_space, small
 
 KEY = jax.random.key(5)
 TRAIN, VALIDATION = 16, 10
@@ -22,7 +22,7 @@ def test_parameters_are_as_many_as_the_space_says(name):
         assert sum(leaf.size for leaf in jax.tree.leaves(shapes["params"])) == space.params(genome[None])[0]
 
 
-@every_space
+@every_other_space
 def test_the_trained_network_computes_what_is_searched(name):
     """The executor's features of a genome, against its network with the same kernels in training, as Flax runs it."""
     dataset = data.load("digits", train=TRAIN, validation=VALIDATION, image_size=16)
