@@ -1,8 +1,8 @@
 """What a screen or a notebook shows: a bar while something works, and a sentence when it is interrupted."""
 
-import signal
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from rich import progress
 from rich.console import Console, RenderableType
@@ -10,46 +10,29 @@ from rich.table import Table
 from rich.text import Text
 
 from rwejax.runtime.invocation import invocation
-from rwejax.runtime.signals import interruptible
+from rwejax.runtime.observer import Observer
+from rwejax.runtime.signals import run_interruptible
 
 Result = TypeVar("Result")
+Bars = TypeVar("Bars", bound="LiveProgress")
 
 _WIDTH_OF_A_FILE = 140  # columns, where there is no terminal to ask
 
 
-class ProgressDisplay(Protocol):
-    """An observer that has a screen."""
-
-    def __enter__(self) -> Any:
-        """Begin to show."""
-
-    def __exit__(self, *_: object) -> None:
-        """Leave the screen to others."""
-
-    def on_interrupt(self, number: int) -> int:
-        """Say what an interruption by a signal leaves; returns the exit code."""
-
-
-def run_with_display(observer: ProgressDisplay, command: Callable[[], Result], show: Callable[[Result], None]) -> int:
-    """Run a command that an observer shows, and then show its result.
-
-    What the command raises is passed on, but for the interruption by Ctrl-C or SIGTERM.
+def run_with_display(display: "Display[Any]", command: Callable[[], Result], show: Callable[[Result], None]) -> int:
+    """Run a command that a display shows, and then show its result; see `run_interruptible`.
 
     Args:
-        observer: has the screen while the command runs, and answers an interruption.
+        display: has the screen while the command runs, and answers an interruption.
         command: does the work.
         show: given the command's result, shows it; not called after an interruption.
-
-    Returns:
-        The exit code: 0, or after an interruption what the observer returns, by custom 128 plus the signal's number.
     """
-    with observer, interruptible(observer.on_interrupt):
-        try:
-            result = command()
-        except KeyboardInterrupt as interrupt:
-            return observer.on_interrupt(interrupt.args[0] if interrupt.args else signal.SIGINT)
-    show(result)
-    return 0
+
+    def displayed() -> Result:
+        with display:
+            return command()
+
+    return run_interruptible(displayed, display.on_interrupt, show)
 
 
 def make_console() -> Console:
@@ -141,6 +124,46 @@ class ProgressBar(LiveProgress):
             yield table
         else:
             yield Text("  ".join(self.facts), no_wrap=True, overflow="ellipsis")
+
+
+class Display(Observer, ABC, Generic[Bars]):
+    """An observer with a screen: bars where it is live, else lines.
+
+    In a `with` statement the bars are there before the work starts.
+
+    Args:
+        console: where to; by default standard output.
+        bars: makes the bars.
+
+    Attributes:
+        console: where to.
+        bars: None where it is not live.
+    """
+
+    def __init__(self, console: Console | None, bars: Callable[[Console], Bars]) -> None:
+        self.console = console or make_console()
+        self.bars = bars(self.console) if is_live(self.console) else None
+
+    def __enter__(self) -> Self:
+        if self.bars:
+            self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bars away."""
+        if self.bars:
+            self.bars.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line, above the bars."""
+        self.console.print(text, markup=False, soft_wrap=True)
+
+    @abstractmethod
+    def on_interrupt(self, number: int) -> int:
+        """Say what an interruption by a signal leaves; returns the exit code."""
 
 
 def duration(seconds: float) -> str:

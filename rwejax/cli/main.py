@@ -8,8 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-import tyro
-
+from rwejax.runtime import standard_output
 from rwejax.runtime.signals import exit_code, leave
 
 COMMANDS = {
@@ -30,6 +29,7 @@ def run(command: str | None = None) -> NoReturn:
     Args:
         command: the subcommand; None: the first word of the command line.
     """
+    standard_output.guard()
     words = sys.argv[1:] if command is None else [command, *sys.argv[1:]]
     leave(exit_code(lambda: main(words)))
 
@@ -50,6 +50,8 @@ def main(words: Sequence[str]) -> int:
     if words and words[0] in COMMANDS:
         module = importlib.import_module(f"rwejax.cli.{words[0].replace('-', '_')}")
         return int(module.main(list(words[1:])))
+    import tyro  # after signals are handled, as all that takes a while
+
     described = {name: _described(text) for name, text in COMMANDS.items()}
     text = "Neural architecture search in JAX without training. `rwejax COMMAND --help` lists a command's flags."
     tyro.extras.subcommand_cli_from_dict(described, prog="rwejax", description=text, args=list(words))

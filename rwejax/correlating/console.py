@@ -1,12 +1,10 @@
 """What correlations show on a screen: progress while one runs, and their tables."""
 
-from typing import Self
-
 from rich import progress
 from rich.console import Console
 from rich.table import Table
 
-from rwejax.console import LiveProgress, is_live, make_console, print_next, run_with_display
+from rwejax.console import Display, LiveProgress, make_console, print_next, run_with_display
 from rwejax.correlating.config import CorrelateConfig
 from rwejax.correlating.loop import correlate
 from rwejax.correlating.output import figure_path, scores_path
@@ -40,7 +38,7 @@ def run(config: CorrelateConfig) -> int:
     return run_with_display(display, lambda: correlate(config, [display]), show)
 
 
-class ConsoleObserver(CorrelateObserver):
+class ConsoleObserver(Display[LiveProgress], CorrelateObserver):
     """Shows a bar for each estimator on a terminal and in a notebook, and prints a line when one is finished elsewhere.
 
     Args:
@@ -52,42 +50,21 @@ class ConsoleObserver(CorrelateObserver):
 
     def __init__(self, console: Console | None = None) -> None:
         self.result: CorrelateResult | None = None
-        self._console = console or make_console()
-        self._bars: LiveProgress | None = None
-        if is_live(self._console):
-            columns = (
-                progress.SpinnerColumn(),
-                progress.TextColumn("{task.description}"),
-                progress.BarColumn(bar_width=None),
-                progress.MofNCompleteColumn(),
-                progress.TimeRemainingColumn(),
-            )
-            self._bars = LiveProgress(*columns, console=self._console)
-            self._tasks: dict[str, progress.TaskID] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Take the bars away."""
-        if self._bars:
-            self._bars.stop()
+        super().__init__(console, _bars)
+        self._tasks: dict[str, progress.TaskID] = {}
 
     def on_start(self, result: CorrelateResult) -> None:
         """Say what is compared, and whether there are fewer networks than asked for."""
         self.result = result
         config, networks = result.config, len(result.values)
-        self._print(
+        self.say(
             f"correlating {', '.join(config.estimators)} on {config.dataset} with {config.column} of {networks} "
             f"{config.space_name} networks"
         )
         if networks < config.sample:
-            self._print(f"the table has only {networks} networks of the {config.sample} asked for: all are taken")
-        if self._bars:
-            self._bars.start()
+            self.say(f"the table has only {networks} networks of the {config.sample} asked for: all are taken")
+        if self.bars:
+            self.bars.start()
 
     def on_slice(self, estimator: str, networks: int) -> None:
         """Show how far an estimator is.
@@ -96,18 +73,18 @@ class ConsoleObserver(CorrelateObserver):
             estimator: its name.
             networks: how many of the sample it has scored.
         """
-        if not self._bars or not self.result:
+        if not self.bars or not self.result:
             return
         if estimator not in self._tasks:
-            self._tasks[estimator] = self._bars.add_task(estimator, total=len(self.result.values))
-        self._bars.update(self._tasks[estimator], completed=networks, refresh=True)
+            self._tasks[estimator] = self.bars.add_task(estimator, total=len(self.result.values))
+        self.bars.update(self._tasks[estimator], completed=networks, refresh=True)
 
     def on_estimator(self, result: CorrelateResult) -> None:
         """Say what an estimator got."""
         self.result = result
         measured = result.measured[-1]
-        if not self._bars:
-            self._print(
+        if not self.bars:
+            self.say(
                 f"{measured.estimator}: Spearman {_interval(measured)}, {_seconds(measured.seconds)} s a network, "
                 f"and {measured.compile_seconds:.1f} s to compile"
             )
@@ -116,19 +93,16 @@ class ConsoleObserver(CorrelateObserver):
         """Show what an interrupted correlation has measured; returns the exit code for the signal."""
         self.close()
         if self.result is None or not self.result.measured:
-            self._print("interrupted before an estimator was finished: nothing is saved")
+            self.say("interrupted before an estimator was finished: nothing is saved")
         else:
-            print_result(self._console, self.result)
+            print_result(self.console, self.result)
             missing = list(self.result.config.references.values())[len(self.result.measured) :]
-            self._print(
+            self.say(
                 f"interrupted: measure the others with --estimator {','.join(missing)} and another --output"
                 if missing
                 else "interrupted when all was measured"
             )
         return 128 + number
-
-    def _print(self, text: str) -> None:
-        self._console.print(text, markup=False, soft_wrap=True)
 
 
 def print_result(console: Console, result: CorrelateResult) -> None:
@@ -204,6 +178,17 @@ def print_runs(result: CorrelateRunsResult) -> None:
         console.print(f"{unknown} of {result.evaluated.sum()} genomes are not in the table and were left out")
     console.print(f"table: {result.output}", markup=False, soft_wrap=True)
     console.print(f"figure: {figure_path(result.output)}", markup=False, soft_wrap=True)
+
+
+def _bars(console: Console) -> LiveProgress:
+    columns = (
+        progress.SpinnerColumn(),
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(bar_width=None),
+        progress.MofNCompleteColumn(),
+        progress.TimeRemainingColumn(),
+    )
+    return LiveProgress(*columns, console=console)
 
 
 def _interval(measured: Measured) -> str:

@@ -9,6 +9,9 @@ import jax
 from rwejax.runtime import cache_dir
 from rwejax.runtime.collectives import every_host
 
+BIND_ADDRESS = "JAX_COORDINATOR_BIND_ADDRESS"
+"""Environment variable that says what host 0 listens on, where that is not the coordinator's address."""
+
 _LONG_VECTORS = (
     "--xla_cpu_prefer_vector_width=512",
     "--xla_backend_extra_options=xla_cpu_disable_loop_unrolling",
@@ -124,9 +127,24 @@ def connect(
     jax.config.update("jax_enable_preemption_service", False)  # it takes SIGTERM for itself
     detection = None if coordinator is None else "deactivate"
     jax.distributed.initialize(
-        coordinator, hosts, host, cluster_detection_method=detection, initialization_timeout=timeout
+        coordinator,
+        hosts,
+        host,
+        cluster_detection_method=detection,
+        initialization_timeout=timeout,
+        coordinator_bind_address=None if coordinator is None else bind_address(coordinator),
     )
     every_host(0)
+
+
+def bind_address(coordinator: str) -> str:
+    """What host 0 listens on: the coordinator's address alone, where JAX would take all interfaces of the machine.
+
+    Args:
+        coordinator: address of host 0 and a port. Behind a translated address, JAX's environment variable
+            JAX_COORDINATOR_BIND_ADDRESS says what it stands for.
+    """
+    return os.environ.get(BIND_ADDRESS, coordinator)
 
 
 def follows() -> bool:

@@ -14,6 +14,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 
 import jax
 from rich.console import Console
@@ -21,7 +22,8 @@ from rich.console import Console
 from rwejax.errors import InputError
 from rwejax.runtime import devices
 from rwejax.runtime.hosts import HostsConfig
-from rwejax.runtime.signals import exit_code, interruptible
+from rwejax.runtime.signals import exit_code, run_interruptible
+from rwejax.runtime.standard_output import StandardOutput
 
 LOST = 3
 """Exit code of a host that has lost another one, or has not found it."""
@@ -46,39 +48,51 @@ def launch(hosts: HostsConfig, command: Callable[[], int]) -> int:
     """
     if hosts.host == 0:
         _check_port(hosts)
-    spawn = multiprocessing.get_context("spawn")
-    with tempfile.NamedTemporaryFile() as log, interruptible(lambda number: 128 + number):
-        process = spawn.Process(target=_work, args=(hosts, command, log.name))
-        # Ctrl-C is passed on, so that it comes once and not amid an import.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            process.start()
-        finally:
-            signal.signal(signal.SIGINT, before)
-        try:
-            process.join()
-        except KeyboardInterrupt as interrupt:
-            process.terminate()
-            process.join(_PATIENCE)
-            process.kill()
-            return 128 + (interrupt.args[0] if interrupt.args else signal.SIGINT)
+    with tempfile.NamedTemporaryFile() as log:
+        process = multiprocessing.get_context("spawn").Process(target=_work, args=(hosts, command, log.name))
+
+        def on_interrupt(number: int) -> int:
+            _end(process)
+            return 128 + number
+
+        code = run_interruptible(lambda: _run(process), on_interrupt, lambda _: None)
+        if code:  # the user's signal
+            return code
         assert process.exitcode is not None
         return _explain(process.exitcode, log.read(), hosts)
+
+
+def _run(process: BaseProcess) -> None:
+    # Ctrl-C is passed on, so that it comes once and not amid an import.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process.start()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    process.join()
+
+
+def _end(process: BaseProcess) -> None:
+    """End the process, which says what is saved, unless it has only begun."""
+    if process.is_alive():
+        process.terminate()
+        process.join(_PATIENCE)
+        process.kill()
+    if process.exitcode in (None, -signal.SIGTERM):
+        print("interrupted", file=sys.stderr)
 
 
 def _check_port(hosts: HostsConfig) -> None:
     """Find out before JAX does, which would crash."""
     assert hosts.coordinator is not None
-    port = int(hosts.coordinator.rpartition(":")[2])
-    both = socket.has_dualstack_ipv6()
+    name, _, port = devices.bind_address(hosts.coordinator).rpartition(":")
     try:
-        socket.create_server(
-            ("", port), family=socket.AF_INET6 if both else socket.AF_INET, dualstack_ipv6=both
-        ).close()
+        for family, *_, address in socket.getaddrinfo(name.strip("[]"), int(port), type=socket.SOCK_STREAM):
+            socket.create_server(address[:2], family=family).close()
     except OSError as error:
         raise InputError(
-            f"coordinator is {hosts.coordinator!r} and port {port} cannot be used here, on host 0 ({error.strerror}): "
-            "give one that is free"
+            f"coordinator is {hosts.coordinator!r}, and host 0 cannot listen there ({error.strerror}): give an address "
+            f"of host 0 and a free port, or set {devices.BIND_ADDRESS} to what it is to listen on"
         ) from error
 
 
@@ -135,8 +149,9 @@ def _end_with_parent() -> None:
 def _divert(log: str) -> None:
     """Let only Python write on the screen: the libraries in C++ chat there, and die with a stack trace."""
     file = os.open(log, os.O_WRONLY | os.O_APPEND)
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        setattr(sys, name, os.fdopen(os.dup(number), "w", buffering=1, encoding="utf-8"))
+    sys.stdout = StandardOutput(os.fdopen(os.dup(1), "wb"), encoding="utf-8")
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8")
+    for number in (1, 2):
         os.dup2(file, number)
 
 

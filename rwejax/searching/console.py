@@ -1,19 +1,17 @@
 """What a search shows on a screen: progress while it runs, and its front as a table."""
 
-import signal
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
 
 import jax
 from rich.console import Console
 from rich.table import Table
 
-from rwejax.console import ProgressBar, duration, is_live, make_console, print_next, run_with_display
+from rwejax.console import Display, ProgressBar, duration, make_console, print_next, run_with_display
 from rwejax.objectives import Objective, recorded
 from rwejax.runtime.devices import follows, set_up_process
 from rwejax.runtime.invocation import invocation
-from rwejax.runtime.signals import interruptible
+from rwejax.runtime.signals import run_interruptible
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.loop import resume, search
 from rwejax.searching.observers import Progress, SearchObserver
@@ -58,16 +56,14 @@ def _follow(console: Console, config: SearchConfig, resumed: Path | None) -> int
         return 128 + number
 
     say("evaluates its share of the search that host 0 leads")
-    with interruptible(on_interrupt):
-        try:
-            result = search(config) if resumed is None else resume(resumed)
-        except KeyboardInterrupt as interrupt:
-            return on_interrupt(interrupt.args[0] if interrupt.args else signal.SIGINT)
-    say(f"the search has ended after {len(result.evaluations)} evaluations")
-    return 0
+    return run_interruptible(
+        lambda: search(config) if resumed is None else resume(resumed),
+        on_interrupt,
+        lambda result: say(f"the search has ended after {len(result.evaluations)} evaluations"),
+    )
 
 
-class ConsoleObserver(SearchObserver):
+class ConsoleObserver(Display[ProgressBar], SearchObserver):
     """Shows a bar on a terminal and in a notebook, and prints one line a generation elsewhere.
 
     In a `with` statement the bar is there before the search starts.
@@ -81,21 +77,8 @@ class ConsoleObserver(SearchObserver):
 
     def __init__(self, console: Console | None = None) -> None:
         self.run_dir: Path | None = None
-        self._console, self._config, self._finished = console or make_console(), SearchConfig(), 0
-        self._bar = ProgressBar(self._console) if is_live(self._console) else None
-
-    def __enter__(self) -> Self:
-        if self._bar:
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Take the bar away."""
-        if self._bar:
-            self._bar.stop()
+        super().__init__(console, ProgressBar)
+        self._config, self._finished = SearchConfig(), 0
 
     def on_start(self, config: SearchConfig, run_dir: Path, generation: int) -> None:
         """Say what is searched, and that compilation, which takes a while, comes next; nothing of a finished search.
@@ -109,16 +92,16 @@ class ConsoleObserver(SearchObserver):
         if generation == config.generations:
             return
         how = "resuming" if generation else "searching"
-        self._print(
+        self.say(
             f"{how} {config.space_name} on {config.dataset}: {config.generations} generations of "
             f"{config.population_size} genomes, in {run_dir}"
         )
         hint = "compiling, once for all generations"
-        if self._bar:
-            self._bar.start()
+        if self.bars:
+            self.bars.start()
             self._show((hint,), left="")
         else:
-            self._print(hint)
+            self.say(hint)
 
     def on_generation(self, progress: Progress) -> None:
         """Show how far it is."""
@@ -132,17 +115,14 @@ class ConsoleObserver(SearchObserver):
             f"best {objectives[0].write(progress.best)}",
         )
         left = f"{duration(progress.seconds_left)} left"
-        if self._bar:
+        if self.bars:
             self._show(facts, left)
         else:
-            self._print("  ".join((f"{self._label():<18}", *facts, left)))
+            self.say("  ".join((f"{self._label():<18}", *facts, left)))
 
     def _show(self, facts: Sequence[str], left: str) -> None:
-        assert self._bar
-        self._bar.show(self._label(), self._finished, self._config.generations, left, facts)
-
-    def _print(self, text: str) -> None:
-        self._console.print(text, markup=False, soft_wrap=True)
+        assert self.bars
+        self.bars.show(self._label(), self._finished, self._config.generations, left, facts)
 
     def _label(self) -> str:
         total = self._config.generations
@@ -152,9 +132,9 @@ class ConsoleObserver(SearchObserver):
         """Say how an interrupted search is resumed; returns the exit code for the signal."""
         self.close()
         if self.run_dir is None:
-            self._print("interrupted before the search began")
+            self.say("interrupted before the search began")
         else:
-            self._print(
+            self.say(
                 f"interrupted: {self._finished} of {self._config.generations} generations are saved; go on with\n"
                 f"    {invocation('search', '--resume', self.run_dir, *self._config.code_flags)}"
             )

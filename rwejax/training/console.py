@@ -3,11 +3,11 @@
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console
 
-from rwejax.console import ProgressBar, duration, is_live, make_console, print_next, run_with_display
+from rwejax.console import Display, ProgressBar, duration, make_console, print_next, run_with_display
 from rwejax.runtime.devices import set_up_process
 from rwejax.runtime.invocation import invocation
 from rwejax.training.config import TrainConfig
@@ -48,7 +48,7 @@ def run(
     )
 
 
-class ConsoleObserver(TrainObserver):
+class ConsoleObserver(Display[ProgressBar], TrainObserver):
     """Shows a bar on a terminal and in a notebook, and prints one line an epoch elsewhere.
 
     In a `with` statement the bar is there before the training starts.
@@ -58,24 +58,11 @@ class ConsoleObserver(TrainObserver):
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console, self._config, self._finished = console or make_console(), TrainConfig(), 0
+        super().__init__(console, ProgressBar)
+        self._config, self._finished = TrainConfig(), 0
         self._run_dir: Path | None = None
-        self._bar = ProgressBar(self._console) if is_live(self._console) else None
         self._shown = 0.0
         self._left = ""
-
-    def __enter__(self) -> Self:
-        if self._bar:
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Take the bar away."""
-        if self._bar:
-            self._bar.stop()
 
     def on_start(self, config: TrainConfig, run_dir: Path, epoch: int, macs: int, params: int) -> None:
         """Say what is trained, and that compilation, which takes a while, comes next; nothing of a finished training.
@@ -91,16 +78,16 @@ class ConsoleObserver(TrainObserver):
         if epoch == config.epochs:
             return
         how = "resuming" if epoch else "training"
-        self._print(
+        self.say(
             f"{how} a {config.space_name} network of {macs / 1e6:.3g} M macs and {params / 1e3:.4g} k params on "
             f"{config.dataset} for {config.epochs} epochs, in {run_dir}"
         )
         hint = "compiling, once for all epochs"
-        if self._bar:
-            self._bar.start()
-            self._bar.show(hint, 0, None, "", ())
+        if self.bars:
+            self.bars.start()
+            self.bars.show(hint, 0, None, "", ())
         else:
-            self._print(hint)
+            self.say(hint)
 
     def on_step(self, step: int, steps: int) -> None:
         """Show how far the epoch is, at most ten times a second.
@@ -109,10 +96,10 @@ class ConsoleObserver(TrainObserver):
             step: steps of the epoch that have begun.
             steps: all steps of the epoch.
         """
-        if self._bar and step and time.monotonic() - self._shown > 0.1:
+        if self.bars and step and time.monotonic() - self._shown > 0.1:
             self._shown = time.monotonic()
             done = self._finished + step / steps
-            self._bar.show(self._label(), done, self._config.epochs, self._left, self._bar.facts)
+            self.bars.show(self._label(), done, self._config.epochs, self._left, self.bars.facts)
 
     def on_epoch(self, epoch: Epoch, seconds_left: float) -> None:
         """Show what the network can do.
@@ -129,25 +116,22 @@ class ConsoleObserver(TrainObserver):
             f"{epoch.seconds:.3g} s an epoch",
         )
         self._left = f"{duration(seconds_left)} left"
-        if self._bar:
-            self._bar.show(self._label(), self._finished, self._config.epochs, self._left, facts)
+        if self.bars:
+            self.bars.show(self._label(), self._finished, self._config.epochs, self._left, facts)
         else:
-            self._print("  ".join((f"{self._label():<14}", *facts, self._left)))
+            self.say("  ".join((f"{self._label():<14}", *facts, self._left)))
 
     def on_interrupt(self, number: int) -> int:
         """Say how an interrupted training is resumed; returns the exit code for the signal."""
         self.close()
         if self._run_dir is None:
-            self._print("interrupted before the training began")
+            self.say("interrupted before the training began")
         else:
-            self._print(
+            self.say(
                 f"interrupted: {self._finished} of {self._config.epochs} epochs are saved; go on with\n"
                 f"    {invocation('train', '--resume', self._run_dir, *self._config.code_flags)}"
             )
         return 128 + number
-
-    def _print(self, text: str) -> None:
-        self._console.print(text, markup=False, soft_wrap=True)
 
     def _label(self) -> str:
         total = self._config.epochs
