@@ -80,15 +80,17 @@ def measure_space(config: Config, name: str) -> dict[str, Any]:
         "bytes_weights_as_arguments": np.array([each["arguments"] for each in compiled], float),
         "bytes_weights_as_constants": np.array([each["constants"] for each in compiled], float),
     }
+    ratios = values["latency"] / measured["milliseconds"]
     pairs = [("latency", "milliseconds"), ("macs", "milliseconds")]
     pairs += [(cost, column) for column in list(measured)[1:] for cost in ("memory", "macs")]
     return {
         "sizes": search_sizes(name),
         "table_seconds": seconds,
-        "table": latency.to_json()["milliseconds"],
+        "table": {name: latency.to_json()[name] for name in ("slowdown", "milliseconds")},
         "spearman": {
             f"{cost} {column}": compare(values[cost], measured[column], config.seed) for cost, column in pairs
         },
+        "predicted_over_measured": dict(zip(("low", "median", "high"), np.quantile(ratios, (0, 0.5, 1)), strict=True)),
         "values": {column: each.tolist() for column, each in (values | measured).items()},
     }
 

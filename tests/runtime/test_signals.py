@@ -218,8 +218,8 @@ def test_standard_output_says_what_is_wrong():
 
 def test_what_an_encoding_lacks_is_escaped(tmp_path):
     path = tmp_path / "file"
-    with path.open("wb") as file:
-        standard_output.StandardOutput(file, "ascii").write("é\n")
+    with standard_output.StandardOutput(path.open("wb"), "ascii") as output:
+        output.write("é\n")
     assert path.read_text() == "\\xe9\n"
 
 

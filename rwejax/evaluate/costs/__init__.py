@@ -32,7 +32,8 @@ def get(name: str, space: Space, **options: Any) -> Cost:
     Args:
         name: one of `names()`.
         space: the search space.
-        options: of `latency`, `batch`, images that go through a network together, and `table`, measured before.
+        options: of `latency`, `batch`, images that go through a network together, and `table` and `slowdown`, measured
+            before.
 
     Returns:
         A function of canonical genomes to float64 values in base units: multiply-adds, parameters, bytes of

@@ -1,4 +1,4 @@
-"""What is timed for latency: rows, each alone, and pairs of rows of which a compiler makes one loop.
+"""What is timed for latency: rows, each alone, pairs of rows of which a compiler makes one loop, and whole networks.
 
 A pool or a sum is a loop that XLA fuses into what reads it. Where that reads each value several times, as a pool or a
 depthwise convolution does, XLA's CPU backend computes each value several times, and two pools in a row take up to ten
@@ -11,10 +11,14 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Int
 
+from rwejax import networks
 from rwejax.evaluate.costs.liveness import Liveness, liveness
 from rwejax.networks import Network
 from rwejax.networks.genome_rows import IMAGE, GenomeRow, RowFunction, row_function
+from rwejax.spaces import Space
 
 Place = tuple[int, int, int]
 """Positions of a row's group and kind, and its fan-in; rows of one place take the same time."""
@@ -109,6 +113,23 @@ def chain_function(network: Network, classes: int, chain: Chain, batch: int) -> 
         return last.apply(variables[1], [first.apply(variables[0], maps[:count]), *maps[count:]])
 
     return RowFunction(apply, (first.variables, last.variables), [*first.sources, *last.sources[1:]])
+
+
+def whole_function(space: Space, genome: Int[np.ndarray, " genes"], batch: int) -> RowFunction:
+    """A network as one function.
+
+    Args:
+        space: the space of the genome.
+        genome: of the network.
+        batch: images.
+    """
+    module = networks.build(space, genome)
+    images = jax.ShapeDtypeStruct((batch, *space.input_shape), jnp.float32)
+
+    def apply(variables: Any, maps: list[Any]) -> Any:
+        return module.apply(variables, maps[0])
+
+    return RowFunction(apply, jax.eval_shape(module.init, jax.random.key(0), images), [images])
 
 
 def _head(classes: int, features: jax.ShapeDtypeStruct) -> RowFunction:

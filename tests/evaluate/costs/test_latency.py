@@ -49,17 +49,17 @@ def genomes(space, *texts):
 
 
 def test_the_sum_of_a_networks_rows_and_of_what_pairs_take_beyond_a_tenth_more(space, asked):
-    cost = costs.get("latency", space, table=TABLE | PAIRS)
+    cost = costs.get("latency", space, table=TABLE | PAIRS, slowdown=3)
     found = cost(genomes(space, POOL_THEN_CONVOLUTION, "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"))
     ends = 0.5 + 1 + 2 + 4 + 8
     alone = (16 + 100) * (1 + 2 + 3)
-    np.testing.assert_allclose(found, [ends + alone + 150 - 1.1 * (16 + 100), 0.5], rtol=1e-12)
+    np.testing.assert_allclose(found, [3 * (ends + alone) + 150 - 1.1 * (16 + 100), 3 * 0.5], rtol=1e-12)
     assert not asked
 
 
 def test_what_the_table_lacks_is_measured_once_and_kept(space, asked):
     lacks = {name: value for name, value in (TABLE | PAIRS).items() if name not in ("head", "stage2/nor_conv_3x3/1")}
-    cost = costs.Latency(space, batch=3, table=lacks)
+    cost = costs.Latency(space, batch=3, table=lacks, slowdown=1)
     first = cost(genomes(space, POOL_THEN_CONVOLUTION))
     assert asked == [((3, 10), jax.devices()[0]), ((3, 4, 4, 4), jax.devices()[0])]
     assert {name: cost.table[name] for name in TABLE.keys() - lacks.keys()} == {
@@ -72,14 +72,24 @@ def test_what_the_table_lacks_is_measured_once_and_kept(space, asked):
 
 
 def test_all_that_random_networks_need_is_measured_beforehand(space, asked):
-    cost, told = costs.Latency(space), []
-    cost.measure(lambda done, of: told.append((done, of)))
-    count = len(cost.table)
-    steps = len(told)
-    assert told == [(step, steps) for step in range(1, steps + 1)]
-    assert steps % count == 0
+    cost = costs.Latency(space)
+    cost.measure()
+    count = len(asked)
+    assert len(cost.table) == count - 3  # three networks are timed whole
+    assert [shape for shape, _ in asked[-3:]] == [(1, 10)] * 3
     cost(np.asarray(space.canonical(np.asarray(space.sample(jax.random.key(0), 30)))))
-    assert len(cost.table) == count == len(asked)
+    cost.measure()
+    assert len(asked) == count
+
+
+@pytest.mark.parametrize(("seconds", "slowdown"), [(0.05, 2.5), (0.001, 1.0)])
+def test_the_slowdown_is_that_of_whole_networks_over_their_rows(space, asked, monkeypatch, seconds, slowdown):
+    first = costs.Latency(space)
+    first.measure()
+    cost = costs.Latency(space, table=dict.fromkeys(first.table, 0.0) | {"head": 20})
+    monkeypatch.setattr(timing.Stopwatch, "seconds", property(lambda _: seconds, lambda *_: None), raising=False)
+    np.testing.assert_allclose(cost(genomes(space, POOL_THEN_CONVOLUTION)), [20 * slowdown], rtol=1e-12)
+    assert cost.slowdown == slowdown
 
 
 def test_a_table_is_kept_as_json_and_gives_the_same_values(space, asked):
@@ -101,6 +111,8 @@ def test_a_table_is_kept_as_json_and_gives_the_same_values(space, asked):
         ({"space": "macro"}, "space 'macro'"),
         ({"maps": {}}, "maps {}"),
         ({"milliseconds": None}, "no 'milliseconds'"),
+        ({"slowdown": 0.5}, "a slowdown of 0.5"),
+        ({"slowdown": "much"}, "a slowdown of 'much'"),
         ({"milliseconds": {"head": "much"}}, "'much' for 'head': give milliseconds"),
         ({"milliseconds": {"head": -1.0}}, "-1.0 for 'head': give milliseconds"),
     ],

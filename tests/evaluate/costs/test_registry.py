@@ -72,5 +72,5 @@ def test_what_is_unknown_is_one_sentence():
         costs.get("energy", small("macro"))
     with pytest.raises(InputError, match=r"^cost 'macs' has no option 'batch': it takes none$"):
         costs.get("macs", small("macro"), batch=2)
-    with pytest.raises(InputError, match=r"^cost 'latency' has no option 'batches': it takes batch, table$"):
+    with pytest.raises(InputError, match=r"^cost 'latency' has no option 'batches': it takes batch, table, slowdown$"):
         costs.get("latency", small("macro"), batches=2)
