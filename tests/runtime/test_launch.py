@@ -18,7 +18,7 @@ import pytest
 
 from rwejax import SearchConfig, resume, search
 from rwejax.errors import InputError
-from rwejax.runtime import launch
+from rwejax.runtime import devices, launch
 from rwejax.runtime.launch import LOST, HostsConfig
 from tests.cli import commands
 
@@ -154,10 +154,46 @@ def test_a_host_that_does_not_come_is_not_waited_for_forever(tmp_path):
     assert unplaced == (2, "", f"error: {sentence}\n")
 
 
+LISTENING = "0A"
+
+
+def listening(port):
+    """The addresses on which a port is open, as Linux writes them."""
+    tables = [Path("/proc/net", name).read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
+    found = [line.split()[1:4] for table in tables for line in table]
+    return {local.split(":")[0] for local, _, state in found if state == LISTENING and int(local[-4:], 16) == port}
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="this system has no /proc/net/tcp")
+def test_host_0_listens_on_its_own_address_alone(tmp_path):
+    port, deadline = free_port(), time.monotonic() + 120
+    process = start(tmp_path, 0, port, *FLAGS, "--host-timeout", "20")
+    try:
+        while not (found := listening(port)) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert found <= {"0100007F", "0000000000000000FFFF00000100007F"}  # 127.0.0.1, which IPv6 writes so too
+        assert found
+    finally:
+        process.terminate()
+        assert end(process) == (128 + signal.SIGTERM, "", "interrupted\n")
+
+
+def test_an_address_of_another_machine_is_refused():
+    with pytest.raises(
+        InputError, match=r"^coordinator is '192.0.2.1:\d+', and host 0 cannot listen there \(.*\): give"
+    ):
+        launch.launch(HostsConfig(2, 0, f"192.0.2.1:{free_port()}"), dict)
+
+
+def test_behind_a_translated_address_the_environment_says_where_to_listen(monkeypatch):
+    monkeypatch.setenv(devices.BIND_ADDRESS, f"[::1]:{free_port()}")
+    launch._check_port(HostsConfig(2, 0, "192.0.2.1:8476"))
+
+
 def test_a_port_in_use_is_refused():
     with socket.create_server(("", 0)) as taken:
         where = HostsConfig(2, 0, f"127.0.0.1:{taken.getsockname()[1]}")
-        with pytest.raises(InputError, match=r"port \d+ cannot be used here"):
+        with pytest.raises(InputError, match=r"cannot listen there \(Address already in use\)"):
             launch.launch(where, dict)
 
 
