@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageOps
+from PIL import Image
 
-from rwejax.data.images import opened
+from rwejax.data.images import opaque, opened, upright
 
 AREA = (0.08, 1.0)  # of the image
 ASPECT = (3 / 4, 4 / 3)  # width by height
@@ -71,7 +71,8 @@ def random_crop(encoded: bytes | Path, image_size: int, rng: np.random.Generator
         drafted = image.draft(None, (math.ceil(width / shrink), math.ceil(height / shrink)))
         scale = drafted[1][2] / width if drafted else 1.0
         box = (left * scale, upper * scale, right * scale, lower * scale)
-        crop = _upright(image.convert("RGB").resize((image_size, image_size), Image.Resampling.BILINEAR, box), encoded)
+        whole = opaque(image, encoded).convert("RGB")
+        crop = upright(whole.resize((image_size, image_size), Image.Resampling.BILINEAR, box), encoded)
         return np.asarray(crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else crop)
 
 
@@ -86,14 +87,9 @@ def centre_crop(encoded: bytes | Path, image_size: int) -> Square:
         DecodeError: the image is unreadable, broken or not made of 8-bit pixels.
     """
     with opened(encoded) as image:
-        whole = _upright(image.convert("RGB"), encoded)
+        whole = upright(opaque(image, encoded).convert("RGB"), encoded)
         shorter = round(image_size * MARGIN)
         width, height = (shorter * side // min(whole.size) for side in whole.size)
         left, upper = round((width - image_size) / 2), round((height - image_size) / 2)
         resized = whole.resize((width, height), Image.Resampling.BILINEAR)
         return np.asarray(resized.crop((left, upper, left + image_size, upper + image_size)))
-
-
-def _upright(image: Image.Image, encoded: bytes | Path) -> Image.Image:
-    """Turns a file's image upright; bytes are from a public set and taken as published, as in `images.decode`."""
-    return ImageOps.exif_transpose(image) if isinstance(encoded, Path) else image

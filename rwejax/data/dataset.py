@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int32, Integer, UInt8
 
-from rwejax.data import cache, sources, splits, tfds
-from rwejax.data.images import MAXIMUM_SIZE, MINIMUM_SIZE, Split
-from rwejax.data.sources import Source
+from rwejax.data import cache, registry, splits
+from rwejax.data.images import MAXIMUM_SIZE, MINIMUM_SIZE, Split, with_channels
+from rwejax.data.summary import summarise
 from rwejax.errors import InputError
 
 
@@ -34,6 +34,8 @@ class Dataset:
             keeps it, changing one pixel does not. Test images are read later and do not enter it.
         mean: (channels,), of the train subset, on the scale 0..255 of the stored pixels.
         std: (channels,), likewise; 1 where a channel is constant.
+        test_count: images that `test` gives.
+        left_out: what was found with the images but is not used, and why; "" if nothing.
     """
 
     name: str
@@ -45,6 +47,8 @@ class Dataset:
     fingerprint: str
     mean: Float32[np.ndarray, " channels"]
     std: Float32[np.ndarray, " channels"]
+    test_count: int
+    left_out: str
     _read_test: Callable[[], Split]
 
     @property
@@ -64,6 +68,17 @@ class Dataset:
         _, height, width, channels = self.train_images.shape
         return height, width, channels
 
+    @property
+    def grey(self) -> bool:
+        """Whether the train images have one channel, or equal ones."""
+        return all(np.array_equal(self.train_images[..., 0], each) for each in np.moveaxis(self.train_images, -1, 0))
+
+    @property
+    def summary(self) -> str:
+        """Images and classes in numbers, and what was left out: a line or two, to be printed."""
+        counts = {"train": len(self.train_labels), "validation": len(self.validation_labels), "test": self.test_count}
+        return summarise(self.classes, counts, self.left_out)
+
     def test(self) -> tuple[Float32[np.ndarray, "images height width channels"], Int32[np.ndarray, " images"]]:
         """The test images and labels, read when asked for and not kept.
 
@@ -74,6 +89,7 @@ class Dataset:
             InputError: the test split is broken, unlabelled, or its images differ in shape from the train images.
         """
         split = self._read_test()
+        split = split._replace(images=with_channels(split.images, self.image_shape[2]))
         if split.images.shape[1:] != self.image_shape:
             raise InputError(
                 f"dataset {self.name!r} has test images of shape {split.images.shape[1:]} but train images of shape "
@@ -96,6 +112,7 @@ def load(
     data_dir: str | Path | None = None,
     image_size: int | None = None,
     seed: int = 0,
+    most: tuple[int, int] | None = None,
 ) -> Dataset:
     """Loads a set of labelled images and draws a train and a validation subset from its train split.
 
@@ -103,21 +120,30 @@ def load(
     A class that is too small for its share gives what it has, in proportion to both subsets, and the larger classes
     fill up. The train subset changes with `validation` only where a class is that small.
 
-    A source without a test split of its own (digits, folders, some public sets) keeps a fixed fifth of its images for
-    `Dataset.test`, the same whatever the seed; these are never drawn. A public set that has no test split but a
+    A source without a test split of its own (digits, most folders, some public sets) keeps a fixed fifth of its images
+    for `Dataset.test`, the same whatever the seed; these are never drawn. A public set that has no test split but a
     validation split is tested on the latter.
+
+    Images of files are turned upright and, where they are transparent, laid on white. If all are grey, they have one
+    channel.
 
     Args:
         name: `digits` (8x8 scans that come with scikit-learn, no network needed), `folder:PATH` (one folder of images
-            a class), or an image classification set of [TensorFlow Datasets](https://www.tensorflow.org/datasets), as
-            NAME, NAME/CONFIG or NAME:VERSION, for example `cifar10`. The newest prepared version is taken.
+            a class, perhaps below the folders train, val and test, which are then the splits), `csv:FILE` (columns
+            path and label, perhaps split), `hf:PATH` (what Hugging Face's datasets has saved on disk), a name that was
+            given to `rwejax.register_source`, or an image classification set of
+            [TensorFlow Datasets](https://www.tensorflow.org/datasets), as NAME, NAME/CONFIG or NAME:VERSION, for
+            example `cifar10`. The newest prepared version is taken.
         train: images to train on, at least one a class; None: all that are left beside `validation`.
-        validation: images to validate on, at least one a class; None: a tenth of all that can be drawn.
+        validation: images to validate on, at least one a class; None: a tenth of all that can be drawn, or the
+            validation split if the source has one.
         data_dir: where the public sets lie; otherwise the environment variable TFDS_DATA_DIR says so, otherwise it is
             the default of TensorFlow Datasets. A set that is missing there is downloaded and prepared there.
         image_size: height and width in pixels, from 4 to 512, to resize to; images that are not square are squeezed.
             By default images keep their size, and digits become 16x16.
         seed: draws the subsets; not negative.
+        most: images to train and to validate on where `train` and `validation` are None and there are enough; of fewer,
+            four fifths are trained on. None: all.
 
     Returns:
         The subsets in memory, standardised.
@@ -134,21 +160,29 @@ def load(
     ((359, 16, 16, 1), (359,))
     """
     _check_ranges(train, validation, image_size, seed)
-    source = _find(name, data_dir)
+    source = registry.find(name, data_dir)
     whole = cache.fetch(source, "train", image_size)
-    if source.test_split is None:
-        held_out = splits.hold_out(whole.labels, whole.classes)
-        drawable = np.setdiff1d(np.arange(len(whole.labels)), held_out)
-        read_test: Callable[[], Split] = functools.partial(_rows, whole, held_out)
+    drawable = np.arange(len(whole.labels))
+    if "test" in source.counts:
+        test_count = source.counts["test"]
+        read_test: Callable[[], Split] = functools.partial(cache.fetch, source, "test", image_size)
     else:
-        drawable = np.arange(len(whole.labels))
-        read_test = functools.partial(cache.fetch, source, source.test_split, image_size)
-    validation = len(drawable) // 10 if validation is None else validation
-    train = len(drawable) - validation if train is None else train
-    _check_counts(name, whole.labels[drawable], whole.classes, train, validation)
-    train_rows, validation_rows = splits.draw(whole.labels[drawable], whole.classes, train, validation, seed)
+        held_out = splits.hold_out(whole.labels, whole.classes)
+        drawable, test_count = np.setdiff1d(drawable, held_out), len(held_out)
+        read_test = functools.partial(_rows, whole, held_out)
+    labels = whole.labels[drawable]
+    separate = cache.fetch(source, "validation", image_size) if "validation" in source.counts else None
+    train, validation = splits.sizes(
+        len(labels), whole.classes, train, validation, most, None if separate is None else len(separate.labels)
+    )
+    _check_counts(name, labels, whole.classes, train, validation, separate)
+    if separate is None:
+        train_rows, validation_rows = splits.draw(labels, whole.classes, train, validation, seed)
+        validation_split = _rows(whole, drawable[validation_rows])
+    else:
+        train_rows, _ = splits.draw(labels, whole.classes, train, 0, seed)
+        validation_split = _separate(name, separate, whole, validation, seed)
     train_split = _rows(whole, drawable[train_rows])
-    validation_split = _rows(whole, drawable[validation_rows])
     mean, std = _moments(train_split.images)
     return Dataset(
         name=name,
@@ -160,6 +194,8 @@ def load(
         fingerprint=_fingerprint(train_split, validation_split),
         mean=mean,
         std=std,
+        test_count=test_count,
+        left_out=source.left_out,
         _read_test=read_test,
     )
 
@@ -168,7 +204,8 @@ def load_named(config: Any) -> Dataset:
     """The images that a config names.
 
     Args:
-        config: has the fields dataset, train_images, validation_images, data_dir, image_size and seed; see `load`.
+        config: has the fields dataset, train_images, validation_images, data_dir, image_size and seed; see `load`. It
+            may have `most_images`, which is the `most` of `load`.
     """
     return load(
         config.dataset,
@@ -177,15 +214,8 @@ def load_named(config: Any) -> Dataset:
         data_dir=config.data_dir,
         image_size=config.image_size,
         seed=config.seed,
+        most=getattr(config, "most_images", None),
     )
-
-
-def _find(name: str, data_dir: str | Path | None) -> Source:
-    if name == sources.DIGITS:
-        return sources.digits()
-    if name.startswith(sources.FOLDER):
-        return sources.folder(name)
-    return tfds.find(name, data_dir)
 
 
 def _check_ranges(train: int | None, validation: int | None, image_size: int | None, seed: int) -> None:
@@ -200,19 +230,44 @@ def _check_ranges(train: int | None, validation: int | None, image_size: int | N
         raise InputError(f"seed={seed} is negative: give a seed from 0 upwards")
 
 
-def _check_counts(name: str, labels: Integer[np.ndarray, " images"], classes: int, train: int, validation: int) -> None:
+def _check_counts(
+    name: str,
+    labels: Integer[np.ndarray, " images"],
+    classes: int,
+    train: int,
+    validation: int,
+    separate: Split | None,
+) -> None:
     for word, count in (("train", train), ("validation", validation)):
-        if count < classes:
+        if count < (classes if word == "train" or separate is None else 1):
             raise InputError(
                 f"{word}={count} is less than one image for each of the {classes} classes of dataset {name!r}: "
                 f"ask for at least {classes}"
             )
-    if train + validation > len(labels):
+    if separate is None and train + validation > len(labels):
         smallest = np.bincount(labels, minlength=classes).min()
         raise InputError(
             f"dataset {name!r} has {len(labels)} images to draw from, {smallest} in its smallest class, but "
             f"train={train} and validation={validation} make {train + validation}: ask for fewer"
         )
+    if separate is not None:
+        for word, count, there in (("train", train, len(labels)), ("validation", validation, len(separate.labels))):
+            if count > there:
+                raise InputError(f"dataset {name!r} has {there} {word} images, but {word} is {count}: ask for fewer")
+
+
+def _separate(name: str, split: Split, whole: Split, count: int, seed: int) -> Split:
+    """Images of a validation split of its own, of the shape of the train images."""
+    rows = np.arange(count)
+    if count < len(split.labels):
+        rows, _ = splits.draw(split.labels, split.classes, count, 0, seed)
+    images = with_channels(split.images, whole.images.shape[-1])
+    if images.shape[1:] != whole.images.shape[1:]:
+        raise InputError(
+            f"dataset {name!r} has validation images of shape {images.shape[1:]} but train images of shape "
+            f"{whole.images.shape[1:]}: give an image_size to bring both to one"
+        )
+    return _rows(split._replace(images=images), rows)
 
 
 def _rows(split: Split, rows: Integer[np.ndarray, " rows"]) -> Split:

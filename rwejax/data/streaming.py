@@ -11,17 +11,18 @@ import importlib.util
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int32, Integer, UInt8
 
-from rwejax.data import crops, sources, tfds
+from rwejax.data import crops, registry
 from rwejax.data.images import MAXIMUM_SIZE, MINIMUM_SIZE, DecodeError
 from rwejax.data.sources import Encoded
 from rwejax.data.splits import draw, hold_out
+from rwejax.data.summary import summarise
 from rwejax.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Stream:
             as an epoch: it stays when the files move or are copied, and may miss a change that keeps all sizes.
         mean: (3,) float32, of ImageNet's channels, on the scale 0..255 of the pixels; to standardise with.
         std: (3,) float32, likewise.
+        left_out: what was found with the images but is not used, and why; "" if nothing.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Stream:
     fingerprint: str
     mean: Float32[np.ndarray, "3"]
     std: Float32[np.ndarray, "3"]
+    left_out: str
     _parts: dict[str, _Part]
 
     @property
@@ -83,6 +86,12 @@ class Stream:
     def image_shape(self) -> tuple[int, int, int]:
         """Height and width in pixels, and channels, of one image."""
         return self.image_size, self.image_size, 3
+
+    @property
+    def summary(self) -> str:
+        """Images and classes in numbers, and what was left out: a line or two, to be printed."""
+        counts = {split: self.count(split) for split in ("train", "validation", "test")}
+        return summarise(self.classes, counts, self.left_out)
 
     def count(self, split: str) -> int:
         """The images of "train", "validation" or "test".
@@ -192,7 +201,7 @@ def stream(name: str, *, image_size: int = 224, data_dir: str | Path | None = No
     Args:
         name: `imagenet2012`, `imagenette` or another image classification set of
             [TensorFlow Datasets](https://www.tensorflow.org/datasets), as NAME, NAME/CONFIG or NAME:VERSION, or
-            `folder:PATH` (one folder of images a class). Grey images and those with transparency become RGB.
+            one of the user's own, as for `load`. Grey images and those with transparency become RGB.
         image_size: height and width in pixels, from 4 to 512, of the images that come out.
         data_dir: where the public sets lie, as for `load`.
         seed: draws the validation images, shuffles and crops; not negative.
@@ -207,17 +216,15 @@ def stream(name: str, *, image_size: int = 224, data_dir: str | Path | None = No
         )
     if seed < 0:
         raise InputError(f"seed={seed} is negative: give a seed from 0 upwards")
-    if name == sources.DIGITS:
+    source = registry.find(name, data_dir)
+    if source.encode is None:
         raise InputError(f"dataset {name!r} is held in memory and not streamed: use load, or name another set")
     if importlib.util.find_spec("grain") is None:
         raise InputError(
             f"dataset {name!r} is to be streamed, for which the package grain is not installed: "
             "pip install 'rwejax[tfds]'"
         )
-    if name.startswith(sources.FOLDER):
-        splits = {"train": sources.encoded_folder(name)}
-    else:
-        splits = tfds.encoded(name, data_dir)
+    splits = source.encode()
     class_names = splits["train"].class_names
     if len(class_names) < 2:
         raise InputError(f"dataset {name!r} has {len(class_names)} class: choose a set of at least two")
@@ -225,15 +232,14 @@ def stream(name: str, *, image_size: int = 224, data_dir: str | Path | None = No
     # silence it for itself.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     mark = hashlib.blake2b(repr((class_names, splits["train"].digest)).encode(), digest_size=8).hexdigest()
-    return Stream(name, image_size, seed, class_names, mark, MEAN, STD, _divide(splits, seed))
+    return Stream(name, image_size, seed, class_names, mark, MEAN, STD, source.left_out, _divide(splits, seed))
 
 
-def _divide(splits: dict[str, Encoded], seed: int) -> dict[str, _Part]:
+def _divide(splits: Mapping[str, Encoded], seed: int) -> dict[str, _Part]:
     """What is train, validation and test; the three have no image in common."""
     train = splits["train"]
     rest = np.arange(train.count)
-    test = splits.get("test", splits.get("validation"))
-    validation = splits.get("validation") if "test" in splits else None
+    test, validation = splits.get("test"), splits.get("validation")
     parts = {
         split: _Part(images, np.arange(images.count))
         for split, images in (("validation", validation), ("test", test))
@@ -245,15 +251,23 @@ def _divide(splits: dict[str, Encoded], seed: int) -> dict[str, _Part]:
         if test is None:
             held_out = hold_out(labels, classes)
             parts["test"], rest = _Part(train, held_out), np.setdiff1d(rest, held_out)
-        if len(rest) < 2 * classes:
-            raise InputError(
-                f"dataset {train.name!r} has only {len(rest)} images to train and validate on, for {classes} classes: "
-                "choose a set with two or more for each class"
-            )
-        count = max(classes, round(len(rest) * VALIDATION_SHARE))
-        train_rows, validation_rows = draw(labels[rest], classes, len(rest) - count, count, seed)
-        parts["validation"], rest = _Part(train, np.sort(rest[validation_rows])), np.sort(rest[train_rows])
+        if validation is None:
+            parts["validation"], rest = _draw_validation(train, rest, labels, classes, seed)
     return {"train": _Part(train, rest), "validation": parts["validation"], "test": parts["test"]}
+
+
+def _draw_validation(
+    train: Encoded, rest: Integer[np.ndarray, " rest"], labels: Int32[np.ndarray, " count"], classes: int, seed: int
+) -> tuple[_Part, Integer[np.ndarray, " rows"]]:
+    """Images to validate on, and what is left of the rows to train on."""
+    if len(rest) < 2 * classes:
+        raise InputError(
+            f"dataset {train.name!r} has only {len(rest)} images to train and validate on, for {classes} classes: "
+            "choose a set with two or more for each class"
+        )
+    count = max(classes, round(len(rest) * VALIDATION_SHARE))
+    train_rows, validation_rows = draw(labels[rest], classes, len(rest) - count, count, seed)
+    return _Part(train, np.sort(rest[validation_rows])), np.sort(rest[train_rows])
 
 
 def _iterate(batches: "grain.MapDataset", stopped: threading.Event) -> Iterator[Batch]:

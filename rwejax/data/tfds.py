@@ -7,7 +7,7 @@ import functools
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,34 +39,32 @@ def find(name: str, data_dir: str | Path | None) -> Source:
         InputError: the name is unknown, the set is broken, or it is not on disk and cannot be prepared.
     """
     folder, splits, mark = _find_splits(name, data_dir)
-    test_split = next((split for split in ("test", "validation") if split in splits), None)
-    read = functools.partial(_read, name, folder)
-    return Source(name, str(folder.resolve()), mark, test_split, read)
+    counts = {"train": splits["train"]}
+    test_split = next((split for split in ("test", "validation") if split in splits), "")
+    if test_split:
+        counts["test"] = splits[test_split]
+
+    def read(split: str, image_size: int | None) -> Split:
+        return _read(name, folder, test_split if split == "test" else split, image_size)
+
+    encode = functools.partial(_encode, name, folder, splits)
+    return Source(name, str(folder.resolve()), mark, counts, read, encode)
 
 
-def encoded(name: str, data_dir: str | Path | None) -> dict[str, Encoded]:
-    """The train split of a set of TensorFlow Datasets, found or prepared as by `find`, and its test and validation.
-
-    A test or validation split is left out where the set has none or keeps its labels to itself, as the test split of
-    `imagenet2012` does.
-
-    Args:
-        name: NAME, NAME/CONFIG or NAME:VERSION.
-        data_dir: the folder of all sets, as for `find`.
-
-    Raises:
-        InputError: as `find` does, or the images are not of 8 bits and 1, 3 or 4 channels.
-    """
-    folder, splits, _ = _find_splits(name, data_dir)
+def _encode(name: str, folder: Path, splits: Iterable[str]) -> dict[str, Encoded]:
+    """The train split, and test and validation where they have labels, as the test split of `imagenet2012` has not."""
     digest = fingerprint(folder, _files(folder), times=False)
     found = {
         split: _encoded(name, folder, split, digest) for split in ("train", "validation", "test") if split in splits
     }
-    return {split: images for split, images in found.items() if split == "train" or _labelled(images)}
+    found = {split: images for split, images in found.items() if split == "train" or _labelled(images)}
+    if "test" not in found and "validation" in found:
+        found["test"] = found.pop("validation")
+    return found
 
 
-def _find_splits(name: str, data_dir: str | Path | None) -> tuple[Path, list[str], str]:
-    """The folder of a set, the names of its splits, and the fingerprint of its files."""
+def _find_splits(name: str, data_dir: str | Path | None) -> tuple[Path, dict[str, int], str]:
+    """The folder of a set, the images of its splits, and the fingerprint of its files."""
     root = Path(os.path.expanduser(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"))
     match = NAME.fullmatch(name)
     if match is None:
@@ -117,11 +115,11 @@ def _newest(name: str, folder: Path, version: str | None) -> Path | None:
     return max(prepared, key=lambda path: tuple(map(int, path.name.split("."))), default=None)
 
 
-def _splits(name: str, folder: Path) -> list[str]:
+def _splits(name: str, folder: Path) -> dict[str, int]:
     try:
         info = json.loads((folder / INFO).read_text(encoding="utf-8"))
-        return [split["name"] for split in info["splits"]]
-    except (ValueError, KeyError, TypeError) as error:
+        return {split["name"]: sum(map(int, split.get("shardLengths", ()))) for split in info["splits"]}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _broken(name, folder, f"its {INFO} cannot be parsed") from error
 
 

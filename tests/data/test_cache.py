@@ -18,7 +18,7 @@ def source(fingerprint="0" * 16):
         images = np.arange(4 * 5 * 5 * 3, dtype=np.uint8).reshape(4, 5, 5, 3)
         return Split(images, np.array([0, 1, 1, 0], np.int32), ("no", "yes"))
 
-    return Source("shapes", "/somewhere", fingerprint, "test", read), calls
+    return Source("shapes", "/somewhere", fingerprint, {"train": 4, "test": 4}, read), calls
 
 
 def cached(home):
