@@ -50,13 +50,14 @@ def random_box(rng: np.random.Generator, width: int, height: int) -> tuple[int, 
     return left, upper, left + wide, upper + high
 
 
-def random_crop(encoded: bytes | Path, image_size: int, rng: np.random.Generator) -> Square:
-    """Cuts out a random box, resizes it and mirrors it every other time.
+def random_crop(encoded: bytes | Path, image_size: int, rng: np.random.Generator, flip: bool = True) -> Square:
+    """Cuts out a random box, resizes it and perhaps mirrors it every other time.
 
     Args:
         encoded: the bytes of an image, or the file that holds it.
         image_size: height and width in pixels of what comes out.
         rng: draws the box and whether it is mirrored.
+        flip: whether it may be.
 
     Raises:
         DecodeError: the image is unreadable, broken or not made of 8-bit pixels.
@@ -64,7 +65,7 @@ def random_crop(encoded: bytes | Path, image_size: int, rng: np.random.Generator
     with opened(encoded) as image:
         width, height = image.size
         left, upper, right, lower = random_box(rng, width, height)
-        mirrored = rng.random() < 0.5
+        mirrored = rng.random() < 0.5 and flip
         # A jpeg decodes to a half, a quarter or an eighth of its size in less time, which is done while the box keeps
         # image_size pixels a side.
         shrink = min(right - left, lower - upper) / image_size

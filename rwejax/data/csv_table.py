@@ -34,8 +34,8 @@ def find(name: str) -> Source:
     with refusing_unreadable(name):
         rows: dict[Path, tuple[str, str]] = {}
         repeated = 0
-        for line, path, label, split in _rows(name, file):
-            path = file.parent / path
+        for line, written, label, split in _rows(name, file):
+            path = file.parent / written
             if path in rows and rows[path] != (label, split):
                 raise InputError(f"line {line} of dataset {name!r} names {str(path)!r} again, otherwise: keep one line")
             repeated += path in rows

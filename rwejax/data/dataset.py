@@ -5,7 +5,7 @@ import functools
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float32, Int32, Integer, UInt8
@@ -14,6 +14,8 @@ from rwejax.data import cache, registry, splits
 from rwejax.data.images import MAXIMUM_SIZE, MINIMUM_SIZE, Split, with_channels
 from rwejax.data.summary import summarise
 from rwejax.errors import InputError
+
+Config = TypeVar("Config")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -218,6 +220,17 @@ def load_named(config: Any) -> Dataset:
     )
 
 
+def settle(config: Config, dataset: Dataset) -> Config:
+    """The config with the numbers of images that were chosen for it, so that it means the same ever after.
+
+    Args:
+        config: has the fields train_images and validation_images.
+        dataset: what `load_named` gave for it.
+    """
+    train, validation = len(dataset.train_labels), len(dataset.validation_labels)
+    return dataclasses.replace(config, train_images=train, validation_images=validation)  # type: ignore[type-var]
+
+
 def _check_ranges(train: int | None, validation: int | None, image_size: int | None, seed: int) -> None:
     for word, count in (("train", train), ("validation", validation)):
         if count is not None and count < 1:
@@ -282,8 +295,8 @@ def _fingerprint(*parts: Split) -> str:
     digest = hashlib.blake2b(digest_size=8)
     for part in parts:
         digest.update(repr((part.images.shape, part.class_names)).encode())
-        digest.update(part.images)
-        digest.update(part.labels.astype("<i4"))
+        digest.update(memoryview(part.images))
+        digest.update(part.labels.astype("<i4").tobytes())
     return digest.hexdigest()
 
 

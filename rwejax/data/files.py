@@ -133,7 +133,7 @@ def _digest(listing: Listing, times: bool) -> str:
     digest = hashlib.sha256(repr((files, listing.class_names)).encode())
     for split, part in listing.splits.items():
         digest.update(split.encode())
-        digest.update(part.labels)
+        digest.update(part.labels.tobytes())
     return digest.hexdigest()[:16]
 
 

@@ -5,7 +5,7 @@ import io
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -161,7 +161,7 @@ def with_channels(
 
 def stack(
     name: str,
-    pieces: Iterable[list[bytes] | list[Path]],
+    pieces: Iterable[Sequence[bytes | Path]],
     count: int,
     *,
     channels: int,
@@ -205,7 +205,7 @@ def stack(
 
 
 def _decode_piece(
-    pool: ThreadPoolExecutor, piece: list[bytes] | list[Path], channels: int, image_size: int | None
+    pool: ThreadPoolExecutor, piece: Sequence[bytes | Path], channels: int, image_size: int | None
 ) -> Iterator[np.ndarray]:
     def one(encoded: bytes | Path) -> np.ndarray:
         return decode(encoded, channels, image_size)

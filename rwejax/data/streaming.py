@@ -5,9 +5,12 @@ lock of Python's meanwhile. A thread makes a whole batch: what Grain does to han
 done for every image it would take more of it than many threads can share.
 """
 
+import contextlib
 import dataclasses
+import functools
 import hashlib
 import importlib.util
+import math
 import os
 import threading
 import warnings
@@ -35,6 +38,7 @@ STD = np.array([0.229, 0.224, 0.225], np.float32) * 255
 
 VALIDATION_SHARE = 0.1  # of the images that are not for testing
 LABELS_READ = 100_000  # images up to which a public set's labels are read beforehand, to divide it by class
+GREY_SAMPLE = 64  # images that decide whether a set has colours
 THREADS = 16  # at most, since each holds a batch in memory
 
 Batch = tuple[UInt8[np.ndarray, "images size size 3"], Int32[np.ndarray, " images"]]
@@ -64,6 +68,7 @@ class Stream:
             as an epoch: it stays when the files move or are copied, and may miss a change that keeps all sizes.
         mean: (3,) float32, of ImageNet's channels, on the scale 0..255 of the pixels; to standardise with.
         std: (3,) float32, likewise.
+        flip: whether train images are mirrored every other time; None: unless they are grey.
         left_out: what was found with the images but is not used, and why; "" if nothing.
     """
 
@@ -74,6 +79,7 @@ class Stream:
     fingerprint: str
     mean: Float32[np.ndarray, "3"]
     std: Float32[np.ndarray, "3"]
+    flip: bool | None
     left_out: str
     _parts: dict[str, _Part]
 
@@ -86,6 +92,11 @@ class Stream:
     def image_shape(self) -> tuple[int, int, int]:
         """Height and width in pixels, and channels, of one image."""
         return self.image_size, self.image_size, 3
+
+    @functools.cached_property
+    def grey(self) -> bool:
+        """Whether a sample of the train images, which is decoded for it, has no colours."""
+        return _is_grey(self._parts["train"])
 
     @property
     def summary(self) -> str:
@@ -105,10 +116,10 @@ class Stream:
         return len(self._part(split).rows)
 
     def train_batches(self, epoch: int, batch_size: int, start: int = 0) -> Iterator[Batch]:
-        """The train images of one epoch, each once, in random order, randomly cropped and mirrored.
+        """The train images of one epoch, in random order, randomly cropped and mirrored.
 
         A batch is a function of the images, the seed, the epoch, the batch size and its place in the epoch, to the bit,
-        however many were skipped. The images left over when all batches are full are not shown in this epoch.
+        however many were skipped. Each image comes once, and the first ones again where the last batch is not full.
 
         Args:
             epoch: from 0; each has its own order and crops.
@@ -129,17 +140,21 @@ class Stream:
             )
         if epoch < 0:
             raise InputError(f"epoch={epoch} is negative: give an epoch from 0 upwards")
-        if not 0 <= start <= most // batch_size:
+        steps = math.ceil(most / batch_size)
+        if not 0 <= start <= steps:
             raise InputError(
-                f"start={start} is out of range: an epoch of dataset {self.name!r} has {most // batch_size} batches of "
-                f"{batch_size}, so give a start from 0 to {most // batch_size}"
+                f"start={start} is out of range: an epoch of dataset {self.name!r} has {steps} batches of "
+                f"{batch_size}, so give a start from 0 to {steps}"
             )
         import grain  # costs half a second that nobody else should pay
 
         stopped = threading.Event()
         seed = int(np.random.SeedSequence((self.seed, epoch)).generate_state(1)[0])
         rows = grain.MapDataset.source(part.rows).seed(seed).shuffle()
-        images = rows.random_map(self._decoder(part.encoded, crops.random_crop, stopped))
+        if missing := steps * batch_size - most:
+            rows = grain.MapDataset.concatenate([rows, rows[:missing]]).seed(seed)
+        crop = functools.partial(crops.random_crop, flip=not self.grey if self.flip is None else self.flip)
+        images = rows.random_map(self._decoder(part.encoded, crop, stopped))
         return _iterate(images.batch(batch_size, drop_remainder=True)[start:], stopped)
 
     def batches(self, split: str, batch_size: int) -> Iterator[Batch]:
@@ -186,7 +201,14 @@ class Stream:
         return f"Stream({self.name!r}, {counts}, classes={self.classes}, image_shape={self.image_shape})"
 
 
-def stream(name: str, *, image_size: int = 224, data_dir: str | Path | None = None, seed: int = 0) -> Stream:
+def stream(
+    name: str,
+    *,
+    image_size: int = 224,
+    data_dir: str | Path | None = None,
+    seed: int = 0,
+    flip: bool | None = None,
+) -> Stream:
     """Finds a set of labelled images and divides it into train, validation and test, decoding none.
 
     - Test is the set's test split or else, where it has none or one without labels (`imagenet2012`, `imagenette`), its
@@ -205,6 +227,7 @@ def stream(name: str, *, image_size: int = 224, data_dir: str | Path | None = No
         image_size: height and width in pixels, from 4 to 512, of the images that come out.
         data_dir: where the public sets lie, as for `load`.
         seed: draws the validation images, shuffles and crops; not negative.
+        flip: whether train images are mirrored every other time; None: unless a sample of them is grey, as text is.
 
     Raises:
         InputError: the name is unknown, a number is out of range, the images are too few, missing or broken, the set
@@ -232,7 +255,17 @@ def stream(name: str, *, image_size: int = 224, data_dir: str | Path | None = No
     # silence it for itself.
     warnings.filterwarnings("ignore", module=r"PIL\.")
     mark = hashlib.blake2b(repr((class_names, splits["train"].digest)).encode(), digest_size=8).hexdigest()
-    return Stream(name, image_size, seed, class_names, mark, MEAN, STD, source.left_out, _divide(splits, seed))
+    return Stream(name, image_size, seed, class_names, mark, MEAN, STD, flip, source.left_out, _divide(splits, seed))
+
+
+def _is_grey(part: _Part) -> bool:
+    """Whether images from all over the split have no colours; what cannot be decoded says nothing."""
+    for row in part.rows[:: max(1, len(part.rows) // GREY_SAMPLE)]:
+        with contextlib.suppress(DecodeError):
+            pixels = crops.centre_crop(part.encoded.read(int(row))[0], MINIMUM_SIZE)
+            if (pixels[..., :1] != pixels).any():
+                return False
+    return True
 
 
 def _divide(splits: Mapping[str, Encoded], seed: int) -> dict[str, _Part]:

@@ -97,6 +97,10 @@ class ConsoleObserver(SearchObserver):
         if self._bar:
             self._bar.stop()
 
+    def on_images(self, summary: str) -> None:
+        """Say what the images are."""
+        self._print(summary)
+
     def on_start(self, config: SearchConfig, run_dir: Path, generation: int) -> None:
         """Say what is searched, and that compilation, which takes a while, comes next; nothing of a finished search.
 

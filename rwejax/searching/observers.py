@@ -102,6 +102,13 @@ class SearchObserver(Observer):
         (8, 6)
     """
 
+    def on_images(self, summary: str) -> None:
+        """The images are loaded, of a search that is not finished.
+
+        Args:
+            summary: their numbers, and what was left out: a line or two.
+        """
+
     def on_start(self, config: SearchConfig, run_dir: Path, generation: int) -> None:
         """The run folder is there; compilation comes next, unless all generations are finished.
 

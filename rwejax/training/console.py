@@ -77,6 +77,10 @@ class ConsoleObserver(TrainObserver):
         if self._bar:
             self._bar.stop()
 
+    def on_images(self, summary: str) -> None:
+        """Say what the images are, and how they are changed."""
+        self._print(summary)
+
     def on_start(self, config: TrainConfig, run_dir: Path, epoch: int, macs: int, params: int) -> None:
         """Say what is trained, and that compilation, which takes a while, comes next; nothing of a finished training.
 

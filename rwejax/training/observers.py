@@ -17,6 +17,13 @@ class TrainObserver(Observer):
     Of epochs it is told when they are on disk. If it raises, the training ends with that exception, and can be resumed.
     """
 
+    def on_images(self, summary: str) -> None:
+        """The images are loaded, of a training that is not finished.
+
+        Args:
+            summary: their numbers, what was left out, and how they are changed: a line or more.
+        """
+
     def on_start(self, config: TrainConfig, run_dir: Path, epoch: int, macs: int, params: int) -> None:
         """The run folder is there; compilation comes next, unless all epochs are finished.
 
