@@ -295,7 +295,7 @@ def _fingerprint(*parts: Split) -> str:
     digest = hashlib.blake2b(digest_size=8)
     for part in parts:
         digest.update(repr((part.images.shape, part.class_names)).encode())
-        digest.update(memoryview(part.images))
+        digest.update(part.images.data)
         digest.update(part.labels.astype("<i4").tobytes())
     return digest.hexdigest()
 

@@ -16,6 +16,9 @@ def find(name: str = NAME) -> Source:
     """The 1,797 scans of handwritten digits in scikit-learn: 8x8 pixels, one channel, ten classes.
 
     Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998.
+
+    Args:
+        name: what the dataset is to be called.
     """
     return Source(name, NAME, f"scikit-learn-{version('scikit-learn')}", {"train": COUNT}, _read)
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,28 +34,7 @@ images = (pixels - np.float32(card["mean"])) / np.float32(card["std"])
 logits = jax.jit(Network().apply)(load("weights.safetensors"), images)
 ```
 
-Pixels are read as those of the training were, with `pip install pillow`. An image is turned upright, laid on white where
-it is transparent, converted to mode {mode}, and {resized}. The code above standardises it: of each channel the mean is
-subtracted, and what is left is divided by its std.
-
-```py
-import numpy as np
-from PIL import Image, ImageOps
-
-
-def read(path):
-    image = ImageOps.exif_transpose(Image.open(path))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    image = image.convert("RGB").convert("{mode}")
-{steps}
-    return np.asarray(image).reshape({height}, {width}, {channels})
-
-
-pixels = np.stack([read("image.png")])
-```
-
+{reading}
 `network.stablehlo` has all in one and needs no more than `pip install jax flatbuffers`. It runs on {platforms}:
 
 ```python
@@ -65,6 +45,51 @@ import jax.export
 network = jax.export.deserialize(bytearray(Path("network.stablehlo").read_bytes()))
 logits = network.call(images)
 ```
+"""
+
+
+_READ = """\
+With `pip install pillow`, an image is read as those of the training were: turned upright, laid on white where it is
+transparent, converted to mode {mode}, and {resized}. The code above standardises it: of each channel the mean is
+subtracted, and what is left is divided by its std.
+
+```py
+import numpy as np
+from PIL import Image, ImageOps
+
+
+def read(path):
+    image = ImageOps.exif_transpose(Image.open(path))
+{steps}
+    return np.asarray(image).reshape({height}, {width}, {channels})
+
+
+pixels = np.stack([read("image.png")])
+```
+"""
+
+_ON_WHITE = """\
+if image.has_transparency_data:
+    image = image.convert("RGBA")
+    image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+"""
+
+_TO_MODE = {
+    1: _ON_WHITE + 'image = image.convert("RGB").convert("L")\n',
+    3: _ON_WHITE + 'image = image.convert("RGB")\n',
+    4: 'image = image.convert("RGBA")\n',
+}
+
+_SQUEEZE = """\
+bands = [band.resize(({width}, {height}), Image.Resampling.BILINEAR) for band in image.split()]
+image = Image.merge(image.mode, bands)
+"""
+
+_CROP = """\
+size = tuple({shorter} * side // min(image.size) for side in image.size)
+left, upper = (round((side - {height}) / 2) for side in size)
+image = image.resize(size, Image.Resampling.BILINEAR)
+image = image.crop((left, upper, left + {width}, upper + {height}))
 """
 
 
@@ -121,7 +146,7 @@ def preprocessing(image_shape: tuple[int, int, int], cropped: bool) -> dict[str,
     else:
         resize = f"resized to {width} x {height} pixels, bilinear, squeezed if it is of another shape"
     return {
-        "mode": _MODES[channels],
+        "mode": _MODES.get(channels, f"of {channels} channels"),
         "resize": resize,
         "standardise": "(pixels - mean) / std for each channel, of pixels from 0 to 255",
     }
@@ -169,26 +194,17 @@ def to_markdown(card: Card, image_shape: tuple[int, int, int], platforms: Sequen
 
 
 def _use(card: Card, image_shape: tuple[int, int, int], platforms: Sequence[str]) -> str:
+    """How the network is used; of an image of other channels than Pillow has, how it is read is left to the reader."""
     height, width, channels = image_shape
-    steps = f"    image = image.resize(({width}, {height}), Image.Resampling.BILINEAR)"
-    if card.cropped:
-        steps = (
-            f"    size = tuple({_shorter(height)} * side // min(image.size) for side in image.size)\n"
-            f"    left, upper = (round((side - {height}) / 2) for side in size)\n"
-            "    image = image.resize(size, Image.Resampling.BILINEAR)\n"
-            f"    image = image.crop((left, upper, left + {width}, upper + {height}))"
-        )
     steps_of = preprocessing(image_shape, card.cropped)
-    return _USE.format(
-        pixels=f"(images, {height}, {width}, {channels})",
-        mode=steps_of["mode"],
-        resized=steps_of["resize"],
-        steps=steps,
-        height=height,
-        width=width,
-        channels=channels,
-        platforms=", ".join(platforms),
-    ).rstrip()
+    values = {"height": height, "width": width, "channels": channels, "mode": steps_of["mode"]}
+    reading = ""
+    if channels in _MODES:
+        steps = [_TO_MODE[channels], _CROP if card.cropped else _SQUEEZE]
+        code = textwrap.indent("".join(steps).format(**values, shorter=_shorter(height)), "    ").rstrip()
+        reading = _READ.format(**values, resized=steps_of["resize"], steps=code)
+    pixels = f"(images, {height}, {width}, {channels})"
+    return _USE.format(pixels=pixels, reading=reading, platforms=", ".join(platforms)).rstrip()
 
 
 def _shorter(size: int) -> int:
