@@ -79,7 +79,7 @@ class Dataset:
     def summary(self) -> str:
         """Images and classes in numbers, and what was left out: a line or two, to be printed."""
         counts = {"train": len(self.train_labels), "validation": len(self.validation_labels), "test": self.test_count}
-        return summarise(self.classes, counts, self.left_out)
+        return summarise(self.classes, counts, self.left_out, self.class_counts)
 
     def test(self) -> tuple[Float32[np.ndarray, "images height width channels"], Int32[np.ndarray, " images"]]:
         """The test images and labels, read when asked for and not kept.

@@ -83,6 +83,7 @@ class ConsoleObserver(SearchObserver):
         self.run_dir: Path | None = None
         self._console, self._config, self._finished = console or make_console(), SearchConfig(), 0
         self._bar = ProgressBar(self._console) if is_live(self._console) else None
+        self._first = True
 
     def __enter__(self) -> Self:
         if self._bar:
@@ -135,7 +136,9 @@ class ConsoleObserver(SearchObserver):
             f"hypervolume {progress.hypervolume:.5g}{unit}",
             f"best {objectives[0].write(progress.best)}",
         )
-        left = f"{duration(progress.seconds_left)} left"
+        # The first generation of a process compiles, so the others are faster.
+        left = f"{'at most ' if self._first else ''}{duration(progress.seconds_left)} left"
+        self._first = False
         if self._bar:
             self._show(facts, left)
         else:

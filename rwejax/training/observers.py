@@ -49,7 +49,7 @@ class TrainObserver(Observer):
         Args:
             epoch: what was measured after it.
             seconds_left: expected for the missing epochs, by the pace of those of this process; the first one, which
-                compiles, is left out.
+                compiles, is left out; after that one alone, at most.
         """
 
     def on_end(self, result: "TrainResult") -> None:
