@@ -12,6 +12,7 @@ from .correlating.result import CorrelateObserver as CorrelateObserver
 from .correlating.result import CorrelateResult as CorrelateResult
 from .correlating.result import CorrelateRunsResult as CorrelateRunsResult
 from .correlating.runs import correlate_runs as correlate_runs
+from .data.registry import register_source as register_source
 from .errors import InputError as InputError
 from .evaluate.estimators import register_estimator as register_estimator
 from .evaluate.problem import RandomWeightProblem as RandomWeightProblem

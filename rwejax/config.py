@@ -16,6 +16,9 @@ PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
 
 LARGEST_SEED = 2**31 - 1
 
+PATHS = ("folder", "csv", "hf")
+"""Kinds of datasets that are named by where they lie, as folder:PATH."""
+
 
 class RunConfig(ABC):
     """What the configs of run folders have in common: dataclasses that have these fields, and others."""
@@ -38,9 +41,16 @@ class RunConfig(ABC):
         return plugins.name_of(self.space)
 
     @property
+    def dataset_name(self) -> str:
+        """The images as names of run folders show them: the last part of a path, NAME of a FILE.py:NAME."""
+        kind, _, path = self.dataset.partition(":")
+        name = path if kind in PATHS else plugins.name_of(self.dataset)
+        return name.rstrip("/").rpartition("/")[2]
+
+    @property
     def code_flags(self) -> tuple[str, ...]:
         """The flags that a command which resumes the run needs to be given again, since they name code."""
-        return self.space_flags + self._flags("estimator")
+        return self.space_flags + self._flags("estimator") + self._flags("dataset")
 
     @property
     def space_flags(self) -> tuple[str, ...]:
@@ -60,9 +70,11 @@ class RunConfig(ABC):
             InputError: the space is code of a file that was not loaded; see `rwejax.plugins`.
         """
         data_dir = None if self.data_dir is None else Path(self.data_dir).expanduser().absolute()
-        dataset = self.dataset
-        if dataset.startswith("folder:") and dataset != "folder:":
-            dataset = f"folder:{Path(dataset.removeprefix('folder:')).expanduser().absolute()}"
+        kind, _, path = self.dataset.partition(":")
+        if kind in PATHS and path:
+            dataset = f"{kind}:{Path(path).expanduser().absolute()}"
+        else:
+            dataset = plugins.resolve(self.dataset, "--dataset")
         space = plugins.resolve(self.space, "--space")
         return dataclasses.replace(self, data_dir=data_dir, dataset=dataset, space=space)  # type: ignore[type-var]
 
@@ -74,7 +86,7 @@ class RunConfig(ABC):
 
 def _meaning(field: str, value: Any) -> Any:
     """A value of a field such that one file at two places, as on two hosts, is the same."""
-    if value is None or field not in ("space", "estimator"):
+    if value is None or field not in ("space", "estimator", "dataset"):
         return value
     return [plugins.identity(each) for each in value.split(",")]
 

@@ -18,7 +18,7 @@ from rwejax.runtime.invocation import invocation
 def main(words: Sequence[str]) -> int:
     """Correlate as the flags say, print the table; returns the exit code."""
     config = tyro.cli(CorrelateConfig, args=one_name(words), prog=invocation("correlate"), description=__doc__)
-    load_files(config.space, config.estimator)
+    load_files(config.space, config.estimator, config.dataset)
     from rwejax.correlating import console
 
     return console.run(config)

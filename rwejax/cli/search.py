@@ -78,7 +78,7 @@ def parse(words: Sequence[str]) -> Arguments:
         return _read_flags(words, base).search
 
     arguments = _read_flags(words, SearchConfig())
-    load_files(arguments.search.space, arguments.search.estimator)
+    load_files(arguments.search.space, arguments.search.estimator, arguments.search.dataset)
     if arguments.resume is not None and not _follows():
         config = resumed(flags, arguments.config, arguments.resume, SearchConfig())
     else:

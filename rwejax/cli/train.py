@@ -68,7 +68,7 @@ def parse(words: Sequence[str]) -> tuple[Arguments, dict[str, Any] | None]:
         return _read_flags(words, base).train
 
     arguments = _read_flags(words, TrainConfig())
-    load_files(arguments.train.space)
+    load_files(arguments.train.space, arguments.train.dataset)
     origin = None
     if arguments.resume is not None:
         config = resumed(flags, arguments.config, arguments.resume, TrainConfig())

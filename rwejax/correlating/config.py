@@ -24,13 +24,15 @@ class CorrelateConfig:
         sample: networks, drawn from the table; all where it has fewer.
         seeds: initialisations that every score is averaged over.
         seed: draws the networks, the images and the weights.
-        dataset: digits (embedded), folder:PATH (one folder of images a class), or any image classification set of
-            TensorFlow Datasets, such as cifar10. It need not be the one that the truth comes from.
+        dataset: digits (embedded), folder:PATH (one folder of images a class, perhaps below train, val and test),
+            csv:FILE (columns path and label), hf:PATH (saved by Hugging Face's datasets), any image classification set
+            of TensorFlow Datasets, such as cifar10, or FILE.py:NAME, a source of your own. It need not be the one that
+            the truth comes from.
         data_dir: folder of the prepared TensorFlow Datasets; None: TFDS_DATA_DIR, or else TFDS's own default.
         image_size: height and width to resize to, in pixels; None: as they are (digits 16).
         images: images that an estimator looks at; those that fit a head on features, rwe and rwe_softmax, train on two
             thirds and validate on one, the others take one batch of train images. None: 750 for a head, and each of
-            the others' own default, at most 500.
+            the others' own default, at most 500; or what a small set has.
         nodes: macro: nodes of a phase, 2 to 6; None: 4, as in a search.
         layers: micro, darts: cells of the network; None: 5.
         cells: nasbench201: cells of a stage; None: 1.

@@ -117,22 +117,22 @@ class _Images:
         self._load = functools.cache(self._load_anew)
 
     def of(self, estimator: str) -> Dataset:
-        if estimator in _HEADS:
-            images = self._config.images or _HEAD_IMAGES
-            train = 2 * images // 3
-            return self._load(train, images - train)
-        images = self._config.images or _BATCH_IMAGES
-        return self._load(images, min(images, _UNSEEN_IMAGES))
+        asked = self._config.images
+        images = asked or (_HEAD_IMAGES if estimator in _HEADS else _BATCH_IMAGES)
+        train = 2 * images // 3 if estimator in _HEADS else images
+        validation = images - train if estimator in _HEADS else min(images, _UNSEEN_IMAGES)
+        return self._load(train, validation, asked is not None)
 
-    def _load_anew(self, train: int, validation: int) -> Dataset:
+    def _load_anew(self, train: int, validation: int, exactly: bool) -> Dataset:
         config = self._config
         return data.load(
             config.dataset,
-            train=train,
-            validation=validation,
+            train=train if exactly else None,
+            validation=validation if exactly else None,
             data_dir=config.data_dir,
             image_size=config.image_size,
             seed=config.seed,
+            most=(train, validation),
         )
 
 

@@ -15,9 +15,10 @@ import numpy as np
 
 from rwejax.data.images import Split
 from rwejax.data.sources import Source
+from rwejax.errors import InputError
 from rwejax.runtime import cache_dir
 
-FORMAT = 1  # to be raised when the same source would decode to other pixels
+FORMAT = 2  # to be raised when the same source would decode to other pixels
 
 
 def fetch(source: Source, split: str, image_size: int | None) -> Split:
@@ -25,7 +26,7 @@ def fetch(source: Source, split: str, image_size: int | None) -> Split:
 
     Args:
         source: where the images come from.
-        split: "train", or the source's test split.
+        split: "train", or another that the source has.
         image_size: height and width in pixels to resize to, or None to keep the images as they are.
 
     Raises:
@@ -35,6 +36,11 @@ def fetch(source: Source, split: str, image_size: int | None) -> Split:
     found = None if prefix is None else _read(prefix)
     if found is None:
         found = source.read(split, image_size)
+        if not isinstance(found, Split) or not is_sound(found):
+            raise InputError(
+                f"dataset {source.name!r} gives no images: its source must read uint8 (images, height, width, "
+                "channels), int32 (images,) labels from 0 and the class names, as rwejax.data.Split"
+            )
         if prefix is not None:
             _write(prefix, found)
     return found
@@ -43,7 +49,7 @@ def fetch(source: Source, split: str, image_size: int | None) -> Split:
 def _prefix(source: Source, split: str, image_size: int | None) -> Path | None:
     """What the files' paths start with: a folder for the images asked for, a name for the state of their source."""
     folder = cache_dir.folder("data")
-    if folder is None:
+    if folder is None or not source.fingerprint:
         return None
     key = hashlib.sha256(repr((FORMAT, source.location, split, image_size)).encode(errors="replace")).hexdigest()[:16]
     words = [*re.findall(r"\w+", source.name)[-3:], split, str(image_size or "native"), key]
@@ -52,21 +58,26 @@ def _prefix(source: Source, split: str, image_size: int | None) -> Path | None:
 
 def _read(prefix: Path) -> Split | None:
     try:
-        images, labels, classes = (
+        images, labels, names = (
             np.load(_file(prefix, field), mmap_mode="r", allow_pickle=False) for field in Split._fields
         )
-        split = Split(images, np.array(labels), int(classes))
+        split = Split(images, np.array(labels), tuple(map(str, names)))
     except Exception:  # numpy raises many things at a broken file, and each means the same: decode again
         return None
-    sound = (
-        split.images.ndim == 4
-        and split.images.dtype == np.uint8
-        and split.labels.dtype == np.int32
-        and split.labels.shape == split.images.shape[:1]
-        and split.labels.size > 0
-        and 0 <= split.labels.min() <= split.labels.max() < split.classes
+    return split if is_sound(split) else None
+
+
+def is_sound(split: Split) -> bool:
+    """Whether images and labels are arrays of the right kinds, as many of these as of those, and there are some."""
+    images, labels = split.images, split.labels
+    return bool(
+        images.ndim == 4
+        and images.dtype == np.uint8
+        and labels.dtype == np.int32
+        and labels.shape == images.shape[:1]
+        and labels.size > 0
+        and 0 <= labels.min() <= labels.max() < split.classes
     )
-    return split if sound else None
 
 
 def _write(prefix: Path, split: Split) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageOps
+from PIL import Image
 
-from rwejax.data.images import opened
+from rwejax.data.images import opaque, opened, upright
 
 AREA = (0.08, 1.0)  # of the image
 ASPECT = (3 / 4, 4 / 3)  # width by height
@@ -50,13 +50,14 @@ def random_box(rng: np.random.Generator, width: int, height: int) -> tuple[int, 
     return left, upper, left + wide, upper + high
 
 
-def random_crop(encoded: bytes | Path, image_size: int, rng: np.random.Generator) -> Square:
-    """Cuts out a random box, resizes it and mirrors it every other time.
+def random_crop(encoded: bytes | Path, image_size: int, rng: np.random.Generator, flip: bool = True) -> Square:
+    """Cuts out a random box, resizes it and perhaps mirrors it every other time.
 
     Args:
         encoded: the bytes of an image, or the file that holds it.
         image_size: height and width in pixels of what comes out.
         rng: draws the box and whether it is mirrored.
+        flip: whether it may be.
 
     Raises:
         DecodeError: the image is unreadable, broken or not made of 8-bit pixels.
@@ -64,14 +65,15 @@ def random_crop(encoded: bytes | Path, image_size: int, rng: np.random.Generator
     with opened(encoded) as image:
         width, height = image.size
         left, upper, right, lower = random_box(rng, width, height)
-        mirrored = rng.random() < 0.5
+        mirrored = rng.random() < 0.5 and flip
         # A jpeg decodes to a half, a quarter or an eighth of its size in less time, which is done while the box keeps
         # image_size pixels a side.
         shrink = min(right - left, lower - upper) / image_size
         drafted = image.draft(None, (math.ceil(width / shrink), math.ceil(height / shrink)))
         scale = drafted[1][2] / width if drafted else 1.0
         box = (left * scale, upper * scale, right * scale, lower * scale)
-        crop = _upright(image.convert("RGB").resize((image_size, image_size), Image.Resampling.BILINEAR, box), encoded)
+        whole = opaque(image, encoded).convert("RGB")
+        crop = upright(whole.resize((image_size, image_size), Image.Resampling.BILINEAR, box), encoded)
         return np.asarray(crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else crop)
 
 
@@ -86,14 +88,9 @@ def centre_crop(encoded: bytes | Path, image_size: int) -> Square:
         DecodeError: the image is unreadable, broken or not made of 8-bit pixels.
     """
     with opened(encoded) as image:
-        whole = _upright(image.convert("RGB"), encoded)
+        whole = upright(opaque(image, encoded).convert("RGB"), encoded)
         shorter = round(image_size * MARGIN)
         width, height = (shorter * side // min(whole.size) for side in whole.size)
         left, upper = round((width - image_size) / 2), round((height - image_size) / 2)
         resized = whole.resize((width, height), Image.Resampling.BILINEAR)
         return np.asarray(resized.crop((left, upper, left + image_size, upper + image_size)))
-
-
-def _upright(image: Image.Image, encoded: bytes | Path) -> Image.Image:
-    """Turns a file's image upright; bytes are from a public set and taken as published, as in `images.decode`."""
-    return ImageOps.exif_transpose(image) if isinstance(encoded, Path) else image

@@ -3,8 +3,9 @@
 import contextlib
 import io
 import os
+import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -29,7 +30,20 @@ class Split(NamedTuple):
 
     images: UInt8[np.ndarray, "images height width channels"]
     labels: Int32[np.ndarray, " images"]
-    classes: int
+    class_names: tuple[str, ...]
+
+    @property
+    def classes(self) -> int:
+        """The number of classes."""
+        return len(self.class_names)
+
+
+class OwnBytes(bytes):
+    """An encoded image of the user's own, as a file is; other bytes are from a public set and taken as published."""
+
+
+# What Pillow converts to grey and RGB without loss of meaning.
+_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "HSV"})
 
 
 class DecodeError(Exception):
@@ -63,15 +77,21 @@ def opened(encoded: bytes | Path) -> Iterator[Image.Image]:
         encoded: the bytes of an image, or the file that holds it.
 
     Raises:
-        DecodeError: it is unreadable, not made of 8-bit pixels, or the body failed.
+        DecodeError: it is unreadable, too large for Pillow, not made of 8-bit pixels, or the body failed.
     """
     try:
         with Image.open(encoded if isinstance(encoded, Path) else io.BytesIO(encoded)) as image:
             if image.mode.startswith(("I", "F")):
                 raise DecodeError("does not have 8-bit pixels; convert it")
+            if image.mode not in _MODES:
+                raise DecodeError(f"has colours of the kind {image.mode}; convert it to RGB")
             yield image
     except DecodeError:
         raise
+    except Image.DecompressionBombError as error:
+        pixels = next(iter(re.findall(r"\d+", str(error))), "too many")
+        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        raise DecodeError(f"has {pixels} pixels, and Pillow reads {limit} at most; make it smaller") from error
     except PermissionError as error:
         raise DecodeError("may not be read; change its permissions") from error
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others
@@ -81,7 +101,7 @@ def opened(encoded: bytes | Path) -> Iterator[Image.Image]:
 def decode(encoded: bytes | Path, channels: int, image_size: int | None) -> UInt8[np.ndarray, "height width channels"]:
     """Decodes one image, in its first frame, and resizes it.
 
-    A file is turned upright, as cameras leave that to the reader; bytes are from a public set and taken as published.
+    The user's own is turned upright and laid on white; what a public set has is taken as published.
 
     Args:
         encoded: the bytes of an image, or the file that holds it.
@@ -93,15 +113,55 @@ def decode(encoded: bytes | Path, channels: int, image_size: int | None) -> UInt
     """
     with opened(encoded) as image:
         image.load()
-        if isinstance(encoded, Path):
-            ImageOps.exif_transpose(image, in_place=True)
-        pixels = np.asarray(image if image.mode == MODES[channels] else image.convert(MODES[channels]))
+        whole = upright(opaque(image, encoded), encoded)
+        pixels = np.asarray(whole if whole.mode == MODES[channels] else whole.convert(MODES[channels]))
     return resize(pixels.reshape(*pixels.shape[:2], channels), image_size)
+
+
+def upright(image: Image.Image, encoded: bytes | Path) -> Image.Image:
+    """The user's own image turned as its camera has written down.
+
+    Args:
+        image: as it was decoded, or a part of that.
+        encoded: what it was decoded from; an image of a public set stays as it is.
+    """
+    return ImageOps.exif_transpose(image) if isinstance(encoded, Path | OwnBytes) else image
+
+
+def opaque(image: Image.Image, encoded: bytes | Path) -> Image.Image:
+    """The user's own image laid on white, if it is transparent anywhere.
+
+    Args:
+        image: as it was decoded.
+        encoded: what it was decoded from; an image of a public set stays as it is.
+    """
+    if not isinstance(encoded, Path | OwnBytes) or not image.has_transparency_data:
+        return image
+    over = image.convert("RGBA")
+    flat = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over).convert("RGB")
+    flat.info = {name: value for name, value in image.info.items() if name != "transparency"}
+    return flat
+
+
+def with_channels(
+    images: UInt8[np.ndarray, "images height width some"], channels: int
+) -> UInt8[np.ndarray, "images height width channels"]:
+    """Grey as colours or colours as grey, where one split of the user's own is grey and another is not.
+
+    Args:
+        images: uint8 pixels.
+        channels: 1 or 3; other numbers leave the images as they are.
+    """
+    if (images.shape[-1], channels) == (1, 3):
+        return np.repeat(images, 3, axis=-1)
+    if (images.shape[-1], channels) == (3, 1):
+        return np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in images])[..., None]
+    return images
 
 
 def stack(
     name: str,
-    pieces: Iterable[list[bytes] | list[Path]],
+    pieces: Iterable[Sequence[bytes | Path]],
     count: int,
     *,
     channels: int,
@@ -145,7 +205,7 @@ def stack(
 
 
 def _decode_piece(
-    pool: ThreadPoolExecutor, piece: list[bytes] | list[Path], channels: int, image_size: int | None
+    pool: ThreadPoolExecutor, piece: Sequence[bytes | Path], channels: int, image_size: int | None
 ) -> Iterator[np.ndarray]:
     def one(encoded: bytes | Path) -> np.ndarray:
         return decode(encoded, channels, image_size)

@@ -5,22 +5,27 @@ lock of Python's meanwhile. A thread makes a whole batch: what Grain does to han
 done for every image it would take more of it than many threads can share.
 """
 
+import contextlib
 import dataclasses
+import functools
+import hashlib
 import importlib.util
+import math
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int32, Integer, UInt8
 
-from rwejax.data import crops, sources, tfds
+from rwejax.data import crops, registry
 from rwejax.data.images import MAXIMUM_SIZE, MINIMUM_SIZE, DecodeError
 from rwejax.data.sources import Encoded
 from rwejax.data.splits import draw, hold_out
+from rwejax.data.summary import summarise
 from rwejax.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,6 +38,7 @@ STD = np.array([0.229, 0.224, 0.225], np.float32) * 255
 
 VALIDATION_SHARE = 0.1  # of the images that are not for testing
 LABELS_READ = 100_000  # images up to which a public set's labels are read beforehand, to divide it by class
+GREY_SAMPLE = 64  # images that decide whether a set has colours
 THREADS = 16  # at most, since each holds a batch in memory
 
 Batch = tuple[UInt8[np.ndarray, "images size size 3"], Int32[np.ndarray, " images"]]
@@ -57,23 +63,46 @@ class Stream:
         name: as given to `stream`.
         image_size: height and width of every image that comes out, in pixels.
         seed: shuffles and crops.
-        classes: the number of classes.
+        class_names: by label, of the folders or as the public set has them.
+        fingerprint: of the files' names and sizes and of the class names, because reading all pixels would take as long
+            as an epoch: it stays when the files move or are copied, and may miss a change that keeps all sizes.
         mean: (3,) float32, of ImageNet's channels, on the scale 0..255 of the pixels; to standardise with.
         std: (3,) float32, likewise.
+        flip: whether train images are mirrored every other time; None: unless they are grey.
+        left_out: what was found with the images but is not used, and why; "" if nothing.
     """
 
     name: str
     image_size: int
     seed: int
-    classes: int
+    class_names: tuple[str, ...]
+    fingerprint: str
     mean: Float32[np.ndarray, "3"]
     std: Float32[np.ndarray, "3"]
+    flip: bool | None
+    left_out: str
     _parts: dict[str, _Part]
+
+    @property
+    def classes(self) -> int:
+        """The number of classes."""
+        return len(self.class_names)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """Height and width in pixels, and channels, of one image."""
         return self.image_size, self.image_size, 3
+
+    @functools.cached_property
+    def grey(self) -> bool:
+        """Whether a sample of the train images, which is decoded for it, has no colours."""
+        return _is_grey(self._parts["train"])
+
+    @property
+    def summary(self) -> str:
+        """Images and classes in numbers, and what was left out: a line or two, to be printed."""
+        counts = {split: self.count(split) for split in ("train", "validation", "test")}
+        return summarise(self.classes, counts, self.left_out)
 
     def count(self, split: str) -> int:
         """The images of "train", "validation" or "test".
@@ -87,10 +116,10 @@ class Stream:
         return len(self._part(split).rows)
 
     def train_batches(self, epoch: int, batch_size: int, start: int = 0) -> Iterator[Batch]:
-        """The train images of one epoch, each once, in random order, randomly cropped and mirrored.
+        """The train images of one epoch, in random order, randomly cropped and mirrored.
 
         A batch is a function of the images, the seed, the epoch, the batch size and its place in the epoch, to the bit,
-        however many were skipped. The images left over when all batches are full are not shown in this epoch.
+        however many were skipped. Each image comes once, and the first ones again where the last batch is not full.
 
         Args:
             epoch: from 0; each has its own order and crops.
@@ -111,17 +140,21 @@ class Stream:
             )
         if epoch < 0:
             raise InputError(f"epoch={epoch} is negative: give an epoch from 0 upwards")
-        if not 0 <= start <= most // batch_size:
+        steps = math.ceil(most / batch_size)
+        if not 0 <= start <= steps:
             raise InputError(
-                f"start={start} is out of range: an epoch of dataset {self.name!r} has {most // batch_size} batches of "
-                f"{batch_size}, so give a start from 0 to {most // batch_size}"
+                f"start={start} is out of range: an epoch of dataset {self.name!r} has {steps} batches of "
+                f"{batch_size}, so give a start from 0 to {steps}"
             )
         import grain  # costs half a second that nobody else should pay
 
         stopped = threading.Event()
         seed = int(np.random.SeedSequence((self.seed, epoch)).generate_state(1)[0])
         rows = grain.MapDataset.source(part.rows).seed(seed).shuffle()
-        images = rows.random_map(self._decoder(part.encoded, crops.random_crop, stopped))
+        if missing := steps * batch_size - most:
+            rows = grain.MapDataset.concatenate([rows, rows[:missing]]).seed(seed)
+        crop = functools.partial(crops.random_crop, flip=not self.grey if self.flip is None else self.flip)
+        images = rows.random_map(self._decoder(part.encoded, crop, stopped))
         return _iterate(images.batch(batch_size, drop_remainder=True)[start:], stopped)
 
     def batches(self, split: str, batch_size: int) -> Iterator[Batch]:
@@ -168,7 +201,14 @@ class Stream:
         return f"Stream({self.name!r}, {counts}, classes={self.classes}, image_shape={self.image_shape})"
 
 
-def stream(name: str, *, image_size: int = 224, data_dir: str | Path | None = None, seed: int = 0) -> Stream:
+def stream(
+    name: str,
+    *,
+    image_size: int = 224,
+    data_dir: str | Path | None = None,
+    seed: int = 0,
+    flip: bool | None = None,
+) -> Stream:
     """Finds a set of labelled images and divides it into train, validation and test, decoding none.
 
     - Test is the set's test split or else, where it has none or one without labels (`imagenet2012`, `imagenette`), its
@@ -183,10 +223,11 @@ def stream(name: str, *, image_size: int = 224, data_dir: str | Path | None = No
     Args:
         name: `imagenet2012`, `imagenette` or another image classification set of
             [TensorFlow Datasets](https://www.tensorflow.org/datasets), as NAME, NAME/CONFIG or NAME:VERSION, or
-            `folder:PATH` (one folder of images a class). Grey images and those with transparency become RGB.
+            one of the user's own, as for `load`. Grey images and those with transparency become RGB.
         image_size: height and width in pixels, from 4 to 512, of the images that come out.
         data_dir: where the public sets lie, as for `load`.
         seed: draws the validation images, shuffles and crops; not negative.
+        flip: whether train images are mirrored every other time; None: unless a sample of them is grey, as text is.
 
     Raises:
         InputError: the name is unknown, a number is out of range, the images are too few, missing or broken, the set
@@ -198,32 +239,40 @@ def stream(name: str, *, image_size: int = 224, data_dir: str | Path | None = No
         )
     if seed < 0:
         raise InputError(f"seed={seed} is negative: give a seed from 0 upwards")
-    if name == sources.DIGITS:
+    source = registry.find(name, data_dir)
+    if source.encode is None:
         raise InputError(f"dataset {name!r} is held in memory and not streamed: use load, or name another set")
     if importlib.util.find_spec("grain") is None:
         raise InputError(
             f"dataset {name!r} is to be streamed, for which the package grain is not installed: "
             "pip install 'rwejax[tfds]'"
         )
-    if name.startswith(sources.FOLDER):
-        splits = {"train": sources.encoded_folder(name)}
-    else:
-        splits = tfds.encoded(name, data_dir)
-    classes = splits["train"].classes
-    if classes < 2:
-        raise InputError(f"dataset {name!r} has {classes} class: choose a set of at least two")
+    splits = source.encode()
+    class_names = splits["train"].class_names
+    if len(class_names) < 2:
+        raise InputError(f"dataset {name!r} has {len(class_names)} class: choose a set of at least two")
     # Pillow warns of odd metadata, which changes no pixel; threads share one list of filters, so that none of them can
     # silence it for itself.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    return Stream(name, image_size, seed, classes, MEAN, STD, _divide(splits, seed))
+    mark = hashlib.blake2b(repr((class_names, splits["train"].digest)).encode(), digest_size=8).hexdigest()
+    return Stream(name, image_size, seed, class_names, mark, MEAN, STD, flip, source.left_out, _divide(splits, seed))
 
 
-def _divide(splits: dict[str, Encoded], seed: int) -> dict[str, _Part]:
+def _is_grey(part: _Part) -> bool:
+    """Whether images from all over the split have no colours; what cannot be decoded says nothing."""
+    for row in part.rows[:: max(1, len(part.rows) // GREY_SAMPLE)]:
+        with contextlib.suppress(DecodeError):
+            pixels = crops.centre_crop(part.encoded.read(int(row))[0], MINIMUM_SIZE)
+            if (pixels[..., :1] != pixels).any():
+                return False
+    return True
+
+
+def _divide(splits: Mapping[str, Encoded], seed: int) -> dict[str, _Part]:
     """What is train, validation and test; the three have no image in common."""
     train = splits["train"]
     rest = np.arange(train.count)
-    test = splits.get("test", splits.get("validation"))
-    validation = splits.get("validation") if "test" in splits else None
+    test, validation = splits.get("test"), splits.get("validation")
     parts = {
         split: _Part(images, np.arange(images.count))
         for split, images in (("validation", validation), ("test", test))
@@ -231,19 +280,27 @@ def _divide(splits: dict[str, Encoded], seed: int) -> dict[str, _Part]:
     }
     if len(parts) < 2:
         known = train.count <= LABELS_READ
-        labels, classes = (train.labels(), train.classes) if known else (np.zeros(train.count, np.int32), 1)
+        labels, classes = (train.labels(), len(train.class_names)) if known else (np.zeros(train.count, np.int32), 1)
         if test is None:
             held_out = hold_out(labels, classes)
             parts["test"], rest = _Part(train, held_out), np.setdiff1d(rest, held_out)
-        if len(rest) < 2 * classes:
-            raise InputError(
-                f"dataset {train.name!r} has only {len(rest)} images to train and validate on, for {classes} classes: "
-                "choose a set with two or more for each class"
-            )
-        count = max(classes, round(len(rest) * VALIDATION_SHARE))
-        train_rows, validation_rows = draw(labels[rest], classes, len(rest) - count, count, seed)
-        parts["validation"], rest = _Part(train, np.sort(rest[validation_rows])), np.sort(rest[train_rows])
+        if validation is None:
+            parts["validation"], rest = _draw_validation(train, rest, labels, classes, seed)
     return {"train": _Part(train, rest), "validation": parts["validation"], "test": parts["test"]}
+
+
+def _draw_validation(
+    train: Encoded, rest: Integer[np.ndarray, " rest"], labels: Int32[np.ndarray, " count"], classes: int, seed: int
+) -> tuple[_Part, Integer[np.ndarray, " rows"]]:
+    """Images to validate on, and what is left of the rows to train on."""
+    if len(rest) < 2 * classes:
+        raise InputError(
+            f"dataset {train.name!r} has only {len(rest)} images to train and validate on, for {classes} classes: "
+            "choose a set with two or more for each class"
+        )
+    count = max(classes, round(len(rest) * VALIDATION_SHARE))
+    train_rows, validation_rows = draw(labels[rest], classes, len(rest) - count, count, seed)
+    return _Part(train, np.sort(rest[validation_rows])), np.sort(rest[train_rows])
 
 
 def _iterate(batches: "grain.MapDataset", stopped: threading.Event) -> Iterator[Batch]:

@@ -7,7 +7,7 @@ import functools
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,31 +39,32 @@ def find(name: str, data_dir: str | Path | None) -> Source:
         InputError: the name is unknown, the set is broken, or it is not on disk and cannot be prepared.
     """
     folder, splits, mark = _find_splits(name, data_dir)
-    test_split = next((split for split in ("test", "validation") if split in splits), None)
-    read = functools.partial(_read, name, folder)
-    return Source(name, str(folder.resolve()), mark, test_split, read)
+    counts = {"train": splits["train"]}
+    test_split = next((split for split in ("test", "validation") if split in splits), "")
+    if test_split:
+        counts["test"] = splits[test_split]
+
+    def read(split: str, image_size: int | None) -> Split:
+        return _read(name, folder, test_split if split == "test" else split, image_size)
+
+    encode = functools.partial(_encode, name, folder, splits)
+    return Source(name, str(folder.resolve()), mark, counts, read, encode)
 
 
-def encoded(name: str, data_dir: str | Path | None) -> dict[str, Encoded]:
-    """The train split of a set of TensorFlow Datasets, found or prepared as by `find`, and its test and validation.
-
-    A test or validation split is left out where the set has none or keeps its labels to itself, as the test split of
-    `imagenet2012` does.
-
-    Args:
-        name: NAME, NAME/CONFIG or NAME:VERSION.
-        data_dir: the folder of all sets, as for `find`.
-
-    Raises:
-        InputError: as `find` does, or the images are not of 8 bits and 1, 3 or 4 channels.
-    """
-    folder, splits, _ = _find_splits(name, data_dir)
-    found = {split: _encoded(name, folder, split) for split in ("train", "validation", "test") if split in splits}
-    return {split: images for split, images in found.items() if split == "train" or _labelled(images)}
+def _encode(name: str, folder: Path, splits: Iterable[str]) -> dict[str, Encoded]:
+    """The train split, and test and validation where they have labels, as the test split of `imagenet2012` has not."""
+    digest = fingerprint(folder, _files(folder), times=False)
+    found = {
+        split: _encoded(name, folder, split, digest) for split in ("train", "validation", "test") if split in splits
+    }
+    found = {split: images for split, images in found.items() if split == "train" or _labelled(images)}
+    if "test" not in found and "validation" in found:
+        found["test"] = found.pop("validation")
+    return found
 
 
-def _find_splits(name: str, data_dir: str | Path | None) -> tuple[Path, list[str], str]:
-    """The folder of a set, the names of its splits, and the fingerprint of its files."""
+def _find_splits(name: str, data_dir: str | Path | None) -> tuple[Path, dict[str, int], str]:
+    """The folder of a set, the images of its splits, and the fingerprint of its files."""
     root = Path(os.path.expanduser(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"))
     match = NAME.fullmatch(name)
     if match is None:
@@ -75,7 +76,7 @@ def _find_splits(name: str, data_dir: str | Path | None) -> tuple[Path, list[str
         if folder is None:
             folder = prepare(name, root)
         splits = _splits(name, folder)
-        mark = fingerprint(folder, sorted(file for file in folder.iterdir() if file.is_file()))
+        mark = fingerprint(folder, _files(folder))
     except OSError as error:
         raise InputError(f"dataset {name!r} in {str(root)!r} is unreadable ({error}): check the folder") from error
     if "train" not in splits:
@@ -83,6 +84,10 @@ def _find_splits(name: str, data_dir: str | Path | None) -> tuple[Path, list[str
             f"dataset {name!r} has no train split but {', '.join(splits) or 'none'}: choose a set that has one"
         )
     return folder, splits, mark
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.is_file())
 
 
 def _locate(name: str, home: Path, config: str | None, version: str | None) -> Path | None:
@@ -110,11 +115,11 @@ def _newest(name: str, folder: Path, version: str | None) -> Path | None:
     return max(prepared, key=lambda path: tuple(map(int, path.name.split("."))), default=None)
 
 
-def _splits(name: str, folder: Path) -> list[str]:
+def _splits(name: str, folder: Path) -> dict[str, int]:
     try:
         info = json.loads((folder / INFO).read_text(encoding="utf-8"))
-        return [split["name"] for split in info["splits"]]
-    except (ValueError, KeyError, TypeError) as error:
+        return {split["name"]: sum(map(int, split.get("shardLengths", ()))) for split in info["splits"]}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _broken(name, folder, f"its {INFO} cannot be parsed") from error
 
 
@@ -130,16 +135,17 @@ def _read(name: str, folder: Path, split: str, image_size: int | None) -> Split:
             image_size=image_size,
             describe=lambda number: f"image {number} of the {split} split",
         )
-    classes = features["label"].num_classes
-    if labels.min() < 0 or labels.max() >= classes:
+    class_names = tuple(features["label"].names)
+    if labels.min() < 0 or labels.max() >= len(class_names):
         raise _unlabelled(name, split)
-    return Split(images, labels, classes)
+    return Split(images, labels, class_names)
 
 
-def _encoded(name: str, folder: Path, split: str) -> Encoded:
+def _encoded(name: str, folder: Path, split: str, digest: str) -> Encoded:
     with quiet():
         data, features = _open(name, folder, split)
-    classes = features["label"].num_classes
+    class_names = tuple(features["label"].names)
+    classes = len(class_names)
 
     def read(row: int) -> tuple[bytes, int]:
         try:
@@ -159,7 +165,15 @@ def _encoded(name: str, folder: Path, split: str) -> Encoded:
             raise _unlabelled(name, split)
         return found
 
-    return Encoded(name, len(data), classes, read, labels, lambda row: f"image {row} of the {split} split")
+    return Encoded(
+        name=name,
+        count=len(data),
+        class_names=class_names,
+        digest=digest,
+        read=read,
+        labels=labels,
+        describe=lambda row: f"image {row} of the {split} split",
+    )
 
 
 def _labels(name: str, folder: Path, data: Any, features: Any) -> np.ndarray:

@@ -3,14 +3,22 @@
 import dataclasses
 import json
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from rwejax.data.crops import MARGIN
+
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # of Pillow, by channels
+
+_SHOWN = 100  # classes that the page lists
 
 _USE = """\
 ## Use
 
 With `pip install flax safetensors`, in this folder, `network.py` and `weights.safetensors` give logits, or go on being
-trained. `pixels` is {pixels}, with values from 0 to 255.
+trained. `pixels` is {pixels}, with values from 0 to 255. `card["class_names"]` names the classes in the order of the
+logits.
 
 ```python
 import json
@@ -21,11 +29,12 @@ import numpy as np
 
 from network import Network, load
 
-card = json.loads(Path("card.json").read_text())
+card = json.loads(Path("card.json").read_text(encoding="utf-8"))
 images = (pixels - np.float32(card["mean"])) / np.float32(card["std"])
 logits = jax.jit(Network().apply)(load("weights.safetensors"), images)
 ```
 
+{reading}
 `network.stablehlo` has all in one and needs no more than `pip install jax flatbuffers`. It runs on {platforms}:
 
 ```python
@@ -36,6 +45,51 @@ import jax.export
 network = jax.export.deserialize(bytearray(Path("network.stablehlo").read_bytes()))
 logits = network.call(images)
 ```
+"""
+
+
+_READ = """\
+With `pip install pillow`, an image is read as those of the training were: turned upright, laid on white where it is
+transparent, converted to mode {mode}, and {resized}. The code above standardises it: of each channel the mean is
+subtracted, and what is left is divided by its std.
+
+```py
+import numpy as np
+from PIL import Image, ImageOps
+
+
+def read(path):
+    image = ImageOps.exif_transpose(Image.open(path))
+{steps}
+    return np.asarray(image).reshape({height}, {width}, {channels})
+
+
+pixels = np.stack([read("image.png")])
+```
+"""
+
+_ON_WHITE = """\
+if image.has_transparency_data:
+    image = image.convert("RGBA")
+    image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+"""
+
+_TO_MODE = {
+    1: _ON_WHITE + 'image = image.convert("RGB").convert("L")\n',
+    3: _ON_WHITE + 'image = image.convert("RGB")\n',
+    4: 'image = image.convert("RGBA")\n',
+}
+
+_SQUEEZE = """\
+bands = [band.resize(({width}, {height}), Image.Resampling.BILINEAR) for band in image.split()]
+image = Image.merge(image.mode, bands)
+"""
+
+_CROP = """\
+size = tuple({shorter} * side // min(image.size) for side in image.size)
+left, upper = (round((side - {height}) / 2) for side in size)
+image = image.resize(size, Image.Resampling.BILINEAR)
+image = image.crop((left, upper, left + {width}, upper + {height}))
 """
 
 
@@ -56,6 +110,9 @@ class Card:
         std: of each channel, by which what is left is divided.
         metrics: what was measured after training, by name, such as the test accuracy in %.
         provenance: where it comes from, by name: versions, run folder, seed.
+        class_names: by label; empty if they are not known.
+        cropped: whether images are resized by their shorter side and cut, not squeezed into a square.
+        preprocessing: what `preprocessing` says.
     """
 
     space: str
@@ -70,6 +127,29 @@ class Card:
     std: tuple[float, ...]
     metrics: Mapping[str, float]
     provenance: Mapping[str, Any]
+    class_names: list[str] = dataclasses.field(default_factory=list)
+    cropped: bool = False
+    preprocessing: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def preprocessing(image_shape: tuple[int, int, int], cropped: bool) -> dict[str, str]:
+    """How an image becomes what a network was trained on, step by step, in words.
+
+    Args:
+        image_shape: height, width and channels of an image.
+        cropped: as in `Card`.
+    """
+    height, width, channels = image_shape
+    if cropped:
+        shorter = _shorter(height)
+        resize = f"resized to {shorter} pixels on its shorter side, bilinear, and cut to its middle {width} x {height}"
+    else:
+        resize = f"resized to {width} x {height} pixels, bilinear, squeezed if it is of another shape"
+    return {
+        "mode": _MODES.get(channels, f"of {channels} channels"),
+        "resize": resize,
+        "standardise": "(pixels - mean) / std for each channel, of pixels from 0 to 255",
+    }
 
 
 def to_json(card: Card, image_shape: tuple[int, int, int]) -> str:
@@ -105,11 +185,36 @@ def to_markdown(card: Card, image_shape: tuple[int, int, int], platforms: Sequen
         _table("network", facts),
         _table("reached", card.metrics),
         _table("minimised by the search", card.objectives),
-        _USE.format(pixels=f"(images, {', '.join(map(str, image_shape))})", platforms=", ".join(platforms)).rstrip(),
+        _classes(card),
+        _use(card, image_shape, platforms),
         "## Origin",
         _table("from", {"dataset": card.dataset, **card.provenance}),
     ]
     return "\n\n".join(filter(None, sections)) + "\n"
+
+
+def _use(card: Card, image_shape: tuple[int, int, int], platforms: Sequence[str]) -> str:
+    """How the network is used; of an image of other channels than Pillow has, how it is read is left to the reader."""
+    height, width, channels = image_shape
+    steps_of = preprocessing(image_shape, card.cropped)
+    values = {"height": height, "width": width, "channels": channels, "mode": steps_of["mode"]}
+    reading = ""
+    if channels in _MODES:
+        steps = [_TO_MODE[channels], _CROP if card.cropped else _SQUEEZE]
+        code = textwrap.indent("".join(steps).format(**values, shorter=_shorter(height)), "    ").rstrip()
+        reading = _READ.format(**values, resized=steps_of["resize"], steps=code)
+    pixels = f"(images, {height}, {width}, {channels})"
+    return _USE.format(pixels=pixels, reading=reading, platforms=", ".join(platforms)).rstrip()
+
+
+def _shorter(size: int) -> int:
+    return round(size * MARGIN)
+
+
+def _classes(card: Card) -> str:
+    rows = {str(label): name for label, name in enumerate(card.class_names[:_SHOWN])}
+    more = len(card.class_names) - len(rows)
+    return _table("class", rows) + (f"\n| | and {more} more, in card.json |" if more else "")
 
 
 def _table(title: str, facts: Mapping[str, Any]) -> str:

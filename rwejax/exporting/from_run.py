@@ -10,6 +10,7 @@ import numpy as np
 
 from rwejax import data, networks
 from rwejax.errors import InputError
+from rwejax.exporting.card import preprocessing
 from rwejax.exporting.package import Card, export
 from rwejax.runtime.environment import describe_machine
 from rwejax.searching.records import Run
@@ -110,5 +111,8 @@ def _found(config: TrainConfig, meta: Mapping[str, Any]) -> _Found:
         std=tuple(meta["std"]),
         metrics={},
         provenance={},
+        class_names=list(meta.get("class_names", ())),
+        cropped=config.stem == "imagenet",
+        preprocessing=preprocessing(shape, config.stem == "imagenet"),
     )
     return _Found(network, state, shape, card)

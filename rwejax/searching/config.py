@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from rwejax import plugins
 from rwejax.config import PRECISIONS, RunConfig, check_integers
@@ -24,12 +24,13 @@ class SearchConfig(RunConfig):
         cells: nasbench201: cells of a stage; None: 1.
         channels: channels of the first maps; None: macro, nasbench201 and nasbench_macro 16, micro and darts 8, and
             macro on the digits 8.
-        dataset: digits (embedded), folder:PATH (one folder of images a class), or any image classification set of
-            TensorFlow Datasets, such as cifar10.
+        dataset: digits (embedded), folder:PATH (one folder of images a class, perhaps below train, val and test),
+            csv:FILE (columns path and label), hf:PATH (saved by Hugging Face's datasets), any image classification set
+            of TensorFlow Datasets, such as cifar10, or FILE.py:NAME, a source of your own.
         data_dir: folder of the prepared TensorFlow Datasets; None: TFDS_DATA_DIR, or else TFDS's own default.
         image_size: height and width to resize to, in pixels; None: as they are (digits 16).
-        train_images: images that heads are fitted on.
-        validation_images: further images; leave-one-out scores use both parts.
+        train_images: images that heads are fitted on; None: 500, or of a small set four fifths.
+        validation_images: further images; leave-one-out scores use both parts. None: 250, or of a small set a fifth.
         population_size: genomes of a generation, 2 or more.
         generations: generations, the first population counted as one.
         seeds: initialisations that every score is averaged over.
@@ -58,6 +59,9 @@ class SearchConfig(RunConfig):
         rwejax.errors.InputError: population_size is 1: give 2 or more, for parents come in pairs
     """
 
+    most_images: ClassVar[tuple[int, int]] = (500, 250)
+    """To train and to validate on, where no number is given and there are as many."""
+
     space: str = "macro"
     nodes: int | None = None
     layers: int | None = None
@@ -66,8 +70,8 @@ class SearchConfig(RunConfig):
     dataset: str = "digits"
     data_dir: Path | None = None
     image_size: int | None = None
-    train_images: int = 500
-    validation_images: int = 250
+    train_images: int | None = None
+    validation_images: int | None = None
     population_size: int = 64
     generations: int = 20
     seeds: int = 1

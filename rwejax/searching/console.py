@@ -79,6 +79,11 @@ class ConsoleObserver(Display[ProgressBar], SearchObserver):
         self.run_dir: Path | None = None
         super().__init__(console, ProgressBar)
         self._config, self._finished = SearchConfig(), 0
+        self._first = True
+
+    def on_images(self, summary: str) -> None:
+        """Say what the images are."""
+        self.say(summary)
 
     def on_start(self, config: SearchConfig, run_dir: Path, generation: int) -> None:
         """Say what is searched, and that compilation, which takes a while, comes next; nothing of a finished search.
@@ -114,7 +119,9 @@ class ConsoleObserver(Display[ProgressBar], SearchObserver):
             f"hypervolume {progress.hypervolume:.5g}{unit}",
             f"best {objectives[0].write(progress.best)}",
         )
-        left = f"{duration(progress.seconds_left)} left"
+        # The first generation of a process compiles, so the others are faster.
+        left = f"{'at most ' if self._first else ''}{duration(progress.seconds_left)} left"
+        self._first = False
         if self.bars:
             self._show(facts, left)
         else:

@@ -73,7 +73,7 @@ def search(config: SearchConfig, observers: Sequence[SearchObserver] = ()) -> Se
     check_free(config.run_dir)
     collectives.text_of_first_host(to_yaml(config))
     task = _Task(config)
-    with Run.create(config) as run, closing(observers):
+    with Run.create(task.config) as run, closing(observers):
         run.write_meta(describe_machine(config.seed))
         return _ended(_finish(run, task, [], observers), observers)
 
@@ -149,6 +149,8 @@ class _Task:
         estimators.register_references(config.estimator or "")
         spaces.get(config.space, **config.sizes)  # a wrong name or option is answered before images are loaded
         dataset = data.load_named(config)
+        self.config = config = data.settle(config, dataset)
+        self.summary = dataset.summary
         shape, classes = dataset.image_shape, dataset.classes
         self.space = spaces.get(config.space, input_shape=shape, classes=classes, **config.sizes)
         # A host that has other images would spoil the scores of all, and nobody would see it.
@@ -241,6 +243,8 @@ def _finish(run: Run, task: _Task, evaluations: list[Evaluation], observers: Seq
     _complete_history(run, task, evaluations, generation)
     collectives.every_host(config.generations - generation)
     for observer in observers:
+        if generation < config.generations:
+            observer.on_images(task.summary)
         observer.on_start(config, run.path, generation)
     try:
         _run_generations(run, task, evaluations, generation, state, observers)

@@ -32,7 +32,8 @@ class Progress:
             worst sensible score of rwe, the first population's worst of any other estimator, and the largest macs of
             the space, or nearly so; meta.json has it.
         evaluations_per_second: in this generation.
-        seconds_left: expected; from the generations of this process, the first one, which compiles, left out.
+        seconds_left: expected; from the generations of this process, the first one, which compiles, left out; after
+            that one alone, at most.
         seconds: of this generation, from the progress before it. That is taken just before it is written down, so
             that what a generation writes counts in the next one.
         parts: how these seconds are spent, for each of `PARTS`; they add up.
@@ -101,6 +102,13 @@ class SearchObserver(Observer):
         generation 2: 8 evaluations
         (8, 6)
     """
+
+    def on_images(self, summary: str) -> None:
+        """The images are loaded, of a search that is not finished.
+
+        Args:
+            summary: their numbers, and what was left out: a line or two.
+        """
 
     def on_start(self, config: SearchConfig, run_dir: Path, generation: int) -> None:
         """The run folder is there; compilation comes next, unless all generations are finished.

@@ -125,7 +125,7 @@ class Run(Folder):
     @classmethod
     def name(cls, config: SearchConfig) -> str:
         """Space and dataset."""
-        return f"{config.space_name}-{config.dataset.removeprefix('folder:').rstrip('/').rpartition('/')[2]}"
+        return f"{config.space_name}-{config.dataset_name}"
 
     def record(
         self, evaluations: Sequence[Evaluation], new: int, progress: Progress, state: dict[str, np.ndarray]

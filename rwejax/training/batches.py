@@ -1,5 +1,6 @@
 """The images of a training, batch by batch, from memory."""
 
+import math
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -20,6 +21,14 @@ class BatchSource(Protocol):
         """Number of classes."""
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, by label."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the images; see `rwejax.data.Dataset` and `rwejax.data.Stream`."""
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
         """Height and width in pixels, and channels, of one image."""
 
@@ -31,11 +40,19 @@ class BatchSource(Protocol):
     def std(self) -> Float32[np.ndarray, " channels"]:
         """What the rest is divided by."""
 
+    @property
+    def grey(self) -> bool:
+        """Whether the train images have no colours."""
+
+    @property
+    def summary(self) -> str:
+        """Images and classes in numbers, and what was left out: a line or two, to be printed."""
+
     def count(self, split: str) -> int:
         """Number of images of "train", "validation" or "test"."""
 
     def train_batches(self, epoch: int, batch_size: int) -> Iterator[Batch]:
-        """The train images in an order of the epoch's own; what does not fill a batch is left out.
+        """The train images in an order of the epoch's own; the first ones again where the last batch is not full.
 
         Args:
             epoch: from 0; the same number gives the same order.
@@ -60,13 +77,19 @@ class Loaded:
 
     Attributes:
         classes: number of classes.
+        class_names: by label.
+        fingerprint: of the images, as the dataset has it.
         image_shape: height, width and channels of an image.
+        grey: whether the train images have no colours.
+        summary: images and classes in numbers, and what was left out.
         mean: what was subtracted from the pixels.
         std: what the rest was divided by.
     """
 
     def __init__(self, dataset: Dataset, seed: int) -> None:
         self.classes, self.image_shape = dataset.classes, dataset.image_shape
+        self.class_names, self.fingerprint = dataset.class_names, dataset.fingerprint
+        self.grey, self.summary = dataset.grey, dataset.summary
         self.mean, self.std = dataset.mean, dataset.std
         self._dataset, self._seed = dataset, seed
 
@@ -75,7 +98,7 @@ class Loaded:
         return len(self._split(split)[1])
 
     def train_batches(self, epoch: int, batch_size: int) -> Iterator[Batch]:
-        """The train images in an order of the epoch's own; what does not fill a batch is left out.
+        """The train images in an order of the epoch's own; the first ones again where the last batch is not full.
 
         Args:
             epoch: from 0; the same number gives the same order.
@@ -83,7 +106,9 @@ class Loaded:
         """
         images, labels = self._split("train")
         order = np.random.default_rng([self._seed, epoch]).permutation(len(labels))
-        for start in range(0, len(order) - batch_size + 1, batch_size):
+        # Of full size, for its statistics are those of the normalisation, and for nothing is compiled anew.
+        order = np.resize(order, math.ceil(len(order) / batch_size) * batch_size)
+        for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             yield images[rows], labels[rows]
 

@@ -28,21 +28,22 @@ class TrainConfig(RunConfig):
         stem: cifar, or imagenet for images of 224 x 224: three convolutions of stride 2 come before the cells of micro
             and darts or the phases of macro, and images are streamed from the disk, cropped and resized at random.
         macs_limit: the most multiply-adds, such as 600M, which choose the channels; None: no limit.
-        dataset: digits (embedded), folder:PATH (one folder of images a class), or any image classification set of
-            TensorFlow Datasets, such as cifar10.
+        dataset: digits (embedded), folder:PATH (one folder of images a class, perhaps below train, val and test),
+            csv:FILE (columns path and label), hf:PATH (saved by Hugging Face's datasets), any image classification set
+            of TensorFlow Datasets, such as cifar10, or FILE.py:NAME, a source of your own.
         data_dir: folder of the prepared TensorFlow Datasets; None: TFDS_DATA_DIR, or else TFDS's own default.
         image_size: height and width to resize to, in pixels; None: as they are (digits 16, imagenet 224).
         train_images: images to train on; None: all that are left.
-        validation_images: images to validate on after each epoch; None: a tenth.
+        validation_images: images to validate on after each epoch; None: a tenth, or all of a split of their own.
         epochs: passes over the train images.
-        batch_size: images of a step.
+        batch_size: images of a step; all train images if there are fewer.
         learning_rate: at the start of a cosine that ends at 0.
         momentum: of stochastic gradient descent.
         weight_decay: share of each weight that is added to its gradient.
         grad_clip: largest norm of a gradient; 0: any.
         label_smoothing: share of the target that is spread over all classes.
         crop_padding: pixels by which an image is shifted at most, along both axes; None: an eighth of its size.
-        flip: whether half of the images are mirrored; None: those that have colours.
+        flip: whether half of the images are mirrored; None: unless all train images are grey, as scans of digits are.
         cutout: height and width of the square that is blanked in each image, in pixels; 0: none.
         auxiliary: weight of the auxiliary head's loss, in micro and darts; 0: no such head.
         drop_path: probability with which a branch of a cell is left out at the end of the training, to which it rises
@@ -113,10 +114,10 @@ class TrainConfig(RunConfig):
         if not 0 <= self.seed <= LARGEST_SEED:
             raise InputError(f"seed is {self.seed}: give a seed from 0 to {LARGEST_SEED}")
         if self.stem == "imagenet":
-            for name in ("train_images", "validation_images", "crop_padding", "flip"):
+            for name in ("train_images", "validation_images", "crop_padding"):
                 if (value := getattr(self, name)) is not None:
                     raise InputError(
-                        f"{name} is {value}: with --stem imagenet images are read, cropped and mirrored as "
+                        f"{name} is {value}: with --stem imagenet images are read and cropped as "
                         "they come; leave it out"
                     )
         if self.macs_limit is not None:

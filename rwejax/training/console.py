@@ -1,5 +1,6 @@
 """What a training shows on a screen: progress while it runs, and its accuracy."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -63,6 +64,11 @@ class ConsoleObserver(Display[ProgressBar], TrainObserver):
         self._run_dir: Path | None = None
         self._shown = 0.0
         self._left = ""
+        self._first = True
+
+    def on_images(self, summary: str) -> None:
+        """Say what the images are, and how they are changed."""
+        self.say(summary)
 
     def on_start(self, config: TrainConfig, run_dir: Path, epoch: int, macs: int, params: int) -> None:
         """Say what is trained, and that compilation, which takes a while, comes next; nothing of a finished training.
@@ -115,7 +121,9 @@ class ConsoleObserver(Display[ProgressBar], TrainObserver):
             f"validation {epoch.validation_accuracy:.1f} %",
             f"{epoch.seconds:.3g} s an epoch",
         )
-        self._left = f"{duration(seconds_left)} left"
+        # The first epoch of a process compiles, so the others are faster.
+        self._left = f"{'at most ' if self._first else ''}{duration(seconds_left)} left"
+        self._first = False
         if self.bars:
             self.bars.show(self._label(), self._finished, self._config.epochs, self._left, facts)
         else:
@@ -138,6 +146,20 @@ class ConsoleObserver(Display[ProgressBar], TrainObserver):
         return f"epoch {self._finished:>{len(str(total))}}/{total}"
 
 
+def at_chance(accuracy: float, images: int, classes: int) -> str:
+    """Says that an accuracy is one of guesses, if it is; else nothing.
+
+    Args:
+        accuracy: in %.
+        images: that it was measured on; at most once in 40 times, guesses among so many seem to be more.
+        classes: one of which is guessed, each as often as the others.
+    """
+    chance = 1 / classes
+    if accuracy / 100 > chance + 2 * math.sqrt(chance * (1 - chance) / images):
+        return ""
+    return f", which is chance: guessing one of {classes} classes gives {100 * chance:.3g} %"
+
+
 def print_result(console: Console, result: TrainResult) -> None:
     """Print what the network can do, where it is, and what to type next.
 
@@ -146,7 +168,12 @@ def print_result(console: Console, result: TrainResult) -> None:
         result: of a training; its accuracy is printed if it was tested.
     """
     if test := result.test:
-        console.print(f"test accuracy: {test.test_accuracy:.2f} % of {test.test_images} images", markup=False)
+        chance = at_chance(test.test_accuracy, test.test_images, result.space.classes)
+        console.print(
+            f"test accuracy: {test.test_accuracy:.2f} % of {test.test_images} images{chance}",
+            markup=False,
+            soft_wrap=True,
+        )
     console.print(f"run folder: {result.run_dir}", markup=False, soft_wrap=True)
     folder = Path("exported") / result.run_dir.name
     print_next(console, "export", result.run_dir, folder, *result.config.space_flags)

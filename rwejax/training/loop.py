@@ -1,5 +1,6 @@
 """Full training of one network: its images, its compiled functions, and the loop over epochs."""
 
+import dataclasses
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -70,7 +71,7 @@ def train(
     config = config.resolved()
     check_free(config.run_dir)
     task = _Task(config)
-    with Training.create(config) as run, closing(observers):
+    with Training.create(task.config) as run, closing(observers):
         run.write_meta({**describe_machine(config.seed), **describe_images(task.source), "origin": origin})
         return _finish(run, task, [], observers)
 
@@ -104,17 +105,13 @@ class _Task:
     """What a run folder does not hold because it follows from the config: images, network, compiled functions."""
 
     def __init__(self, config: TrainConfig) -> None:
-        self.config = config
         size = config.image_size or (_IMAGENET if config.stem == "imagenet" else 32)
         choose(config, (size, size, 3), 10)  # what is wrong with the network is answered before images are loaded
         self.source = _load(config)
+        self.config = config = _settle(config, self.source)
         self.space, self.genome = choose(config, self.source.image_shape, self.source.classes)
         self.network = networks.build(self.space, self.genome, auxiliary=config.auxiliary > 0)
-        self.steps = self.source.count("train") // config.batch_size
-        if not self.steps:
-            raise InputError(
-                f"batch_size is {config.batch_size} of {self.source.count('train')} train images: give fewer"
-            )
+        self.steps = math.ceil(self.source.count("train") / config.batch_size)
         devices = jax.local_devices()
         used = next(n for n in range(len(devices), 0, -1) if config.batch_size % n == 0)
         mesh = jax.sharding.Mesh(np.array(devices[:used]), (networks.IMAGES_AXIS,))
@@ -126,11 +123,9 @@ class _Task:
         def standardised(images: Any) -> Any:
             return standardise_pixels(images, self.source.mean, self.source.std)
 
-        height, _, channels = self.source.image_shape
-        streamed = config.stem == "imagenet"  # these images are cropped and mirrored as they are read
-        crop_padding = height // 8 if config.crop_padding is None else config.crop_padding
-        flip = channels > 1 if config.flip is None else config.flip
-        changes = {"cutout": config.cutout} | ({} if streamed else {"crop_padding": crop_padding, "flip": flip})
+        changes: dict[str, Any] = {"cutout": config.cutout}
+        if config.stem != "imagenet":  # whose images are cropped and mirrored as they are read
+            changes |= {"crop_padding": config.crop_padding, "flip": config.flip}
         self.step = make_step(config, config.epochs * self.steps, standardised, **changes)
         self._measure = make_measure(standardised)
 
@@ -196,6 +191,8 @@ def describe_images(images: BatchSource | data.Dataset) -> dict[str, Any]:
     return {
         "image_shape": list(images.image_shape),
         "classes": images.classes,
+        "class_names": list(images.class_names),
+        "fingerprint": images.fingerprint,
         "mean": images.mean.tolist(),
         "std": images.std.tolist(),
     }
@@ -204,9 +201,38 @@ def describe_images(images: BatchSource | data.Dataset) -> dict[str, Any]:
 def _load(config: TrainConfig) -> BatchSource:
     if config.stem == "imagenet":
         return data.stream(
-            config.dataset, image_size=config.image_size or _IMAGENET, data_dir=config.data_dir, seed=config.seed
+            config.dataset,
+            image_size=config.image_size or _IMAGENET,
+            data_dir=config.data_dir,
+            seed=config.seed,
+            flip=config.flip,
         )
     return Loaded(data.load_named(config), config.seed)
+
+
+def _settle(config: TrainConfig, images: BatchSource) -> TrainConfig:
+    """The config with all that is chosen by the images, so that it means the same ever after."""
+    flip = not images.grey if config.flip is None else config.flip
+    config = dataclasses.replace(config, flip=flip, batch_size=min(config.batch_size, images.count("train")))
+    if config.stem == "imagenet":
+        return config
+    return dataclasses.replace(
+        config,
+        train_images=images.count("train"),
+        validation_images=images.count("validation"),
+        crop_padding=images.image_shape[0] // 8 if config.crop_padding is None else config.crop_padding,
+    )
+
+
+def _summary(config: TrainConfig, images: BatchSource) -> str:
+    """What is printed of the images, and how they are changed."""
+    kind = "grey" if images.grey else "coloured"
+    mirrored = "mirrored at random" if config.flip else "not mirrored"
+    shift = "cropped" if config.stem == "imagenet" else f"shifted by up to {config.crop_padding} pixels"
+    shape = " x ".join(map(str, images.image_shape))
+    return (
+        f"{images.summary}\n{kind} images of {shape}: {mirrored}, {shift} at random, in batches of {config.batch_size}"
+    )
 
 
 def _finish(run: Training, task: _Task, epochs: list[Epoch], observers: Sequence[TrainObserver]) -> TrainResult:
@@ -216,6 +242,8 @@ def _finish(run: Training, task: _Task, epochs: list[Epoch], observers: Sequence
     run.cut(finished)
     macs, params = (int(cost(task.genome[None])[0]) for cost in (task.space.macs, task.space.params))
     for observer in observers:
+        if finished < run.config.epochs:
+            observer.on_images(_summary(task.config, task.source))
         observer.on_start(run.config, run.path, finished, macs, params)
     try:
         while len(epochs) < run.config.epochs:

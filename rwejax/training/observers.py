@@ -17,6 +17,13 @@ class TrainObserver(Observer):
     Of epochs it is told when they are on disk. If it raises, the training ends with that exception, and can be resumed.
     """
 
+    def on_images(self, summary: str) -> None:
+        """The images are loaded, of a training that is not finished.
+
+        Args:
+            summary: their numbers, what was left out, and how they are changed: a line or more.
+        """
+
     def on_start(self, config: TrainConfig, run_dir: Path, epoch: int, macs: int, params: int) -> None:
         """The run folder is there; compilation comes next, unless all epochs are finished.
 
@@ -42,7 +49,7 @@ class TrainObserver(Observer):
         Args:
             epoch: what was measured after it.
             seconds_left: expected for the missing epochs, by the pace of those of this process; the first one, which
-                compiles, is left out.
+                compiles, is left out; after that one alone, at most.
         """
 
     def on_end(self, result: "TrainResult") -> None:

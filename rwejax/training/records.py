@@ -66,7 +66,7 @@ class Training(Folder):
     @classmethod
     def name(cls, config: TrainConfig) -> str:
         """Space and dataset."""
-        return f"train-{config.space_name}-{config.dataset.removeprefix('folder:').rstrip('/').rpartition('/')[2]}"
+        return f"train-{config.space_name}-{config.dataset_name}"
 
     def record(self, epoch: Epoch, state: dict[str, Any]) -> None:
         """Write down an epoch, in the order that makes a kill harmless.

@@ -146,7 +146,7 @@ def one_class(root):
     [
         (broken, r"image '.*broken.jpg' .* is broken or no image; remove or replace it"),
         (truncated, r"image '.*3.png' .* is broken or no image; remove or replace it"),
-        (empty, r"class folder 'empty' .* holds no images .* remove the folder"),
+        (empty, r"class folder 'empty' .* holds no images .* move the folder elsewhere"),
         (one_class, r"only the class folder 'apple': put the images into one folder a class"),
     ],
 )

@@ -65,7 +65,7 @@ def test_shapes_and_numbers(plain):
     np.testing.assert_allclose(stream.mean, [123.675, 116.28, 103.53], rtol=1e-6)
     np.testing.assert_allclose(stream.std, [58.395, 57.12, 57.375], rtol=1e-6)
     for batches, sizes in (
-        (stream.train_batches(0, 20), [20, 20]),
+        (stream.train_batches(0, 20), [20, 20, 20]),
         (stream.train_batches(0, 43), [43]),
         (stream.batches("test", 5), [5, 5, 2]),
         (stream.batches("validation", 8), [5]),
@@ -132,7 +132,9 @@ def test_a_start_skips_batches_and_changes_no_bit(noise, monkeypatch):
     stream = data.stream(noise, image_size=SIZE)
     epoch = list(stream.train_batches(1, 4))
     decoded = []
-    monkeypatch.setattr(crops, "random_crop", lambda *a, crop=crops.random_crop: decoded.append(a) or crop(*a))
+    monkeypatch.setattr(
+        crops, "random_crop", lambda *a, crop=crops.random_crop, **k: decoded.append(a) or crop(*a, **k)
+    )
     for start in range(len(epoch) + 1):
         decoded.clear()
         assert_same(epoch[start:], list(stream.train_batches(1, 4, start=start)))
@@ -368,7 +370,7 @@ def test_batches_that_do_not_exist(plain):
         (lambda: stream.train_batches(0, 44), "batch_size=44 is out of range: dataset '.*' has 43 train images"),
         (lambda: stream.train_batches(0, 0), "batch_size=0 is out of range"),
         (lambda: stream.train_batches(-1, 4), "epoch=-1 is negative"),
-        (lambda: stream.train_batches(0, 4, start=11), "start=11 is out of range: .* has 10 batches of 4"),
+        (lambda: stream.train_batches(0, 4, start=12), "start=12 is out of range: .* has 11 batches of 4"),
         (lambda: stream.batches("test", 0), "batch_size=0 is not positive"),
         (lambda: stream.batches("dev", 4), "split 'dev' is unknown: use 'train', 'validation', 'test'"),
         (lambda: stream.count("dev"), "split 'dev' is unknown"),
@@ -402,3 +404,30 @@ def test_a_broken_image_is_named(image_folder, damage, reason):
         message = refusal(call)
         assert ".png' of dataset 'folder:" in message
         assert reason in message
+
+
+@pytest.mark.parametrize("batch_size", [4, 20, 30, 43])
+def test_the_last_batch_is_filled_with_the_first_images(plain, batch_size):
+    stream = data.stream(plain, image_size=SIZE)
+    found = numbers(collect(stream.train_batches(2, batch_size))[0])
+    assert len(found) == -(-43 // batch_size) * batch_size
+    assert sorted(found[:43]) == sorted(numbers(collect(stream.batches("train", 43))[0]))
+    np.testing.assert_array_equal(found[43:], found[: len(found) - 43])
+
+
+@pytest.mark.parametrize(
+    ("coloured", "flip", "mirrors"), [(0, None, False), (0, True, True), (1, None, True), (1, False, False)]
+)
+def test_grey_images_are_not_mirrored_unless_asked_for(tmp_path, coloured, flip, mirrors):
+    ramp = np.tile(np.arange(64, dtype=np.uint8), (64, 1))  # brighter to the right
+    for number in range(30):
+        folder = tmp_path / str(number % 2)
+        folder.mkdir(exist_ok=True)
+        image = np.stack([ramp, ramp, ramp // 2 if coloured else ramp], axis=-1)
+        Image.fromarray(image).save(folder / f"{number}.png")
+    stream = data.stream(f"folder:{tmp_path}", image_size=SIZE, flip=flip)
+    assert stream.grey != bool(coloured)
+    images = collect(stream.train_batches(0, 20))[0][..., 0].astype(int)
+    falls = images[:, 0, 0] > images[:, 0, -1]
+    assert falls.any() == mirrors
+    assert not falls.all()
