@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from rwejax import plugins
-from rwejax.config import check_integers
+from rwejax.config import check_integers, normalise
 from rwejax.errors import InputError
 
 SMALLEST_SAMPLE = 3
@@ -55,6 +55,9 @@ class CorrelateConfig:
     cells: int | None = None
     channels: int | None = None
     output: Path | None = None
+
+    def __post_init__(self) -> None:
+        normalise(self)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -108,6 +111,9 @@ class CorrelateRunsConfig:
     truth: Path
     column: str
     output: Path | None = None
+
+    def __post_init__(self) -> None:
+        normalise(self)
 
     @property
     def folders(self) -> tuple[Path, ...]:

@@ -100,7 +100,7 @@ class Race:
                 scores[name][enters] = values
         return Scored(objectives[:, None], scores | {RACE_ERROR.name: start}, failed)
 
-    def reference(self, first: Float[np.ndarray, "n estimators"]) -> tuple[float, ...]:
+    def reference(self, first: Float[np.ndarray, "n estimators"]) -> tuple[float, ...] | None:
         """What a hypervolume is measured from; see `PopulationScorer.reference`."""
         return self._whole.reference(first)
 

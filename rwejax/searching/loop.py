@@ -217,17 +217,22 @@ class _Task:
         self.tell(1, state, genomes, objectives)
         self.hypervolume(objectives)
 
-    def reference(self, objectives: Float[np.ndarray, "n m"]) -> tuple[float, ...]:
-        """What the hypervolume is measured from; the first generation settles it."""
-        estimators = len(self.config.estimators)
-        first = objectives[: self.config.population_size, :estimators]
-        return *self.objectives.reference(first), *self.costs.largest
+    def reference(self, objectives: Float[np.ndarray, "n m"]) -> tuple[float, ...] | None:
+        """What the hypervolume is measured from; the first generation that has scores settles it, None before."""
+        size, scores = self.config.population_size, objectives[:, : len(self.config.estimators)]
+        for start in range(0, len(scores), size):
+            if (worst := self.objectives.reference(scores[start : start + size])) is not None:
+                return *worst, *self.costs.largest
+        return None
 
     def hypervolume(self, objectives: Float[np.ndarray, "n m"]) -> float:
+        reference = self.reference(objectives)
+        if reference is None:
+            return 0.0
         # Padded, so that it is compiled once.
         padded = np.full((self.config.evaluations, objectives.shape[1]), np.inf, np.float32)
         padded[: len(objectives)] = objectives
-        return float(hypervolume(padded, np.array(self.reference(objectives), np.float32)))
+        return float(hypervolume(padded, np.array(reference, np.float32)))
 
 
 def _finish(run: Run, task: _Task, evaluations: list[Evaluation], observers: Sequence[SearchObserver]) -> SearchResult:
@@ -265,6 +270,7 @@ def _run_generations(
     """Run, record and tell the generations after `generation`."""
     config = run.config
     laps: list[dict[str, float]] = []
+    settled = task.reference(objectives_of(config, evaluations)) is not None
     compiler = ThreadPoolExecutor(1)
     with Stopwatch() as stopwatch:
         while generation < config.generations:
@@ -283,8 +289,9 @@ def _run_generations(
             laps.append(stopwatch.lap())
             progress = make_progress(config, generation, objectives, volume, laps)
             with uninterrupted(), part("recording"):
-                if generation == 1:
-                    run.write_meta({**run.read_meta(), "hypervolume_reference": list(task.reference(objectives))})
+                if not settled and (reference := task.reference(objectives)) is not None:
+                    run.write_meta({**run.read_meta(), "hypervolume_reference": list(reference)})
+                    settled = True
                 with run.writing():
                     task.costs.keep(run.path)
                 run.record(evaluations, len(genomes), progress, _to_arrays(state))

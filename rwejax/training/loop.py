@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Mapping, Sequence
-from itertools import count, takewhile
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from rwejax.objectives import COSTS
 from rwejax.runtime.environment import describe_machine, now
 from rwejax.runtime.observer import closing
 from rwejax.runtime.signals import uninterrupted
+from rwejax.spaces.sizes import LARGEST_CHANNELS
 from rwejax.storage.run_dir import check_free
 from rwejax.training.batches import Batch, BatchSource, Loaded, standardise_pixels
 from rwejax.training.config import TrainConfig
@@ -184,7 +185,8 @@ def choose(
     if config.macs_limit is None:
         return space, genome
     limit = COSTS["macs"].parse(config.macs_limit)
-    widths = (spaces.get(config.space, **config.sizes | {"channels": width}, **options) for width in count(2, 2))
+    numbers = range(2, LARGEST_CHANNELS + 1, 2)
+    widths = (spaces.get(config.space, **config.sizes | {"channels": width}, **options) for width in numbers)
     allowed = list(takewhile(lambda space: space.macs(genome[None])[0] <= limit, widths))
     if not allowed:
         raise InputError(f"macs_limit {config.macs_limit!r} is less than the narrowest network has: give more")
