@@ -198,6 +198,8 @@ def describe_images(images: BatchSource | data.Dataset) -> dict[str, Any]:
     return {
         "image_shape": list(images.image_shape),
         "classes": images.classes,
+        "class_names": list(images.class_names),
+        "fingerprint": images.fingerprint,
         "mean": images.mean.tolist(),
         "std": images.std.tolist(),
     }
