@@ -35,7 +35,7 @@ def checked(space: Space, dataset: Dataset) -> Dataset:
             f"{dataset.classes} classes of {dataset.image_shape}: "
             "pass input_shape=dataset.image_shape and classes=dataset.classes to spaces.get"
         )
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     for part in ("train", "validation"):
         images = arrays[f"{part}_images"] = _images(f"{part}_images", getattr(dataset, f"{part}_images"))
         labels = check_labels(f"{part}_labels", getattr(dataset, f"{part}_labels"), len(images), dataset.classes)

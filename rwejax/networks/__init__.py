@@ -181,5 +181,5 @@ def _check_auxiliary(space: Space) -> None:
     if min(read.height, read.width) < 2:
         raise InputError(
             f"images are {space.input_shape[0]} x {space.input_shape[1]} pixels, of which the last cell has "
-            f"{read.height} x {read.width}, and an auxiliary head needs 2 x 2: give a larger image size, or leave it out"
+            f"{read.height} x {read.width}, and an auxiliary head needs 2 x 2: give larger images, or leave it out"
         )

@@ -43,7 +43,11 @@ def run(config: SearchConfig, resumed: Path | None = None, observers: Sequence[S
     every = [display, *observers]
     return run_with_display(
         display,
-        lambda: search(config, every) if resumed is None else resume(resumed, every),
+        lambda: (
+            search(config, every)
+            if resumed is None
+            else resume(resumed, every, dataset=config.dataset, data_dir=config.data_dir)
+        ),
         lambda result: print_result(console, result),
     )
 

@@ -70,7 +70,7 @@ def _integer(name: str, value: Any, least: int, most: int) -> int:
         number = operator.index(value)
     except TypeError:
         number = None
-    if number is None or isinstance(value, bool) or getattr(value, "dtype", None) == bool:
+    if number is None or isinstance(value, bool):
         raise InputError(f"{name} is {quoted(value)}: give an integer")
     if not least <= number <= most:
         raise InputError(f"{name} is {quoted(number)}: give {least} to {most}")

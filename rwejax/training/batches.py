@@ -69,6 +69,7 @@ class Loaded:
     Attributes:
         classes: number of classes.
         class_names: by label.
+        class_counts: train and validation images of each class.
         fingerprint: of the images, as the dataset has it.
         image_shape: height, width and channels of an image.
         mean: what was subtracted from the pixels.
@@ -78,6 +79,7 @@ class Loaded:
     def __init__(self, dataset: Dataset, seed: int) -> None:
         self.classes, self.image_shape = dataset.classes, dataset.image_shape
         self.class_names, self.fingerprint = dataset.class_names, dataset.fingerprint
+        self.class_counts = dataset.class_counts
         self.mean, self.std = dataset.mean, dataset.std
         self._dataset, self._seed = dataset, seed
 

@@ -98,7 +98,7 @@ def make_step(
     def step(key: jax.Array, state: TrainState, images: Images, labels: Labels) -> tuple[TrainState, Sums]:
         key_images, key_drop = jax.random.split(jax.random.fold_in(key, state.step))
         images = augment(key_images, standardise(images), **changes)
-        drop_path = config.drop_path * state.step.astype(jnp.float32) / steps if config.drop_path else 0.0
+        drop_path = config.drop_path * jnp.asarray(state.step, jnp.float32) / steps if config.drop_path else 0.0
 
         def loss(params: Any) -> tuple[Array, Any]:
             outputs, moved = state.apply_fn(

@@ -168,8 +168,8 @@ class PerNetworkEstimator:
             genomes: the population; genomes that decode to the same network get the same scores.
 
         Returns:
-            The scores, higher is better; minus infinity for a network that no image passes, or whose score is not finite, and
-            for all where a pixel of the batch is NaN or infinite.
+            The scores, higher is better; minus infinity for a network that no image passes, or whose score is not
+            finite, and for all where a pixel of the batch is NaN or infinite.
 
         Raises:
             InputError: the genomes are floats.
