@@ -86,8 +86,10 @@ def load_same(config: RunConfig, meta: Mapping[str, Any], load: Callable[[], Ima
                 f"dataset {config.dataset!r} is no longer there: give --dataset {FOLDER}PATH with the place where its "
                 "images are now"
             ) from error
-        if names and "class_names" in meta and names != meta["class_names"]:
-            raise _changed(config, _renamed(meta["class_names"], names)) from error
+        if names and "class_names" in meta:
+            same = names == meta["class_names"]
+            what = str(error).rpartition(": ")[0] if same else _renamed(meta["class_names"], names)
+            raise _changed(config, what) from error
         raise
     found = describe_images(images)
     if "fingerprint" in meta:

@@ -40,7 +40,9 @@ class Checkpoints:
             multiprocessing_options=first,
         )
         with _quiet_log():
-            self._manager = ocp.CheckpointManager(self._folder, options=options)
+            self._manager = ocp.CheckpointManager(
+                self._folder, item_handlers=ocp.StandardCheckpointHandler(), options=options
+            )
 
     def save(self, generation: int, state: Mapping[str, np.ndarray]) -> None:
         """Save the state after a generation; the checkpoint is complete when this returns.
