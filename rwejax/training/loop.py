@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,8 @@ class _Task:
 
     def first_state(self) -> TrainState:
         tx = optimiser(self.config, self.config.epochs * self.steps)
-        return first_state(self.key_weights, self.network, self.source.image_shape, tx)
+        with _single_precision():
+            return first_state(self.key_weights, self.network, self.source.image_shape, tx)
 
     def replicated(self, state: TrainState) -> TrainState:
         return jax.device_put(state, self._whole)
@@ -163,16 +165,18 @@ class _Task:
         for images, labels in self.source.train_batches(number, self.config.batch_size):
             for observer in observers:
                 observer.on_step(len(sums), self.steps)
-            state, found = self.step(self.key_steps, state, *jax.device_put((images, labels), self._split))
+            with _single_precision():
+                state, found = self.step(self.key_steps, state, *jax.device_put((images, labels), self._split))
             sums.append(found)
         return state, _mean(sums, self.steps * self.config.batch_size)
 
     def measure(self, state: TrainState, split: str) -> Sums:
         """Mean loss, and accuracy in %."""
-        sums = [
-            self._measure(state, *jax.device_put(_padded(batch, self.config.batch_size), self._split))
-            for batch in self.source.batches(split, self.config.batch_size)
-        ]
+        with _single_precision():
+            sums = [
+                self._measure(state, *jax.device_put(_padded(batch, self.config.batch_size), self._split))
+                for batch in self.source.batches(split, self.config.batch_size)
+            ]
         return _mean(sums, self.source.count(split))
 
 
@@ -292,6 +296,11 @@ def _mean(sums: list[Sums], images: int) -> Sums:
     """Mean loss, and the share that is correct in %."""
     totals: Sums = jax.tree.map(lambda *terms: np.sum(np.array(terms, np.float64)), *sums)
     return {"loss": totals["loss"] / images, "correct": 100 * totals["correct"] / images}
+
+
+def _single_precision() -> AbstractContextManager[None]:
+    """Where numbers are the same, whatever else the program computes."""
+    return jax.enable_x64(False)
 
 
 def _padded(batch: Batch, size: int) -> Batch:
