@@ -15,7 +15,7 @@ import numpy as np
 from flax import serialization
 from jaxtyping import Float, Int
 
-from rwejax import spaces
+from rwejax import data, spaces
 from rwejax.errors import InputError
 from rwejax.evaluate import estimators
 from rwejax.evaluate.racing import Earlier, Race
@@ -160,7 +160,6 @@ class _Task:
     """What a run folder does not hold because it follows from the config: images, space, evaluator, algorithm."""
 
     def __init__(self, config: SearchConfig, meta: Mapping[str, Any] | None = None) -> None:
-        self.config = config
         estimators.register_references(config.estimator or "")
         spaces.get(config.space, **config.sizes)  # a wrong name or option is answered before images are loaded
         # Every host sees for itself whether its images are those that the first one's folder describes.
