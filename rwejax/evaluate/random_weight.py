@@ -26,12 +26,12 @@ from rwejax.config import PRECISIONS
 from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.evaluate.ridge import FAILED, RidgeScores, constant_scores, ridge_scores
+from rwejax.genomes import check_genomes
 from rwejax.networks import ABSENT, IMAGES_AXIS, Program
 from rwejax.objectives import RWE_SCORES
 from rwejax.runtime import collectives
 from rwejax.runtime.devices import default_devices, memory
 from rwejax.spaces import Space
-from rwejax.spaces.base import integer_genomes
 
 _MAX_GENOMES = 64
 
@@ -178,9 +178,9 @@ class RandomWeightEvaluator:
             The scores, as numpy arrays in the order of the genomes.
 
         Raises:
-            InputError: the genomes are floats.
+            InputError: the genomes are none of the space, which says where.
         """
-        genomes = integer_genomes(genomes)
+        genomes = np.asarray(check_genomes(self.space, genomes))
         self._prepare(len(genomes))
         draws = [self._initialise(draw) for draw in jax.random.split(key, self.seeds)]
         total = {name: np.zeros(len(genomes)) for name in RidgeScores._fields}
@@ -202,8 +202,11 @@ class RandomWeightEvaluator:
         Returns:
             For each genome one row an image, the train images first, before standardisation; zeros for a network
             through which no path leads.
+
+        Raises:
+            InputError: the genomes are none of the space, which says where.
         """
-        genomes = integer_genomes(genomes)
+        genomes = np.asarray(check_genomes(self.space, genomes))
         self._prepare(len(genomes))
         kernels = self._initialise(jax.random.split(key, self.seeds)[0])
         found = np.zeros((len(genomes), len(self._order), *self._network.buffers["features"]), np.float32)

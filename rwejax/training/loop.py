@@ -1,5 +1,6 @@
 """Full training of one network: its images, its compiled functions, and the loop over epochs."""
 
+import dataclasses
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -60,7 +61,7 @@ def train(
     Example:
         >>> import tempfile
         >>> from rwejax import TrainConfig, train
-        >>> config = TrainConfig(architecture="1" * 6, nodes=2, channels=4, epochs=1, train_images=256,
+        >>> config = TrainConfig(architecture="macro:2:11-11-11", nodes=2, channels=4, epochs=1, train_images=256,
         ...                      run_dir=tempfile.mkdtemp())
         >>> result = train(config)
         >>> len(result.epochs), 0 <= result.test.test_accuracy <= 100
@@ -70,6 +71,7 @@ def train(
     config = config.resolved()
     check_free(config.run_dir)
     task = _Task(config)
+    config = dataclasses.replace(config, architecture=task.space.to_string(task.genome))
     with Training.create(config) as run, closing(observers):
         run.write_meta({**describe_machine(config.seed), **describe_images(task.source), "origin": origin})
         return _finish(run, task, [], observers)
@@ -180,7 +182,7 @@ def choose(
     try:
         genome = space.from_string(config.architecture)
     except ValueError as error:
-        raise InputError(f"architecture {config.architecture!r} is none of {config.space_name}: {error}") from error
+        raise InputError(f"architecture is none of {config.space_name}: {error}") from error
     if config.macs_limit is None:
         return space, genome
     limit = COSTS["macs"].parse(config.macs_limit)

@@ -20,6 +20,7 @@ from rwejax import networks
 from rwejax.errors import InputError
 from rwejax.evaluate.costs import timing
 from rwejax.evaluate.costs.chains import Chain, chain_function, liveness_of, name_of, place_of, producers
+from rwejax.genomes import check_genomes
 from rwejax.networks.genome_rows import genome_rows
 from rwejax.runtime import collectives
 from rwejax.spaces import Space
@@ -105,6 +106,7 @@ class Latency:
 
     def __call__(self, genomes: Int[np.ndarray, "n genes"]) -> Float[np.ndarray, " n"]:
         """Milliseconds of each genome's network."""
+        genomes = check_genomes(self._space, genomes)
         if not len(genomes):
             return np.zeros(0)
         numbers, chains = self._chains(genomes)

@@ -15,11 +15,11 @@ from jaxtyping import Array, Float, Int
 from rwejax import networks
 from rwejax.data import Dataset
 from rwejax.errors import InputError
+from rwejax.genomes import check_genomes
 from rwejax.networks import IMAGES_AXIS, NOTHING, ActivationObserver, Norm, PerNetwork, Program
 from rwejax.runtime import collectives
 from rwejax.runtime.devices import default_devices
 from rwejax.spaces import Space
-from rwejax.spaces.base import integer_genomes
 
 Params = dict[str, Array]
 Loss = Callable[[Float[Array, "images classes"]], Float[Array, ""]]
@@ -164,9 +164,9 @@ class PerNetworkEstimator:
             The scores, higher is better; minus infinity for a network that no image passes, or whose score is NaN.
 
         Raises:
-            InputError: the genomes are floats.
+            InputError: the genomes are none of the space, which says where.
         """
-        canonical = np.asarray(self.space.canonical(integer_genomes(genomes)))
+        canonical = np.asarray(self.space.canonical(check_genomes(self.space, genomes)))
         distinct, inverse = np.unique(canonical, axis=0, return_inverse=True)
         if self._capacity is None:
             collectives.meet(self._mesh)
