@@ -26,7 +26,6 @@ Branches = tuple[Int[np.ndarray, "2 blocks 2"], Int[np.ndarray, "2 blocks 2"]]
 # What the same operation is called by those who published the cells that are read here.
 _ALIASES = {
     "identity": "skip_connect",
-    "skip": "skip_connect",
     "conv_1x7_7x1": "conv_7x1_1x7",
     "separable_3x3_2": "sep_conv_3x3",
     "separable_5x5_2": "sep_conv_5x5",

@@ -52,7 +52,7 @@ def parse(text: str) -> Any:
     except SyntaxError as error:
         line, character = error.lineno or 1, error.offset or 1
         where = f"line {line}, character {character}" if "\n" in text.strip() else f"character {character}"
-        raise ValueError(f"is no Python text: {where} is not what is written there") from error
+        raise ValueError(f"is no Python text at {where} ({error.msg.partition('. ')[0]})") from error
     except (RecursionError, MemoryError) as error:
         raise ValueError("is nested too deeply") from error
 

@@ -139,14 +139,14 @@ class Macro:
         Args:
             genomes: (n, genes) int32, a population; numpy or JAX.
         """
-        genomes = check_genomes(self, genomes)
-        xp = np if isinstance(genomes, np.ndarray) else jnp
-        phases = genomes.reshape(len(genomes), PHASES, self.bits)
+        population = check_genomes(self, genomes)
+        xp = np if isinstance(population, np.ndarray) else jnp
+        phases = population.reshape(len(population), PHASES, self.bits)
         weights = 1 << np.arange(self.bits - 2, -1, -1)
         code = xp.asarray(_canonical_codes(self.nodes))[(phases[..., :-1] * weights).sum(-1)]
         bits = code[..., None] >> np.arange(self.bits - 2, -1, -1) & 1
         skip = phases[..., -1:] * (code > 0)[..., None]
-        return xp.concatenate([bits, skip], -1).reshape(genomes.shape).astype(xp.int32)
+        return xp.concatenate([bits, skip], -1).reshape(population.shape).astype(xp.int32)
 
     def wiring(self, genomes: Genomes) -> Wiring:
         """Decode genomes; both repairs look at the bits as they are written."""

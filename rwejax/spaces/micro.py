@@ -124,7 +124,7 @@ class Micro(CellSpace):
                 refuse(self.name, text, str(error), f"{form} or {genotypes.FORM}")
             return np.stack(branches, -1).ravel()
         words = text.strip().split(" ")
-        if len(words) < 2 or set("[(:-") & set(text) - set(words[0][:1]):
+        if len(words) < 2 or set("[(:") & set(text):
             return self._text.read(text)
         for place, (word, upper) in enumerate(zip(words, self.upper.tolist(), strict=False)):
             if word not in map(str, range(upper + 1)):

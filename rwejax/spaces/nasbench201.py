@@ -236,7 +236,7 @@ def _is_row(row: Any) -> bool:
     return isinstance(row, list | tuple) and len(row) == NODES and all(isinstance(each, int | float) for each in row)
 
 
-def _of_matrix(rows: Sequence[Sequence[float]]) -> list[int]:
+def _of_matrix(rows: Sequence[Any]) -> list[int]:
     for node, row in enumerate(rows):
         for source, value in enumerate(row):
             if source >= node and value != 0:

@@ -20,12 +20,13 @@ from rwejax.errors import InputError
 from rwejax.spaces import literals
 
 _ABRIDGED = 1000  # characters that a sentence quotes
+_LOOKED_AT = 2000  # and of which it is guessed whose text it is
 
 _FOREIGN = (
     (r"conv[13]x3?1?-bn-relu|maxpool3x3|\bmatrix\b.*\bops\b", "a cell of NAS-Bench-101, whose space is not here"),
     (r"\|\w+~\d", "a cell of NAS-Bench-201, as the space nasbench201 has it"),
     (r"Genotype\s*\(", "a genotype of cells, as the spaces darts, of four blocks, and micro, of five, have it"),
-    (r"\d+(:\d+){2,}", "a network of the size space of NATS-Bench, which is not here"),
+    (r"^\s*\d{1,4}(:\d{1,4}){2,}\s*$", "a network of the size space of NATS-Bench, which is not here"),
 )
 """What a text that a space cannot read may be instead."""
 
@@ -55,7 +56,11 @@ def refuse(space: str, text: str, words: str, form: str) -> NoReturn:
     """
     named = re.match(r"\s*(macro|micro|nasbench_macro):", text)
     own = {"nasbench201": r"\|", "darts": "Genotype", "micro": "Genotype"}.get(space)
-    known = [each for pattern, each in _FOREIGN if not (own and own in pattern) and re.search(pattern, text, re.S)]
+    known = [
+        each
+        for pattern, each in _FOREIGN
+        if not (own and own in pattern) and re.search(pattern, text[:_LOOKED_AT], re.S)
+    ]
     if named and named[1] != space:
         words = f" is a text of the space {named[1]}"
     elif known:
@@ -113,6 +118,8 @@ class DigitText:
         Raises:
             InputError: it is none of these; one sentence says where it goes wrong, and shows the form.
         """
+        if len(text) > literals.LONGEST:
+            self._refuse(text, f" has {len(text)} characters")
         body = text.strip()
         if set("[(") & set(body):
             return self._of_lists(text)
