@@ -17,7 +17,7 @@ from rwejax.spaces.texts import quote
 
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 
-FORM = "Genotype(normal=[('operation', input), ...], normal_concat=[...], reduce=[...], reduce_concat=[...])"
+FORM = "Genotype(normal=[('operation', 0), ...], normal_concat=[2, ...], reduce=[...], reduce_concat=[2, ...])"
 
 CELLS = ("normal", "reduction")
 
