@@ -19,6 +19,7 @@ from rwejax.objectives import COSTS
 from rwejax.runtime.environment import describe_machine, now
 from rwejax.runtime.observer import closing
 from rwejax.runtime.signals import uninterrupted
+from rwejax.spaces.texts import quote
 from rwejax.storage.run_dir import check_free
 from rwejax.training.batches import Batch, BatchSource, Loaded, standardise_pixels
 from rwejax.training.config import TrainConfig
@@ -182,7 +183,9 @@ def choose(
     try:
         genome = space.from_string(config.architecture)
     except ValueError as error:
-        raise InputError(f"architecture is none of {config.space_name}: {error}") from error
+        raise InputError(
+            f"architecture {quote(config.architecture)} is none of {config.space_name}: {error}"
+        ) from error
     if config.macs_limit is None:
         return space, genome
     limit = COSTS["macs"].parse(config.macs_limit)
