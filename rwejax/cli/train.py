@@ -3,7 +3,7 @@
 Examples:
   rwejax train --run runs/macro-digits-20260101-120000 --pick knee
   rwejax train --run RUN --pick macs:300M --config train_cifar10_papers
-  rwejax train --space macro --nodes 2 --architecture 111011 --epochs 10
+  rwejax train --space macro --nodes 2 --architecture macro:2:11-10-11 --epochs 10
   rwejax train --resume runs/train-macro-digits-20260101-120000
 """
 

@@ -1,5 +1,7 @@
 """What correlations show on a screen: progress while one runs, and their tables."""
 
+from collections.abc import Sequence
+
 from rich import progress
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +15,7 @@ from rwejax.objectives import COMPLEXITY
 from rwejax.runtime.devices import set_up_process
 
 _UNDEFINED = "-"
+_SHOWN = 5  # rows of a table that are left out
 
 
 def run(config: CorrelateConfig) -> int:
@@ -63,6 +66,7 @@ class ConsoleObserver(Display[LiveProgress], CorrelateObserver):
         )
         if networks < config.sample:
             self.say(f"the table has only {networks} networks of the {config.sample} asked for: all are taken")
+        print_skipped(self.console, result.skipped)
         if self.bars:
             self.bars.start()
 
@@ -142,6 +146,19 @@ def print_result(console: Console, result: CorrelateResult) -> None:
     console.print(f"scores: {scores_path(result.output)}", markup=False, soft_wrap=True)
 
 
+def print_skipped(console: Console, skipped: Sequence[str]) -> None:
+    """Say how many rows of a table were left out, and why the first of them; nothing where there are none.
+
+    Args:
+        console: where to.
+        skipped: a sentence a row.
+    """
+    if skipped:
+        rows = "1 row of the table is" if len(skipped) == 1 else f"{len(skipped)} rows of the table are"
+        lines = [f"{rows} left out:", *skipped[:_SHOWN], *["..."] * (len(skipped) > _SHOWN)]
+        console.print("\n    ".join(lines), markup=False, soft_wrap=True)
+
+
 def print_search(console: Console, result: CorrelateResult) -> None:
     """Print the search by the estimator that ranks best, if one certainly ranks better than chance.
 
@@ -164,6 +181,7 @@ def print_search(console: Console, result: CorrelateResult) -> None:
 def print_runs(result: CorrelateRunsResult) -> None:
     """Print the correlation inside each generation of searches, and where the rest is."""
     console = make_console()
+    print_skipped(console, result.skipped)
     runs = len(result.runs)
     title = f"{result.config.column} in {runs} run{'s' * (runs != 1)} of {result.space}"
     table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)

@@ -87,6 +87,7 @@ def correlate(config: CorrelateConfig, observers: Sequence[CorrelateObserver] = 
         values=table.values,
         macs=space.macs(genomes),
         available=table.available,
+        skipped=table.skipped,
         measured=(),
         output=claim_table(config),
     )

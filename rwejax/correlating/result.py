@@ -48,12 +48,14 @@ class CorrelateResult:
     Attributes:
         config: what was asked for.
         space: the networks that were scored.
-        texts: their architectures as the table writes them.
+        texts: their architectures as the space writes them.
         values: (n,) what they are truly worth.
         macs: (n,) multiply-adds for one image of the dataset.
         available: networks that the table has for the space.
         measured: the estimators that are finished, in the order of the config.
         output: the table on disk.
+        skipped: a sentence for each row of the table that makes no sense and was left out; unknown, and so empty, where
+            the result was read back.
     """
 
     config: CorrelateConfig
@@ -64,6 +66,7 @@ class CorrelateResult:
     available: int
     measured: tuple[Measured, ...]
     output: Path
+    skipped: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         names = ", ".join(measured.estimator for measured in self.measured)
@@ -114,6 +117,7 @@ class CorrelateRunsResult:
         spearman: (runs, generations) correlation of the negated objective with the truth among the known ones; NaN for
             fewer than three of them, or a constant.
         output: the table on disk.
+        skipped: a sentence for each row of the truth that makes no sense and was left out.
     """
 
     config: CorrelateRunsConfig
@@ -123,6 +127,7 @@ class CorrelateRunsResult:
     known: Int[np.ndarray, "runs generations"]
     spearman: Float[np.ndarray, "runs generations"]
     output: Path
+    skipped: tuple[str, ...] = ()
 
     @property
     def mean(self) -> Float[np.ndarray, " generations"]:

@@ -53,7 +53,8 @@ def correlate_runs(config: CorrelateRunsConfig) -> CorrelateRunsResult:
             )
     output = free_output(config.output, f"correlate-runs-{first.space_name}-{config.column}", _files)
     space = spaces.get(first.space, **first.sizes)
-    values = _by_genome(tables.read(config.truth, config.column, space), space)
+    table = tables.read(config.truth, config.column, space)
+    values = _by_genome(table, space)
     generations = max((evaluation.generation for _, found in runs for evaluation in found), default=0)
     rows = [_generations(found, generations, values, space) for _, found in runs]
     evaluated, known, spearman = (np.array(part) for part in zip(*rows, strict=True))
@@ -62,7 +63,8 @@ def correlate_runs(config: CorrelateRunsConfig) -> CorrelateRunsResult:
             f"truth {str(config.truth)!r} has none of the {evaluated.sum()} genomes that the runs evaluated: "
             "give a larger table"
         )
-    result = CorrelateRunsResult(config, first.space_name, config.folders, evaluated, known, spearman, output)
+    found = evaluated, known, spearman
+    result = CorrelateRunsResult(config, first.space_name, config.folders, *found, output, table.skipped)
     with writing(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         _record(result)

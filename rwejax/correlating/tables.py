@@ -40,16 +40,18 @@ class Truth:
     """Networks and what they are worth. Row i of everything is one network of the table.
 
     Attributes:
-        texts: architectures as the table writes them.
+        texts: architectures as the space writes them.
         genomes: (n, genes) int32, as they are written, not canonical.
         values: (n,) of the column.
         available: rows that the table has for the space, drawn or not.
+        skipped: for each row of a CSV file that makes no sense and is left out, a sentence.
     """
 
     texts: tuple[str, ...]
     genomes: Int[np.ndarray, "n genes"]
     values: Float[np.ndarray, " n"]
     available: int
+    skipped: tuple[str, ...] = ()
 
 
 class _Row(NamedTuple):
@@ -74,39 +76,48 @@ def read(path: str | Path, column: str, space: Space, sample: int | None = None,
         The drawn rows in random order.
 
     Raises:
-        InputError: the table is missing, empty or unreadable, has no such column, or a row of it makes no sense. A CSV
-            file is checked whole, the benchmarks' files as far as rows are drawn from them.
+        InputError: the table is missing, empty or unreadable, has no such column, or no row that makes sense; or a row
+            that is drawn from a benchmark's files makes none.
     """
     path = Path(path)
     try:
-        available, row = _source(path, column, space)
+        available, row, skipped = _source(path, column, space)
     except OSError as error:
         raise InputError(f"truth {str(path)!r} is unreadable ({error.strerror}): check the path") from error
     chosen = np.random.default_rng(seed).permutation(available)[:sample]
     rows = [row(int(number)) for number in chosen]
+    genomes = [_genome(row, space) for row in rows]
     return Truth(
-        texts=tuple(row.text for row in rows),
-        genomes=np.array([_genome(row, space) for row in rows], np.int32),
+        texts=tuple(map(space.to_string, genomes)),
+        genomes=np.array(genomes, np.int32),
         values=np.array([_number(row, column) for row in rows]),
         available=available,
+        skipped=skipped,
     )
 
 
-def _source(path: Path, column: str, space: Space) -> tuple[int, Callable[[int], _Row]]:
-    """How many rows there are, and a function that reads one."""
+def _source(path: Path, column: str, space: Space) -> tuple[int, Callable[[int], _Row], tuple[str, ...]]:
+    """How many rows there are, a function that reads one, and what is left out."""
     if not path.exists():
         raise InputError(f"truth {str(path)!r} does not exist: check the path")
     if space.name == "nasbench201" and (path.is_dir() or path.suffix == _NATS_SUFFIX):
-        return _nats_bench(path, column)
+        return *_nats_bench(path, column), ()
     if space.name == "darts" and path.is_dir():
-        return _nasbench301(path, column)
+        return *_nasbench301(path, column), ()
     if path.is_dir():
         raise InputError(f"truth {str(path)!r} is a folder: give a CSV file for space {space.name!r}")
-    rows = _csv(path, column, space)
-    for row in rows:
-        _genome(row, space)
-        _number(row, column)
-    return len(rows), rows.__getitem__
+    rows, skipped = [], []
+    for row in _csv(path, column, space):
+        try:
+            _genome(row, space)
+            _number(row, column)
+        except InputError as error:
+            skipped.append(str(error))
+        else:
+            rows.append(row)
+    if not rows:
+        raise InputError(skipped[0])
+    return len(rows), rows.__getitem__, tuple(skipped)
 
 
 def _genome(row: _Row, space: Space) -> Int[np.ndarray, " genes"]:
@@ -122,7 +133,7 @@ def _number(row: _Row, column: str) -> float:
     except (TypeError, ValueError):
         value = math.nan
     if not math.isfinite(value):
-        raise InputError(f"{row.where} has {column} {row.value or ''!r}, which is no finite number: mend or delete it")
+        raise InputError(f"{row.where} has {column} {row.value or ''!r}, which is no finite number: mend it")
     return value
 
 

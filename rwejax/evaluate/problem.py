@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, Real
 
 from rwejax.errors import InputError
 from rwejax.evaluate.random_weight import RandomWeightEvaluator, Scores
+from rwejax.genomes import check_genomes
 
 _OBJECTIVES = ("error", "macs")
 
@@ -112,14 +113,16 @@ class RandomWeightProblem(Problem):
             solutions: one or several.
 
         Raises:
-            InputError: one is NaN.
+            InputError: one is NaN, or an integer out of its range, or they have another number of genes.
         """
         found = np.asarray(solutions)
+        space = self.evaluator.space
+        if found.shape[-1:] != space.lower.shape:
+            raise InputError(f"solutions has shape {found.shape}: give (n, {len(space.lower)}), one genome a row")
         if found.dtype.kind in "iub":
-            return found.astype(np.int32)
+            return check_genomes(space, found.reshape(-1, found.shape[-1]), "solutions").reshape(found.shape)
         if np.isnan(found).any():
             raise InputError("solutions hold NaN: the algorithm has diverged, give it smaller steps")
-        space = self.evaluator.space
         return np.rint(np.clip(found, space.lower, space.upper)).astype(np.int32)
 
     def sample(self, key: PRNGKeyArray) -> Real[Array, " genes"]:

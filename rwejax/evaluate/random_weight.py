@@ -27,12 +27,12 @@ from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.evaluate.inputs import checked
 from rwejax.evaluate.ridge import FAILED, RidgeScores, constant_scores, ridge_scores
+from rwejax.genomes import check_genomes
 from rwejax.networks import ABSENT, IMAGES_AXIS, Program
 from rwejax.objectives import RWE_SCORES
 from rwejax.runtime import collectives
 from rwejax.runtime.devices import default_devices, memory
 from rwejax.spaces import Space
-from rwejax.spaces.base import integer_genomes
 
 _MAX_GENOMES = 64
 
@@ -181,10 +181,10 @@ class RandomWeightEvaluator:
             The scores, as numpy arrays in the order of the genomes.
 
         Raises:
-            InputError: the genomes are floats.
+            InputError: the genomes are none of the space, which says where.
         """
         with jax.enable_x64(False):  # the numbers are the same, whatever else the program computes
-            return self._score(key, integer_genomes(genomes))
+            return self._score(key, np.asarray(check_genomes(self.space, genomes)))
 
     def _score(self, key: jax.Array, genomes: Int[np.ndarray, "n genes"]) -> Scores:
         self._prepare(len(genomes))
@@ -208,9 +208,12 @@ class RandomWeightEvaluator:
         Returns:
             For each genome one row an image, the train images first, before standardisation; zeros for a network
             through which no path leads.
+
+        Raises:
+            InputError: the genomes are none of the space, which says where.
         """
         with jax.enable_x64(False):
-            return self._all_features(key, integer_genomes(genomes))
+            return self._all_features(key, np.asarray(check_genomes(self.space, genomes)))
 
     def _all_features(self, key: jax.Array, genomes: Int[np.ndarray, "n genes"]) -> Float[np.ndarray, "n images d"]:
         self._prepare(len(genomes))

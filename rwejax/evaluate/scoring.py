@@ -12,6 +12,7 @@ from rwejax.errors import InputError
 from rwejax.evaluate import estimators
 from rwejax.evaluate.random_weight import RandomWeightEvaluator
 from rwejax.evaluate.ridge import RidgeScores
+from rwejax.genomes import check_genomes
 from rwejax.objectives import COMPLEXITY, score
 from rwejax.spaces import Space
 
@@ -54,10 +55,11 @@ class PopulationScorer:
             for name in names
             if name != "rwe"
         }
-        self._names, self._seeds = tuple(names), seeds
+        self._space, self._names, self._seeds = space, tuple(names), seeds
 
     def __call__(self, key: jax.Array, genomes: Int[np.ndarray, "n genes"]) -> Scored:
         """Score a population; the same key gives the same weights."""
+        genomes = check_genomes(self._space, genomes)
         columns: list[np.ndarray] = []
         scores: dict[str, np.ndarray] = {}
         failed = np.zeros(len(genomes), int)

@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int, Integer, PRNGKeyArray, Real
 
-from rwejax.errors import InputError
 from rwejax.evolve.compiled import compiled
 from rwejax.evolve.loops import by_loop
 from rwejax.evolve.sorting import lexsort, true_first
+from rwejax.genomes import integer_genomes
 
 TRIES = 100
 SMALL = 256  # genomes that take about as long as one
@@ -43,21 +43,6 @@ class GenomeSpace(Protocol):
 
     def canonical(self, genomes: Int[Array, "n genes"]) -> Int[Array, "n genes"]:
         """Maps genomes that decode to one network to one genome, within the bounds."""
-
-
-def as_genomes(population: Real[Array | np.ndarray, "..."], name: str = "population") -> Int[Array, "..."]:
-    """Genomes of any type of integers as int32.
-
-    Args:
-        population: the genomes.
-        name: what the caller's user knows them by.
-
-    Raises:
-        InputError: they are floats, which would be cut off.
-    """
-    if jnp.issubdtype(population.dtype, jnp.inexact):
-        raise InputError(f"{name} is {population.dtype}, but genes are integers: round it and give it as int32.")
-    return jnp.asarray(population, jnp.int32)
 
 
 def fill_distinct(
@@ -218,7 +203,9 @@ def sample_distinct(
     Raises:
         InputError: if the archive is of floats.
     """
-    forms = jnp.zeros((0, len(space.lower)), dtype=jnp.int32) if archive is None else as_genomes(archive, "archive")
+    forms = (
+        jnp.zeros((0, len(space.lower)), dtype=jnp.int32) if archive is None else integer_genomes(archive, "archive")
+    )
     count = forms.shape[0] if archive_count is None else archive_count
     taken = pack(forms, gene_bits(space))
     return make_distinct(key, space, space.sample, n, taken, link(taken, jnp.arange(taken.shape[0]) < count))

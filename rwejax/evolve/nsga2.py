@@ -7,19 +7,20 @@
 """
 
 from collections.abc import Callable
-from typing import no_type_check
+from typing import Any, no_type_check
 
 import jax.numpy as jnp
 import numpy as np
 from evosax import types
 from flax import struct
-from jaxtyping import Array, Float, Int, Integer, PRNGKeyArray, Real
+from jaxtyping import Array, Float, Int, Integer, PRNGKeyArray, Real, Shaped
 
 from rwejax.errors import InputError
 from rwejax.evolve.compiled import compiled
-from rwejax.evolve.distinct import GenomeSpace, as_genomes, encode, find_first, link, make_distinct, relink
+from rwejax.evolve.distinct import GenomeSpace, encode, find_first, link, make_distinct, relink
 from rwejax.evolve.ranking import rank_and_select
 from rwejax.evolve.variation import make_children
+from rwejax.genomes import check_genomes, integer_genomes
 
 Metrics = dict[str, Array]
 
@@ -173,11 +174,10 @@ class NSGA2:
         links = link(nothing, jnp.zeros((0,), dtype=bool))
         return make_distinct(key, self.space, self.space.sample, self.population_size, nothing, links)
 
-    @compiled("self")
     def init(
         self,
         key: PRNGKeyArray,
-        population: Real[Array | np.ndarray, "n genes"],
+        population: Shaped[Array | np.ndarray, "..."],
         fitness: Real[Array | np.ndarray, "..."],
         params: NSGA2Params,
     ) -> NSGA2State:
@@ -194,15 +194,22 @@ class NSGA2:
             The state of generation 0.
 
         Raises:
-            InputError: if a shape does not fit, or the genomes are floats.
+            InputError: if a shape does not fit, the genomes are floats, or a gene is out of its range.
         """
         del key, params
-        fitness = jnp.asarray(fitness, jnp.result_type(fitness, float))
         population = self._check(population, fitness)
         if population.shape[0] != self.population_size:
             raise InputError(
                 f"init was given {population.shape[0]} genomes; give {self.population_size}, one a survivor."
             )
+        return self._init(population, fitness)
+
+    @compiled("self")
+    def _init(
+        self, population: Int[Array | np.ndarray, "n genes"], fitness: Real[Array | np.ndarray, "n m"]
+    ) -> NSGA2State:
+        population = jnp.asarray(population)
+        fitness = jnp.asarray(fitness, jnp.result_type(fitness, float))
         codes = encode(self.space, population)
         archive = jnp.zeros((self.archive_size, codes.shape[1]), codes.dtype)
         state = NSGA2State(
@@ -235,11 +242,10 @@ class NSGA2:
         """
         return self._ask(key, state, params), state
 
-    @compiled("self")
     def tell(
         self,
         key: PRNGKeyArray,
-        population: Real[Array | np.ndarray, "n genes"],
+        population: Shaped[Array | np.ndarray, "..."],
         fitness: Real[Array | np.ndarray, "..."],
         state: NSGA2State,
         params: NSGA2Params,
@@ -257,14 +263,25 @@ class NSGA2:
             The next state, and its metrics.
 
         Raises:
-            InputError: if a shape does not fit, or the genomes are floats.
+            InputError: if a shape does not fit, the genomes are floats, or a gene is out of its range.
         """
-        fitness = jnp.asarray(fitness, state.fitness.dtype)
         population = self._check(population, fitness)
         if fitness.shape[1] != state.fitness.shape[1]:
             raise InputError(
                 f"tell was given {fitness.shape[1]} objectives; init was given {state.fitness.shape[1]}, give as many."
             )
+        return self._tell(key, population, fitness, state, params)
+
+    @compiled("self")
+    def _tell(
+        self,
+        key: PRNGKeyArray,
+        population: Int[Array | np.ndarray, "n genes"],
+        fitness: Real[Array | np.ndarray, "n m"],
+        state: NSGA2State,
+        params: NSGA2Params,
+    ) -> tuple[NSGA2State, Metrics]:
+        population, fitness = jnp.asarray(population), jnp.asarray(fitness, state.fitness.dtype)
         codes = encode(self.space, population)
         survivors = self._survive(
             jnp.concatenate([state.population, population]),
@@ -286,7 +303,7 @@ class NSGA2:
     # Apart from `ask`, because a compiled function copies what it is given and returns.
     @compiled("self")
     def _ask(self, key: PRNGKeyArray, state: NSGA2State, params: NSGA2Params) -> Int[Array, "n genes"]:
-        population = as_genomes(state.population)
+        population = integer_genomes(state.population, "population")
 
         def propose(key: PRNGKeyArray, n: int) -> Int[Array, "n genes"]:
             bounds, rates = (self.space.lower, self.space.upper), (params.crossover_rate, params.mutation_rate)
@@ -296,10 +313,8 @@ class NSGA2:
             key, self.space, propose, self.population_size, state.archive, state.archive_links, state.codes
         )
 
-    def _check(
-        self, population: Real[Array | np.ndarray, "n genes"], fitness: Float[Array, "..."]
-    ) -> Int[Array, "n genes"]:
-        """Refuses what signatures leave open, floats for genomes and a fitness of any shape, with a sentence."""
+    def _check(self, population: Shaped[Array | np.ndarray, "..."], fitness: Real[Array | np.ndarray, "..."]) -> Any:
+        """The population as int32; refuses, with a sentence, what signatures leave open."""
         if fitness.ndim != 2:
             raise InputError(
                 f"fitness has shape {fitness.shape}; give (n, m), one row a genome, one column an objective."
@@ -309,7 +324,7 @@ class NSGA2:
                 f"population has shape {population.shape}; give {(fitness.shape[0], self.num_dims)}, one genome a row "
                 "of the fitness."
             )
-        return as_genomes(population)
+        return check_genomes(self.space, population, "population")
 
     def _survive(
         self, population: Int[Array, "n genes"], codes: Integer[Array, "n words"], fitness: Float[Array, "n m"]

@@ -10,10 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jaxtyping import Array, Int, PRNGKeyArray, Real
+from jaxtyping import Array, Int, PRNGKeyArray
 
 from rwejax.evolve.compiled import compiled
-from rwejax.evolve.distinct import GenomeSpace, as_genomes, sample_distinct
+from rwejax.evolve.distinct import GenomeSpace, sample_distinct
+from rwejax.genomes import check_genomes
 
 
 @no_type_check
@@ -85,12 +86,12 @@ class RandomSearch:
             params: None; `NSGA2` has some.
 
         Raises:
-            InputError: the population is of floats.
+            InputError: the population is of floats, or a gene is out of its range.
         """
-        return self._remember(population, state), {}
+        return self._remember(check_genomes(self.space, population, "population"), state), {}
 
     @compiled("self")
-    def _remember(self, population: Real[Array | np.ndarray, "n genes"], state: RandomSearchState) -> RandomSearchState:
-        forms = self.space.canonical(as_genomes(population))
+    def _remember(self, population: Int[Array | np.ndarray, "n genes"], state: RandomSearchState) -> RandomSearchState:
+        forms = self.space.canonical(jnp.asarray(population))
         archive = jax.lax.dynamic_update_slice(state.archive, forms, (state.archive_count, jnp.int32(0)))
         return RandomSearchState(archive, state.archive_count + len(forms))

@@ -8,6 +8,7 @@ genetic adaptive systems", 1975. The sizes are NSGA-Net's: Lu et al., GECCO 2019
 import itertools
 import math
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +16,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Real, UInt
 
 from rwejax.evolve.compiled import compiled
-from rwejax.evolve.distinct import as_genomes
 from rwejax.evolve.sorting import cumsum
+from rwejax.genomes import check_genomes, integer_genomes
 
 
 def make_children(
@@ -110,7 +111,7 @@ def two_point_crossover(
         InputError: the parents are floats.
     """
     _, words = _draw(_state(key), 3 * len(first))
-    return _cross(words.reshape(3, -1), as_genomes(first, "first"), as_genomes(second, "second"), rate)
+    return _cross(words.reshape(3, -1), integer_genomes(first, "first"), integer_genomes(second, "second"), rate)
 
 
 def _cross(
@@ -135,7 +136,6 @@ def _pairs(bits: UInt[Array, "2 n"], values: int) -> tuple[Int[Array, " n"], Int
     return first.astype(jnp.int32), ((first + step) % values).astype(jnp.int32)
 
 
-@compiled()
 def mutate(
     key: PRNGKeyArray,
     genomes: Real[Array | np.ndarray, "n genes"],
@@ -159,9 +159,25 @@ def mutate(
         (n, genes) genomes within the bounds.
 
     Raises:
-        InputError: the genomes are floats.
+        InputError: the genomes are floats, or a gene is out of its bounds.
     """
-    genomes = as_genomes(genomes, "genomes")
+    return _mutate_anew(key, check_genomes(_Bounds(lower, upper), genomes), lower, upper, rate)
+
+
+class _Bounds(NamedTuple):
+    lower: Int[Array | np.ndarray, " genes"]
+    upper: Int[Array | np.ndarray, " genes"]
+
+
+@compiled()
+def _mutate_anew(
+    key: PRNGKeyArray,
+    genomes: Int[Array | np.ndarray, "n genes"],
+    lower: Int[Array | np.ndarray, " genes"],
+    upper: Int[Array | np.ndarray, " genes"],
+    rate: float | Float[Array, ""],
+) -> Int[Array, "n genes"]:
+    genomes = jnp.asarray(genomes)
     state, words = _draw(_state(key), 2 * _draws(len(genomes)))
     return _mutate(state, words.reshape(2, -1), genomes, lower, upper, rate)
 

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from rwejax.errors import InputError
+from rwejax.genomes import check_genome, check_genomes
 from rwejax.networks.executor import Maps, initialise, make_features, map_shapes
 from rwejax.networks.forms import Form, Writer
 from rwejax.networks.lowering import Lowering
@@ -17,7 +18,6 @@ from rwejax.networks.registry import forms_of, lowering_of, register_space
 from rwejax.networks.trainable import AUXILIARY, PlainNetwork, last_reduction, read_rows
 from rwejax.runtime.stopwatch import part
 from rwejax.spaces import CellSpace, Space
-from rwejax.spaces.base import integer_genomes
 
 _POPULATIONS = 4  # random ones that are looked at
 
@@ -88,10 +88,12 @@ def lower(
         `ABSENT` stands for a network through which no path leads.
 
     Raises:
+        InputError: the genomes are none of the space.
         CapacityError: the rows do not fit.
     """
     builder = Builder(network, capacity, chunk, sizes)
-    rows = lowering_of(space).add_rows(space, space.canonical(genomes), builder)
+    canonical = np.asarray(space.canonical(check_genomes(space, genomes)))
+    rows = lowering_of(space).add_rows(space, canonical, builder)
     return builder.build(), rows
 
 
@@ -148,7 +150,8 @@ def build(
         parts of a NAS-Bench-201 cell that read nothing but zeros, which are left out.
 
     Raises:
-        InputError: no path leads through the network, it has no place for an auxiliary head, or the genome is floats.
+        InputError: the genome is none of the space, no path leads through its network, or that has no place for an
+            auxiliary head.
 
     Example:
         >>> import jax
@@ -160,7 +163,7 @@ def build(
         >>> bool(sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == space.params(genomes)[0])
         True
     """
-    genomes = integer_genomes(genome)[None]
+    genomes = check_genome(space, genome)[None]
     groups = network(space)
     program, (features,) = lower(space, groups, genomes, 1, 1)
     if features == ABSENT:

@@ -170,7 +170,7 @@ def print_result(console: Console, result: SearchResult) -> None:
         table.add_column(two_lines(objective), justify="right")
     table.add_column("macs\n(M)", justify="right")
     table.add_column("params\n(k)", justify="right")
-    texts = [readable(config.space, result.evaluations[row].architecture) for row in result.front]
+    texts = [result.evaluations[row].architecture for row in result.front]
     # Lines break between the words of an architecture, unless a single word is too long for that.
     longest = max((len(word) for text in texts for word in text.split()), default=1)
     table.add_column("architecture", overflow="fold", min_width=min(longest, console.width // 2))
@@ -185,19 +185,6 @@ def print_result(console: Console, result: SearchResult) -> None:
     console.print(f"run folder: {result.run_dir}", markup=False, soft_wrap=True)
     if len(result.front):
         print_next(console, "train", "--run", result.run_dir, "--pick", "knee", *config.space_flags)
-
-
-def readable(space: str, architecture: str) -> str:
-    """The text of an architecture with a space between the phases of a macro genome, so that it can be read.
-
-    Args:
-        space: name of the search space; texts of all but macro stay as they are.
-        architecture: its text form; of macro three phases of equal length.
-    """
-    if space != "macro":
-        return architecture
-    bits = len(architecture) // 3
-    return " ".join(architecture[start : start + bits] for start in range(0, len(architecture), bits))
 
 
 def two_lines(objective: Objective) -> str:

@@ -33,7 +33,7 @@ from rwejax.searching.costs import PopulationCosts
 from rwejax.searching.images import describe_images, load_searched, moved, record_move
 from rwejax.searching.observers import PARTS, SearchObserver, make_progress
 from rwejax.searching.records import Evaluation, Run
-from rwejax.searching.result import SearchResult, from_text, make_result, objectives_of, to_text
+from rwejax.searching.result import SearchResult, from_text, make_result, objectives_of, read_genomes, to_text
 from rwejax.storage.run_dir import check_free
 from rwejax.storage.yaml_config import from_yaml, to_yaml
 
@@ -111,15 +111,17 @@ def resume(
                 record_move(run, config)
             collectives.text_of_first_host("")
             # A kill may have come before the front was written; a folder that may only be read is no reason to refuse.
+            result = make_result(run.config, run.path, evaluations)
             with contextlib.suppress(OSError):
-                run.write_front(evaluations)
+                run.write_front(result.evaluations)
                 if not (run.path / "front.png").exists():
-                    _draw(make_result(run.config, run.path, run.evaluations()))
+                    _draw(result)
             for observer in observers:
                 observer.on_start(run.config, run.path, run.config.generations)
-            return _ended(make_result(run.config, run.path, run.evaluations()), observers)
+            return _ended(result, observers)
         collectives.text_of_first_host(to_yaml(config))
         task = _Task(config, meta)
+        evaluations, _ = read_genomes(run.path, evaluations, task.space)
         if config != run.config:
             record_move(run, config)
         meta = {**task.images, **(run.read_meta() or describe_machine(config.seed))}

@@ -170,21 +170,40 @@ def make_result(config: SearchConfig, run_dir: Path, evaluations: Sequence[Evalu
         InputError: the space is unknown, or has no such sizes, or an architecture is none of it.
     """
     space = spaces.get(config.space, **config.sizes)
-    try:
-        genomes = [space.from_string(evaluation.architecture) for evaluation in evaluations]
-    except ValueError as error:
-        raise InputError(
-            f"run folder {str(run_dir)!r} has a line that is none of its space ({error}): restore it"
-        ) from error
+    evaluations, genomes = read_genomes(run_dir, evaluations, space)
     objectives = objectives_of(config, evaluations)
     return SearchResult(
-        genomes=np.array(genomes, np.int32).reshape(-1, len(space.lower)),
+        genomes=genomes,
         objectives=objectives,
         front=find_front(objectives),
         evaluations=tuple(evaluations),
         run_dir=run_dir,
         config=config,
     )
+
+
+def read_genomes(
+    run_dir: Path, evaluations: Sequence[Evaluation], space: spaces.Space
+) -> tuple[list[Evaluation], Int[np.ndarray, "n genes"]]:
+    """The genomes of evaluations, and these with the texts that the space writes: older versions wrote others.
+
+    Args:
+        run_dir: the run folder, for the error.
+        evaluations: as they were recorded.
+        space: reads and writes the texts.
+
+    Raises:
+        InputError: an architecture is none of the space.
+    """
+    try:
+        genomes = [space.from_string(each.architecture) for each in evaluations]
+    except ValueError as error:
+        raise InputError(
+            f"run folder {str(run_dir)!r} has a line that is none of its space ({error}): restore it"
+        ) from error
+    texts = map(space.to_string, genomes)
+    rewritten = [dataclasses.replace(each, architecture=text) for each, text in zip(evaluations, texts, strict=True)]
+    return rewritten, np.array(genomes, np.int32).reshape(-1, len(space.lower))
 
 
 def objectives_of(config: SearchConfig, evaluations: Sequence[Evaluation]) -> Float[np.ndarray, "n m"]:

@@ -1,40 +1,27 @@
 """What every search space offers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import jax
 import numpy as np
-from jaxtyping import Array, Int
-
-from rwejax.errors import InputError
+from jaxtyping import Array, Int, Shaped
 
 SIZE_OPTIONS = ("nodes", "layers", "cells", "channels")
 """The options of spaces that are options of the commands too."""
 
-Genomes = Int[Array, "n genes"] | Int[np.ndarray, "n genes"]
-
-
-def integer_genomes(genomes: Any) -> Int[np.ndarray, "..."]:
-    """One genome or several as a numpy array of int32.
-
-    Args:
-        genomes: integers of any width, as JAX or as numpy arrays.
-
-    Raises:
-        InputError: they are floats, which would be cut off.
-    """
-    found = np.asarray(genomes)
-    if found.dtype.kind not in "iub":
-        raise InputError(f"genomes is {found.dtype}, but genes are integers: round it and give it as int32")
-    return found.astype(np.int32)
+Genomes = Shaped[Array, "..."] | Shaped[np.ndarray, "..."] | Sequence[Any]
+"""A population, (n, genes) integers. The type lets in anything else as well: `check_genomes` says what is wrong."""
 
 
 @runtime_checkable
 class Space(Protocol):
     """A search space: genomes, what they mean, and what they cost. No weights, no images.
 
-    A genome is an int32 vector; everything here takes and returns whole populations, as JAX or as numpy arrays.
+    A genome is an int32 vector; everything here takes and returns whole populations, as JAX or as numpy arrays. What is
+    no population of the space is an `InputError`: begin with `rwejax.genomes.check_genomes`.
+
+    A space whose texts hold genes above `upper`, which are never drawn, says how far in `largest`.
     """
 
     name: ClassVar[str]
@@ -83,7 +70,7 @@ class Space(Protocol):
         """Parameters, int64."""
 
     def to_string(self, genome: Any) -> str:
-        """The text form of one genome."""
+        """The text form of one genome: no reader of tables, YAML or JSON may take it for a number."""
 
     def from_string(self, text: str) -> Int[np.ndarray, " genes"]:
-        """The genome of a text; a `ValueError` says where a bad text goes wrong."""
+        """The genome of a text; an `InputError` says where a bad text goes wrong."""

@@ -12,7 +12,6 @@ both inputs keeps any mixture of two genomes a genome; ordered, since published 
 [2] Siems et al., "NAS-Bench-301 and the case for surrogate benchmarks for neural architecture search", 2020.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -21,12 +20,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int
 
+from rwejax.genomes import check_genome, check_genomes
+from rwejax.spaces import genotypes
 from rwejax.spaces.base import Genomes
 from rwejax.spaces.cells import CELLS, OPERATIONS, Cells, CellSpace, canonical_form
+from rwejax.spaces.texts import refuse
 
 _OPENINGS = ("Genotype(normal=[", "], normal_concat=range(2, 6), reduce=[")
 _CLOSING = "], reduce_concat=range(2, 6))"
-_BRANCH = re.compile(r"\('(\w*)', (\w*)\)")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Darts(CellSpace):
     """The DARTS space.
 
     `none`, the last operation, is accepted in texts and genomes and adds zero; its code lies above `upper`, so it is
-    never drawn.
+    never drawn, and not above `largest`.
 
     Attributes:
         channels: C; cells have C channels before the first reduction, then 2C, then 4C.
@@ -74,13 +75,18 @@ class Darts(CellSpace):
         return np.array(cell * len(CELLS), np.int32)
 
     @property
+    def largest(self) -> Int[np.ndarray, " genes"]:
+        """Largest value of each gene that is read: `upper`, and 7 for `none`."""
+        return self.upper + np.array([1, 1, 0] * (self.blocks * len(CELLS)), np.int32)
+
+    @property
     def _sources(self) -> Int[np.ndarray, " blocks"]:
         """Inputs that each block can choose from."""
         return np.arange(2, 2 + self.blocks, dtype=np.int32)
 
     def decode(self, genomes: Genomes) -> Cells:
         """The two cells that each genome stands for, as they are written; a `none` keeps the input of its text."""
-        ops, inputs = self._branches(np.asarray(genomes))
+        ops, inputs = self._branches(np.asarray(check_genomes(self, genomes)))
         return Cells(ops, inputs, np.ones(ops.shape[:-1], bool))
 
     def canonical(self, genomes: Genomes) -> Any:
@@ -93,7 +99,7 @@ class Darts(CellSpace):
         Args:
             genomes: (n, genes) int32, a population; numpy or JAX.
         """
-        ops, inputs = self._branches(genomes)
+        ops, inputs = self._branches(check_genomes(self, genomes))
         return self._genomes(*canonical_form(ops, self._settled(ops, inputs), len(self.operations)))
 
     def _settled(self, ops: Any, inputs: Any) -> Any:
@@ -118,7 +124,7 @@ class Darts(CellSpace):
 
     def to_string(self, genome: Any) -> str:
         """DARTS' text of a genotype."""
-        ops, inputs = self._branches(np.asarray(genome)[None])
+        ops, inputs = self._branches(check_genome(self, genome)[None])
         text = ""
         for opening, cell_ops, cell_inputs in zip(_OPENINGS, ops[0], inputs[0], strict=True):
             branches = zip(cell_ops.flat, cell_inputs.flat, strict=True)
@@ -126,42 +132,20 @@ class Darts(CellSpace):
         return text + _CLOSING
 
     def from_string(self, text: str) -> Int[np.ndarray, " genes"]:
-        """Read DARTS' text of a genotype, in exactly the form that `to_string` writes.
+        """Read DARTS' text of a genotype.
 
         Args:
             text: `Genotype(normal=[...], normal_concat=range(2, 6), reduce=[...], reduce_concat=range(2, 6))`, eight
-                pairs ('operation', input) a cell.
+                pairs ('operation', input) a cell, or what else `rwejax.spaces.genotypes` reads.
 
         Raises:
-            ValueError: the text has another form, an unknown operation, or inputs that the block does not have or reads
-                twice; it says where.
+            InputError: the text is no genotype, or has an unknown operation, inputs that the block does not have or
+                reads twice, or not all blocks in the cell's output; it says where.
         """
-        ops = np.zeros((1, len(CELLS), self.blocks, 2), np.int32)
-        inputs = np.zeros_like(ops)
-        end = 0
-        for cell, block, branch in np.ndindex(ops.shape[1:]):
-            end = _skip(text, end, ", " if block or branch else _OPENINGS[cell])
-            where = f"darts genotype {text!r}: branch {branch + 1} of block {block + 1} of the {CELLS[cell]} cell"
-            match = _BRANCH.match(text, end)
-            if not match:
-                raise ValueError(f"{where}, at character {end + 1}, does not read ('operation', input)")
-            op, source = match.groups()
-            if op not in self.operations:
-                raise ValueError(f"{where} has operation {op!r}, not one of {', '.join(self.operations)}")
-            if source not in map(str, range(2 + block)):
-                raise ValueError(f"{where} has input {source!r}, not one of 0 to {1 + block}")
-            if branch and int(source) == inputs[0, cell, block, 0]:
-                raise ValueError(f"{where} has input {source}, as branch 1 has: the two must differ")
-            ops[0, cell, block, branch] = self.operations.index(op)
-            inputs[0, cell, block, branch] = int(source)
-            end = match.end()
-        end = _skip(text, end, _CLOSING)
-        if end < len(text):
-            raise ValueError(f"darts genotype {text!r} should end after character {end}")
-        return np.asarray(self._genomes(ops, inputs)[0])
-
-
-def _skip(text: str, start: int, expected: str) -> int:
-    if not text.startswith(expected, start):
-        raise ValueError(f"darts genotype {text!r}: character {start + 1} does not begin {expected!r}")
-    return start + len(expected)
+        try:
+            ops, inputs = genotypes.read(
+                text, self.blocks, self.operations, lambda inputs: np.ones(len(inputs), bool), differ=True
+            )
+        except ValueError as error:
+            refuse(self.name, text, str(error), genotypes.FORM)
+        return np.asarray(self._genomes(ops[None], inputs[None])[0])

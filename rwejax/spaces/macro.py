@@ -26,9 +26,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Int
 
 from rwejax.errors import InputError
+from rwejax.genomes import check_genome, check_genomes
 from rwejax.spaces import stems
 from rwejax.spaces.base import Genomes
 from rwejax.spaces.sizes import settle_sizes
+from rwejax.spaces.texts import DigitText
 
 PHASES = 3
 
@@ -63,7 +65,7 @@ class Macro:
     Example:
         >>> from rwejax import spaces
         >>> space = spaces.get("macro", nodes=4, channels=16)
-        >>> genome = space.from_string("1010100" "1110011" "0000010")
+        >>> genome = space.from_string("macro:4:1010100-1110011-0000010")
         >>> int(space.macs(genome[None])[0]), int(space.params(genome[None])[0])
         (22188864, 128922)
     """
@@ -135,16 +137,18 @@ class Macro:
         Args:
             genomes: (n, genes) int32, a population; numpy or JAX.
         """
-        xp = np if isinstance(genomes, np.ndarray) else jnp
-        phases = genomes.reshape(len(genomes), PHASES, self.bits)
+        population = check_genomes(self, genomes)
+        xp = np if isinstance(population, np.ndarray) else jnp
+        phases = population.reshape(len(population), PHASES, self.bits)
         weights = 1 << np.arange(self.bits - 2, -1, -1)
         code = xp.asarray(_canonical_codes(self.nodes))[(phases[..., :-1] * weights).sum(-1)]
         bits = code[..., None] >> np.arange(self.bits - 2, -1, -1) & 1
         skip = phases[..., -1:] * (code > 0)[..., None]
-        return xp.concatenate([bits, skip], -1).reshape(genomes.shape).astype(xp.int32)
+        return xp.concatenate([bits, skip], -1).reshape(population.shape).astype(xp.int32)
 
     def wiring(self, genomes: Genomes) -> Wiring:
         """Decode genomes; both repairs look at the bits as they are written."""
+        genomes = check_genomes(self, genomes)
         phases = np.asarray(genomes, bool).reshape(len(genomes), PHASES, self.bits)
         inputs = np.zeros((len(genomes), PHASES, self.nodes, self.nodes + 1), bool)
         reader, read = np.tril_indices(self.nodes, -1)
@@ -188,27 +192,34 @@ class Macro:
         mixed = np.where(fan_in > 1, fan_in, 0).sum(-1) + np.where(fan_out > 1, fan_out, 0)
         return (9 * (fan_in > 0).sum(-1) + mixed).astype(np.int64)
 
+    @property
+    def _text(self) -> DigitText:
+        nodes = tuple(range(1, self.nodes))
+        return DigitText(
+            self.name,
+            groups=(self.bits,) * PHASES,
+            largest=(1,) * (PHASES * self.bits),
+            size=("nodes", self.nodes),
+            gene="bits",
+            nested=(((*nodes, 1),) * PHASES,),
+        )
+
     def to_string(self, genome: Any) -> str:
-        """The bits in a row."""
-        return "".join(str(int(bit)) for bit in genome)
+        """The number of nodes and the bits of the phases: `macro:4:1010100-1110011-0000010`."""
+        return self._text.write(check_genome(self, genome))
 
     def from_string(self, text: str) -> Int[np.ndarray, " genes"]:
-        """Read a row of bits.
+        """Read the bits of the first phase, of the second and of the third.
 
         Args:
-            text: 0s and 1s without spaces, the bits of the first phase, of the second and of the third.
+            text: what `to_string` writes; or the bits alone, in a row or with a space between phases; or NSGA-Net's
+                lists, `[[[1], [0, 1], [0, 0, 1], [0]], ...]`, node by node and then the skip.
 
         Raises:
-            ValueError: the text has another length, or another character than 0 and 1; it says where.
+            InputError: the text has another length, is of another number of nodes, or has something else than 0 and 1;
+                it says where.
         """
-        for place, character in enumerate(text):
-            if character not in "01":
-                raise ValueError(f"macro genome {text!r}: character {place + 1} is {character!r}, not 0 or 1")
-        if len(text) != PHASES * self.bits:
-            raise ValueError(
-                f"macro genome {text!r} has {len(text)} bits: {self.nodes} nodes a phase need {PHASES * self.bits}"
-            )
-        return np.array([int(character) for character in text], np.int32)
+        return self._text.read(text)
 
 
 @cache

@@ -16,10 +16,13 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
+from rwejax.genomes import check_genome, check_genomes
+from rwejax.spaces import genotypes
 from rwejax.spaces.base import Genomes
 from rwejax.spaces.cells import CELLS, OPERATIONS, Cells, CellSpace, canonical_form
+from rwejax.spaces.texts import DigitText, quote, refuse
 
 _GENES = ("op1", "input1", "op2", "input2")
 
@@ -65,7 +68,7 @@ class Micro(CellSpace):
 
     def decode(self, genomes: Genomes) -> Cells:
         """The two cells that each genome stands for, as they are written."""
-        ops, inputs = self._branches(np.asarray(genomes))
+        ops, inputs = self._branches(np.asarray(check_genomes(self, genomes)))
         read = inputs[..., None] == np.arange(2, 2 + self.blocks)
         return Cells(ops, inputs, ~read.any((-3, -2)))
 
@@ -80,6 +83,7 @@ class Micro(CellSpace):
         Args:
             genomes: (n, genes) int32, a population; numpy or JAX.
         """
+        genomes = check_genomes(self, genomes)
         xp: Any = np if isinstance(genomes, np.ndarray) else jnp
         ops, inputs = canonical_form(*self._branches(genomes), len(self.operations))
         return xp.stack([ops, inputs], -1).reshape(len(genomes), len(self.upper)).astype(xp.int32)
@@ -88,28 +92,49 @@ class Micro(CellSpace):
         branches = genomes.astype("int32").reshape(len(genomes), len(CELLS), self.blocks, 2, 2)
         return branches[..., 0], branches[..., 1]
 
+    @property
+    def _text(self) -> DigitText:
+        pairs = ((2, 2),) * self.blocks
+        nested = ((20, 20), ((4,) * self.blocks,) * len(CELLS), (pairs,) * len(CELLS))
+        return DigitText(
+            self.name, (len(_GENES),) * (self.blocks * len(CELLS)), tuple(self.upper.tolist()), nested=nested
+        )
+
     def to_string(self, genome: Any) -> str:
-        """The genes with single spaces."""
-        return " ".join(str(int(gene)) for gene in genome)
+        """The genes block by block, the normal cell first: `micro:3021-3120-4213-0051-8124-...`."""
+        return self._text.write(check_genome(self, genome))
 
     def from_string(self, text: str) -> Int[np.ndarray, " genes"]:
-        """Read genes with single spaces.
+        """Read the genes, or a genotype of two cells of five blocks.
 
         Args:
-            text: 40 integers: for each block of the normal and then the reduction cell op1, input1, op2, input2.
+            text: what `to_string` writes: for each block of the normal and then the reduction cell op1, input1, op2,
+                input2; or the 40 integers with single spaces, or NSGA-Net's lists of them, `[[[[op1, input1], [op2,
+                input2]], ...], ...]`; or what `rwejax.spaces.genotypes` reads, where the blocks that no block reads
+                must be those that are concatenated.
 
         Raises:
-            ValueError: the text has another number of genes, or one is no integer of its range; it says which.
+            InputError: the text has another number of genes or blocks, or one is none of its range; it says which.
         """
-        words = text.split(" ")
+        form = self._text.example
+        if "Genotype" in text or "{" in text:
+            try:
+                branches = genotypes.read(text, self.blocks, self.operations, self._unread, differ=False)
+            except ValueError as error:
+                refuse(self.name, text, str(error), f"{form} or {genotypes.FORM}")
+            return np.stack(branches, -1).ravel()
+        words = text.strip().split(" ")
+        if len(words) < 2 or set("[(:") & set(text):
+            return self._text.read(text)
         for place, (word, upper) in enumerate(zip(words, self.upper.tolist(), strict=False)):
             if word not in map(str, range(upper + 1)):
                 block, gene = divmod(place, len(_GENES))
                 cell, block = divmod(block, self.blocks)
-                raise ValueError(
-                    f"micro genome {text!r}: integer {place + 1} ({_GENES[gene]} of block {block + 1} of the "
-                    f"{CELLS[cell]} cell) is {word!r}, not one of 0 to {upper}"
-                )
+                where = f"integer {place + 1} ({_GENES[gene]} of block {block + 1} of the {CELLS[cell]} cell)"
+                refuse(self.name, text, f": {where} is {quote(word)}, not one of 0 to {upper}", form)
         if len(words) != len(self.upper):
-            raise ValueError(f"micro genome {text!r} has {len(words)} integers: two cells need {len(self.upper)}")
+            refuse(self.name, text, f" has {len(words)} integers: two cells need {len(self.upper)}", form)
         return np.array([int(word) for word in words], np.int32)
+
+    def _unread(self, inputs: Int[np.ndarray, "blocks 2"]) -> Bool[np.ndarray, " blocks"]:
+        return ~np.isin(np.arange(2, 2 + self.blocks), inputs)

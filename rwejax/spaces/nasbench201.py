@@ -21,8 +21,11 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from rwejax.errors import InputError
+from rwejax.genomes import check_genome, check_genomes
+from rwejax.spaces import literals
 from rwejax.spaces.base import Genomes
 from rwejax.spaces.sizes import settle_sizes
+from rwejax.spaces.texts import quote, refuse
 
 STAGES = 3
 NODES = 4
@@ -31,6 +34,8 @@ OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_
 NONE, SKIP, CONV_1X1, CONV_3X3, _ = range(len(OPERATIONS))
 
 Cell = tuple[int, ...]
+
+_FORM = "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|"
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,7 @@ class NASBench201:
         Args:
             genomes: (n, genes) int32, a population; numpy or JAX.
         """
+        genomes = check_genomes(self, genomes)
         xp = np if isinstance(genomes, np.ndarray) else jnp
         places = len(OPERATIONS) ** np.arange(len(EDGES) - 1, -1, -1)
         return xp.asarray(_canonical_cells())[(genomes * places).sum(-1)]
@@ -124,6 +130,7 @@ class NASBench201:
         Args:
             genomes: (n, genes) int32, a population; numpy or JAX.
         """
+        genomes = check_genomes(self, genomes)
         taps = self._taps(genomes)
         height, width, channels = self.stages[0]
         total = np.full(len(taps), height * width * 9 * self.input_shape[2] * channels, np.int64)
@@ -135,6 +142,7 @@ class NASBench201:
 
     def params(self, genomes: Genomes) -> Int[np.ndarray, " n"]:
         """Every parameter: convolutions, scale and bias of the norms, the linear layer with its bias."""
+        genomes = check_genomes(self, genomes)
         taps = self._taps(genomes)
         norms = np.isin(genomes, (CONV_1X1, CONV_3X3)).sum(-1)
         total = np.full(len(taps), 9 * self.input_shape[2] * self.channels + 2 * self.channels, np.int64)
@@ -152,7 +160,7 @@ class NASBench201:
     def to_string(self, genome: Any) -> str:
         """The benchmark's text: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`."""
         nodes: list[str] = [""] * (NODES - 1)
-        for (node, source), gene in zip(EDGES, genome, strict=True):
+        for (node, source), gene in zip(EDGES, check_genome(self, genome), strict=True):
             nodes[node - 1] += f"{OPERATIONS[int(gene)]}~{source}|"
         return "+".join("|" + node for node in nodes)
 
@@ -160,30 +168,93 @@ class NASBench201:
         """Read the benchmark's text.
 
         Args:
-            text: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`, each op one of `OPERATIONS`.
+            text: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`, each op one of `OPERATIONS`; or as lists or tuples, for each
+                node the pairs (operation, node that it reads); or as NATS-Bench's 4 x 4 matrix of the operations'
+                numbers, a row the node that reads.
 
         Raises:
-            ValueError: a node, an edge or an operation is missing, too many or unknown; it says which.
+            InputError: a node, an edge or an operation is missing, too many or unknown; it says which.
         """
-        nodes = text.split("+")
-        if len(nodes) != NODES - 1:
-            raise ValueError(f"nasbench201 genome {text!r} has {len(nodes)} nodes: {NODES - 1} joined by + are needed")
-        genome: list[int] = []
-        for node, part in enumerate(nodes, 1):
-            edges = part[1:-1].split("|")
-            if len(part) < 2 or part[0] != "|" or part[-1] != "|":
-                raise ValueError(f"nasbench201 genome {text!r}: node {node} is {part!r}, not edges between bars |")
-            if len(edges) != node:
-                raise ValueError(f"nasbench201 genome {text!r}: node {node} has {len(edges)} edges instead of {node}")
-            for source, edge in enumerate(edges):
-                operation, _, written = edge.rpartition("~")
-                if operation not in OPERATIONS or written != str(source):
-                    raise ValueError(
-                        f"nasbench201 genome {text!r}: edge {len(genome) + 1}, from node {source} to node {node}, is "
-                        f"{edge!r}, not one of {', '.join(OPERATIONS)} and then ~{source}"
-                    )
-                genome.append(OPERATIONS.index(operation))
-        return np.array(genome, np.int32)
+        try:
+            found = _read_lists(text) if set("[(") & set(text) else _read_bars(text.strip())
+        except ValueError as error:
+            refuse(self.name, text, str(error), _FORM)
+        return np.array(found, np.int32)
+
+
+def _read_bars(text: str) -> list[int]:
+    if text.isdecimal():
+        raise ValueError(
+            ": an index number names a line of NATS-Bench's own file, which other files have in another order; give "
+            "the text that its arch(index) returns"
+        )
+    nodes = text.split("+")
+    if len(nodes) != NODES - 1:
+        raise ValueError(f" has {len(nodes)} nodes: {NODES - 1} joined by + are needed")
+    genome: list[int] = []
+    for node, part in enumerate(nodes, 1):
+        edges = part[1:-1].split("|")
+        if len(part) < 2 or part[0] != "|" or part[-1] != "|":
+            raise ValueError(f": node {node} is {quote(part)}, not edges between bars |")
+        if len(edges) != node:
+            raise ValueError(f": node {node} has {len(edges)} edges instead of {node}")
+        for source, edge in enumerate(edges):
+            operation, _, written = edge.rpartition("~")
+            if operation not in OPERATIONS or written != str(source):
+                raise ValueError(
+                    f": edge {len(genome) + 1}, from node {source} to node {node}, is {quote(edge)}, not one of "
+                    f"{', '.join(OPERATIONS)} and then ~{source}"
+                )
+            genome.append(OPERATIONS.index(operation))
+    return genome
+
+
+def _read_lists(text: str) -> list[int]:
+    try:
+        nodes = literals.parse(text)
+    except ValueError as error:
+        raise ValueError(f" {error}") from error
+    if isinstance(nodes, literals.Call) or not isinstance(nodes, list | tuple):
+        raise ValueError(" is no list of nodes")
+    if nodes and all(isinstance(gene, int | float) for gene in nodes):
+        raise ValueError(
+            ": a row of numbers says neither in which order the edges come nor which operation has which number, and "
+            "tools differ in both; name the operations"
+        )
+    if len(nodes) == NODES and all(_is_row(row) for row in nodes):
+        return _of_matrix(nodes)
+    if len(nodes) != NODES - 1:
+        raise ValueError(f" has {len(nodes)} nodes: {NODES - 1} are needed")
+    return [operation for node, edges in enumerate(nodes, 1) for operation in _of_node(node, edges)]
+
+
+def _is_row(row: Any) -> bool:
+    return isinstance(row, list | tuple) and len(row) == NODES and all(isinstance(each, int | float) for each in row)
+
+
+def _of_matrix(rows: Sequence[Any]) -> list[int]:
+    for node, row in enumerate(rows):
+        for source, value in enumerate(row):
+            if source >= node and value != 0:
+                raise ValueError(f": row {node + 1} has {value} in column {source + 1}, where no edge can be")
+            if value not in range(len(OPERATIONS)):
+                raise ValueError(f": row {node + 1} has {value} in column {source + 1}, not 0 to {len(OPERATIONS) - 1}")
+    return [int(rows[node][source]) for node, source in EDGES]
+
+
+def _of_node(node: int, edges: Any) -> list[int]:
+    if not isinstance(edges, list | tuple) or isinstance(edges, literals.Call) or len(edges) != node:
+        raise ValueError(f": node {node} is not {node} pairs ('operation', node that it reads)")
+    found: dict[int, int] = {}
+    for edge in edges:
+        if not isinstance(edge, list | tuple) or len(edge) != 2 or edge[0] not in OPERATIONS:
+            raise ValueError(
+                f": node {node} has {quote(str(edge))}, not one of {', '.join(OPERATIONS)} and the node that it reads"
+            )
+        if type(edge[1]) is not int or not 0 <= edge[1] < node or edge[1] in found:
+            raise ValueError(f": node {node} reads {quote(str(edge[1]))}, where each of 0 to {node - 1} is read once")
+        found[edge[1]] = OPERATIONS.index(edge[0])
+    return [found[source] for source in range(node)]
 
 
 def _residual_weights(channels: int) -> int:

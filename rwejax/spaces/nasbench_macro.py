@@ -19,8 +19,10 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from rwejax.errors import InputError
+from rwejax.genomes import check_genome, check_genomes
 from rwejax.spaces.base import Genomes
 from rwejax.spaces.sizes import settle_sizes
+from rwejax.spaces.texts import DigitText
 
 DEPTHS = (2, 3, 3)
 CHOICES = 3
@@ -55,7 +57,7 @@ class NASBenchMacro:
     Example:
         >>> from rwejax import spaces
         >>> space = spaces.get("nasbench_macro")
-        >>> genome = space.from_string("12222120")
+        >>> genome = space.from_string("nasbench_macro:12-222-120")
         >>> int(space.macs(genome[None])[0]), int(space.params(genome[None])[0])
         (81766912, 1922826)
     """
@@ -117,6 +119,7 @@ class NASBenchMacro:
         Args:
             genomes: (n, genes) int32, a population; numpy or JAX.
         """
+        genomes = check_genomes(self, genomes)
         xp = np if isinstance(genomes, np.ndarray) else jnp
         stages = []
         for stage in xp.split(genomes, np.cumsum(DEPTHS)[:-1], axis=-1):
@@ -140,7 +143,7 @@ class NASBenchMacro:
             ]
             costs.append([identity, *bottlenecks])
             height, width = layer.height, layer.width
-        return stem + head + _chosen(costs, genomes)
+        return stem + head + _chosen(costs, check_genomes(self, genomes))
 
     def params(self, genomes: Genomes) -> Int[np.ndarray, " n"]:
         """Every parameter: convolutions, scale and bias of the norms, the linear layer with its bias."""
@@ -154,29 +157,26 @@ class NASBenchMacro:
                 for t, k in zip(EXPANSIONS, KERNELS, strict=True)
             ]
             costs.append([identity, *bottlenecks])
-        return stem + head + _chosen(costs, genomes)
+        return stem + head + _chosen(costs, check_genomes(self, genomes))
+
+    @property
+    def _text(self) -> DigitText:
+        return DigitText(self.name, DEPTHS, (CHOICES - 1,) * sum(DEPTHS))
 
     def to_string(self, genome: Any) -> str:
-        """The genes in a row."""
-        return "".join(str(int(gene)) for gene in genome)
+        """The genes, stage by stage: `nasbench_macro:12-222-120`."""
+        return self._text.write(check_genome(self, genome))
 
     def from_string(self, text: str) -> Int[np.ndarray, " genes"]:
-        """Read a row of digits.
+        """Read eight digits, a layer each: 0 the identity, 1 and 2 the bottlenecks.
 
         Args:
-            text: eight digits without spaces, a layer each: 0 the identity, 1 and 2 the bottlenecks.
+            text: what `to_string` writes; or the digits alone, which is the benchmark's text, or a list of them.
 
         Raises:
-            ValueError: the text has another length, or another character than 0, 1 and 2; it says where.
+            InputError: the text has another length, or something else than 0, 1 and 2; it says where.
         """
-        for place, character in enumerate(text):
-            if character not in "012":
-                raise ValueError(
-                    f"nasbench_macro genome {text!r}: character {place + 1} is {character!r}, not 0, 1 or 2"
-                )
-        if len(text) != sum(DEPTHS):
-            raise ValueError(f"nasbench_macro genome {text!r} has {len(text)} digits: {sum(DEPTHS)} are needed")
-        return np.array([int(character) for character in text], np.int32)
+        return self._text.read(text)
 
 
 def _chosen(costs: list[list[int]], genomes: Genomes) -> Int[np.ndarray, " n"]:

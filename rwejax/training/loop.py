@@ -22,6 +22,7 @@ from rwejax.runtime.observer import closing
 from rwejax.runtime.signals import uninterrupted
 from rwejax.searching.images import describe_images, load_same, moved, record_move
 from rwejax.spaces.sizes import LARGEST_CHANNELS
+from rwejax.spaces.texts import quote
 from rwejax.storage.run_dir import check_free
 from rwejax.training.batches import Batch, BatchSource, Loaded, standardise_pixels
 from rwejax.training.config import TrainConfig
@@ -65,7 +66,7 @@ def train(
     Example:
         >>> import tempfile
         >>> from rwejax import TrainConfig, train
-        >>> config = TrainConfig(architecture="1" * 6, nodes=2, channels=4, epochs=1, train_images=256,
+        >>> config = TrainConfig(architecture="macro:2:11-11-11", nodes=2, channels=4, epochs=1, train_images=256,
         ...                      run_dir=tempfile.mkdtemp())
         >>> result = train(config)
         >>> len(result.epochs), 0 <= result.test.test_accuracy <= 100
@@ -76,7 +77,8 @@ def train(
     check_free(config.run_dir)
     check_origin(config, origin or {})
     task = _Task(config)
-    with Training.create(task.config) as run, closing(observers):
+    config = dataclasses.replace(task.config, architecture=task.space.to_string(task.genome))
+    with Training.create(config) as run, closing(observers):
         run.write_meta({**describe_machine(config.seed), **describe_images(task.source), "origin": origin})
         return _finish(run, task, [], observers)
 
@@ -195,7 +197,9 @@ def choose(
     try:
         genome = space.from_string(config.architecture)
     except ValueError as error:
-        raise InputError(f"architecture {config.architecture!r} is none of {config.space_name}: {error}") from error
+        raise InputError(
+            f"architecture {quote(config.architecture)} is none of {config.space_name}: {error}"
+        ) from error
     if config.macs_limit is None:
         return space, genome
     limit = COSTS["macs"].parse(config.macs_limit)

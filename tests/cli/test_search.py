@@ -150,7 +150,7 @@ def test_a_search_prints_its_progress_its_front_and_its_folder(main, tmp_path):
     table = lines[lines.index(next(line for line in lines if "(M)" in line)) + 1 : -2]
     assert len(table) == len(rows)
     for shown, row in zip(table, rows, strict=True):
-        assert "".join(shown.split()[-3:]) == row["architecture"]
+        assert shown.split()[-1] == row["architecture"]
         assert float(shown.split()[0]) == pytest.approx(float(row["loo_error"]), abs=0.006)
         assert float(shown.split()[2]) == pytest.approx(int(row["macs"]) / 1e6, abs=6e-4)
         assert float(shown.split()[3]) == pytest.approx(int(row["params"]) / 1e3, abs=0.06)

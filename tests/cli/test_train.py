@@ -76,7 +76,7 @@ BAD = [
     ("a search's key", "--config search.yaml", "unknown key 'generations'"),
     ("a word for a number", "--config words.yaml", "learning_rate: 'high', which should be a number"),
     ("another epoch count", "--resume trained --epochs 9", "was started with --epochs 2"),
-    ("unknown log", "--architecture 111011 --nodes 2 --log wandbb", "log 'wandbb' is unknown"),
+    ("unknown log", "--architecture macro:2:11-10-11 --nodes 2 --log wandbb", "log 'wandbb' is unknown"),
     ("a search to resume", "--resume search", "unknown key 'generations'"),
     ("unprepared set offline", "--architecture 111011 --nodes 2 --dataset cifar10 --data-dir empty", "cifar10"),
     ("full run folder", "--architecture 111011 --nodes 2 --run-dir trained", "run_dir 'trained' is not empty"),

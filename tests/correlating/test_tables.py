@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sys
 import types
 
@@ -27,7 +28,8 @@ def table(tmp_path):
 def test_a_table_is_read_whole(table):
     read = tables.read(table, "accuracy", SPACE)
     assert read.available == 4
-    assert dict(zip(read.texts, read.values.tolist(), strict=True)) == dict(zip(TEXTS, range(90, 94), strict=True))
+    texts = [SPACE.to_string(SPACE.from_string(text)) for text in TEXTS]
+    assert dict(zip(read.texts, read.values.tolist(), strict=True)) == dict(zip(texts, range(90, 94), strict=True))
     assert read.genomes.dtype == np.int32
     assert [SPACE.to_string(genome) for genome in read.genomes] == list(read.texts)
 
@@ -69,15 +71,10 @@ BAD = [
     ("architecture,space,accuracy\n00000000,macro,1\n", "accuracy", "has no rows of space 'nasbench_macro'"),
     ("network,accuracy\n00000000,1\n", "accuracy", "has no column of architectures among network, accuracy"),
     ("architecture,accuracy,flops\n00000000,1,2\n", "loss", "has no column 'loss': it has accuracy, flops"),
-    ("architecture,accuracy\n00000000,1\n00000003,2\n", "accuracy", "line 3 of truth"),
-    ("architecture,accuracy\n00000000,1\n0000000,2\n", "accuracy", "is no architecture of space 'nasbench_macro'"),
-    (
-        "architecture,accuracy\n00000000,1\n11111111,high\n",
-        "accuracy",
-        "has accuracy 'high', which is no finite number",
-    ),
-    ("architecture,accuracy\n00000000,1\n11111111\n", "accuracy", "line 3 of truth"),
-    ("architecture,accuracy\n00000000,1\n11111111\n", "accuracy", "has accuracy '', which is no finite number"),
+    ("architecture,accuracy\n00000003,2\n", "accuracy", "line 2 of truth"),
+    ("architecture,accuracy\n0000000,2\n", "accuracy", "is no architecture of space 'nasbench_macro'"),
+    ("architecture,accuracy\n11111111,high\n", "accuracy", "has accuracy 'high', which is no finite number"),
+    ("architecture,accuracy\n11111111\n", "accuracy", "has accuracy '', which is no finite number"),
     ("architecture,accuracy\n00000000,\n", "accuracy", "has no rows of space 'nasbench_macro' with column 'accuracy'"),
     ("architecture,accuracy\n00000000,nan\n", "accuracy", "has accuracy 'nan'"),
     ("architecture,accuracy\n00000000,inf\n", "accuracy", "has accuracy 'inf'"),
@@ -108,12 +105,37 @@ def test_a_table_that_cannot_be_opened(tmp_path):
 def test_rows_without_a_value_are_left_out(tmp_path):
     (tmp_path / "a.csv").write_text("architecture,accuracy\n00000000,1\n11111111,\n22222222,3\n")
     found = tables.read(tmp_path / "a.csv", "accuracy", SPACE)
-    assert (found.texts, found.available) == (("00000000", "22222222"), 2)
+    assert (found.texts, found.available) == (("nasbench_macro:00-000-000", "nasbench_macro:22-222-222"), 2)
+
+
+def test_a_row_that_makes_no_sense_is_left_out_and_said(tmp_path):
+    rows = [
+        "00000000,1",
+        "0000000,2",
+        "11111111,3",
+        "00000003,4",
+        "22222222,high",
+        "12121212",
+        '"[2, 2\n,2]",5',
+        "02020202,6",
+    ]
+    (tmp_path / "a.csv").write_text("architecture,accuracy\n" + "\n".join(rows) + "\n")
+    whole = tables.read(tmp_path / "a.csv", "accuracy", SPACE)
+    assert whole.available == 3
+    assert sorted(whole.values) == [1, 3, 6]
+    assert [re.match(r"line (\d+) of truth", each)[1] for each in whole.skipped] == ["3", "5", "6", "7", "9"]
+    assert "has 7 digits: 8 are needed" in whole.skipped[0]
+    assert "has accuracy 'high', which is no finite number" in whole.skipped[2]
+    assert not any("\n" in each for each in whole.skipped)
+    good = [rows[0], rows[2], rows[7]]
+    (tmp_path / "b.csv").write_text("architecture,accuracy\n" + "\n".join(good) + "\n")
+    clean = tables.read(tmp_path / "b.csv", "accuracy", SPACE)
+    assert (clean.texts, clean.values.tolist(), clean.skipped) == (whole.texts, whole.values.tolist(), ())
 
 
 def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
     (tmp_path / "a.csv").write_text("architecture,accuracy\n00000000,1\n", encoding="utf-8-sig")
-    assert tables.read(tmp_path / "a.csv", "accuracy", SPACE).texts == ("00000000",)
+    assert tables.read(tmp_path / "a.csv", "accuracy", SPACE).texts == ("nasbench_macro:00-000-000",)
 
 
 def result_of(genotype, **values):

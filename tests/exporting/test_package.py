@@ -17,10 +17,10 @@ from rwejax.exporting.package import write_source
 
 SHAPE = (16, 16, 3)
 GENOMES = {
-    "macro": ({"nodes": 3, "channels": 4}, "010000101001"),
+    "macro": ({"nodes": 3, "channels": 4}, "macro:3:0100-0010-1001"),
     "micro": (
         {"layers": 3, "channels": 4},
-        "6 1 5 1 2 0 7 2 7 2 7 1 2 4 6 3 2 0 4 5 3 0 2 1 2 2 0 0 3 0 1 1 4 4 2 3 8 1 2 5",
+        "micro:6151-2072-7271-2463-2045-3021-2200-3011-4423-8125",
     ),
     "darts": (
         {"layers": 3, "channels": 4},
@@ -34,7 +34,7 @@ GENOMES = {
         {"cells": 1, "channels": 4},
         "|skip_connect~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_1x1~1|skip_connect~2|",
     ),
-    "nasbench_macro": ({"channels": 4}, "21021112"),
+    "nasbench_macro": ({"channels": 4}, "nasbench_macro:21-021-112"),
 }
 """Small networks that together have every operation."""
 MEAN, STD = (120.0, 115.0, 100.0), (60.0, 50.0, 70.0)

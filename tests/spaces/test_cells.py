@@ -21,7 +21,7 @@ def read(space, genome):
     """Two cells as plain lists of blocks ((operation, input), (operation, input)), by way of the text."""
     text = space.to_string(genome)
     if space.name == "micro":
-        genes = [int(word) for word in text.split()]
+        genes = [int(digit) for digit in text if digit.isdigit()]
         pairs = [(space.operations[op], source) for op, source in zip(genes[::2], genes[1::2], strict=True)]
     else:
         pairs = [(op, int(source)) for op, source in re.findall(r"\('(\w+)', (\d+)\)", text)]

@@ -1,5 +1,6 @@
 import csv
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -99,12 +100,12 @@ def test_canonical_keeps_the_complexity(forms):
     [("00001001", "00010010"), ("01202202", "01220220"), ("01212021", "01212021"), ("20012112", "20012112")],
 )
 def test_canonical_moves_identities_back(text, form):
-    assert SPACE.to_string(SPACE.canonical(SPACE.from_string(text)[None])[0]) == form
+    assert (SPACE.canonical(SPACE.from_string(text)[None])[0] == SPACE.from_string(form)).all()
 
 
 def test_text_round_trip_of_the_benchmark(rows):
     for row in rows:
-        assert SPACE.to_string(SPACE.from_string(row["architecture"])) == row["architecture"]
+        assert re.sub("[^012]", "", SPACE.to_string(SPACE.from_string(row["architecture"]))) == row["architecture"]
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from rwejax.evaluate.costs.chains import (
     producers,
     whole_function,
 )
+from rwejax.genomes import check_genomes
 from rwejax.networks.genome_rows import genome_rows
 from rwejax.networks.program import ABSENT
 from rwejax.runtime import collectives
@@ -125,6 +126,7 @@ class Latency:
 
     def __call__(self, genomes: Int[np.ndarray, "n genes"]) -> Float[np.ndarray, " n"]:
         """Milliseconds of each genome's network."""
+        genomes = check_genomes(self._space, genomes)
         if not len(genomes):
             return np.zeros(0)
         if self.slowdown is None:

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from rwejax import networks
 from rwejax.evaluate.costs.chains import liveness_of, place_of
 from rwejax.evaluate.costs.liveness import Liveness
+from rwejax.genomes import check_genomes
 from rwejax.networks.genome_rows import IMAGE, GenomeRow, genome_rows
 from rwejax.spaces import Space
 
@@ -37,6 +38,7 @@ class Memory:
 
     def __call__(self, genomes: Int[np.ndarray, "n genes"]) -> Float[np.ndarray, " n"]:
         """Peak bytes of each genome's network."""
+        genomes = check_genomes(self._space, genomes)
         if not len(genomes):
             return np.zeros(0)
         program, features = networks.lower(self._space, self._network, genomes, len(genomes), 1)

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from rwejax.data import Dataset
+from rwejax.evaluate.costs import complexity
 from rwejax.spaces import Space
-from rwejax.spaces.base import integer_genomes
 
 Estimate = Callable[[jax.Array, Int[Any, "n genes"]], Float[np.ndarray, " n"]]
 
@@ -22,10 +22,10 @@ def macs(space: Space, dataset: Dataset) -> Estimate:
         dataset: not looked at.
 
     Returns:
-        A function of a key, which it does not use, and (n, genes) integers to (n,) float64 counts. Given floats for
-        genomes it raises `InputError`.
+        A function of a key, which it does not use, and (n, genes) integers to (n,) float64 counts. Given what is no
+        population of the space it raises `InputError`.
     """
-    return lambda key, genomes: space.macs(space.canonical(integer_genomes(genomes))).astype(float)
+    return lambda key, genomes: complexity.macs(space)(genomes)
 
 
 def params(space: Space, dataset: Dataset) -> Estimate:
@@ -38,4 +38,4 @@ def params(space: Space, dataset: Dataset) -> Estimate:
     Returns:
         A function as `macs` returns it.
     """
-    return lambda key, genomes: space.params(space.canonical(integer_genomes(genomes))).astype(float)
+    return lambda key, genomes: complexity.params(space)(genomes)

@@ -16,11 +16,11 @@ from rwejax import networks
 from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.evaluate.inputs import checked
+from rwejax.genomes import check_genomes
 from rwejax.networks import IMAGES_AXIS, NOTHING, ActivationObserver, Norm, PerNetwork, Program
 from rwejax.runtime import collectives
 from rwejax.runtime.devices import default_devices
 from rwejax.spaces import Space
-from rwejax.spaces.base import integer_genomes
 
 Params = dict[str, Array]
 Loss = Callable[[Float[Array, "images classes"]], Float[Array, ""]]
@@ -172,9 +172,9 @@ class PerNetworkEstimator:
             finite, and for all where a pixel of the batch is NaN or infinite.
 
         Raises:
-            InputError: the genomes are floats.
+            InputError: the genomes are none of the space, which says where.
         """
-        canonical = np.asarray(self.space.canonical(integer_genomes(genomes)))
+        canonical = np.asarray(self.space.canonical(check_genomes(self.space, genomes)))
         if not self._finite:  # some scores are of signs or of noise, and would hide it
             return np.full(len(canonical), -np.inf, np.float32)
         distinct, inverse = np.unique(canonical, axis=0, return_inverse=True)
