@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from rwejax import data
-from rwejax.config import RunConfig
-from rwejax.data.sources import FOLDER, encoded_folder
+from rwejax.config import PATHS, RunConfig
+from rwejax.data import folder, registry
 from rwejax.errors import InputError, quoted
 from rwejax.runtime.environment import now
 from rwejax.storage.run_dir import Folder
@@ -80,10 +80,10 @@ def load_same(config: RunConfig, meta: Mapping[str, Any], load: Callable[[], Ima
         images = load()
     except InputError as error:
         # Too few images, for instance, since a class is gone.
-        names = _names_in_folder(config.dataset)
-        if meta and names is None and config.dataset.startswith(FOLDER):
+        names, kind = _names_now(config), config.dataset.partition(":")[0]
+        if meta and names is None and kind in PATHS:
             raise InputError(
-                f"dataset {config.dataset!r} is no longer there: give --dataset {FOLDER}PATH with the place where its "
+                f"dataset {config.dataset!r} is no longer there: give --dataset {kind}:PATH with the place where its "
                 "images are now"
             ) from error
         if names and "class_names" in meta:
@@ -153,10 +153,11 @@ def record_move(run: Folder, config: RunConfig) -> None:
     run.write_meta({**meta, "moves": [*meta.get("moves", []), {"time": now(), **place}]})
 
 
-def _names_in_folder(dataset: str) -> list[str] | None:
-    """The classes of a folder, if it is one."""
+def _names_now(config: RunConfig) -> list[str] | None:
+    """The classes that are there, if images that cannot be loaded have any."""
     try:
-        return list(encoded_folder(dataset).class_names) if dataset.startswith(FOLDER) else None
+        encode = registry.find(config.dataset, config.data_dir).encode
+        return None if encode is None else list(encode()["train"].class_names)
     except InputError:
         return None
 
@@ -196,7 +197,7 @@ def _listed(parts: Sequence[str]) -> str:
 
 def _check_order(config: RunConfig, meta: Mapping[str, Any], names: Sequence[str]) -> None:
     """Refuse an old run whose classes were numbered in the order of texts, in which 10 comes before 2."""
-    if meta and config.dataset.startswith(FOLDER) and list(names) != sorted(names):
+    if meta and config.dataset.startswith(folder.PREFIX) and list(names) != sorted(names):
         raise InputError(
             f"dataset {config.dataset!r} has its classes in another order than when the run began, since numbers in "
             "names are now sorted by value: start a new run, or resume this one with the version in its meta.json"
