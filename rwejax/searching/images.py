@@ -88,7 +88,11 @@ def load_same(config: RunConfig, meta: Mapping[str, Any], load: Callable[[], Ima
             ) from error
         if names and "class_names" in meta:
             same = names == meta["class_names"]
-            what = str(error).rpartition(": ")[0] if same else _renamed(meta["class_names"], names)
+            what = (
+                str(error).removeprefix(f"dataset {config.dataset!r} has ").rpartition(": ")[0]
+                if same
+                else _renamed(meta["class_names"], names)
+            )
             raise _changed(config, what) from error
         raise
     found = describe_images(images)

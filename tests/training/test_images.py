@@ -89,7 +89,7 @@ def empty(pictures):
         (rename, "class 'ant' is gone, class 'zebra' is new"),
         (add, "class 'aardvark' is new"),
         (remove, "class 'cat' is gone"),
-        (empty, r"class .* gives \d+ images instead of \d+"),
+        (empty, r"36 images to draw from, 4 in its smallest class, but train=44 and validation=4 make 48 in"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
