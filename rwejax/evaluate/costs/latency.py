@@ -5,7 +5,7 @@ Where a compiler fuses a row into its reader, the two are timed together as well
 Cai et al., "ProxylessNAS: direct neural architecture search on target task and hardware", ICLR 2019, and Wu et al.,
 "FBNet: hardware-aware efficient ConvNet design via differentiable neural architecture search", CVPR 2019, predict
 latency by such a table. A row that is timed alone, again and again, finds its code and its data in the nearest caches;
-in a network it does not, and takes up to twice as long. Three networks are timed whole to learn how much longer.
+in a network it does not, and takes about twice as long. Three networks are called whole to learn how much longer.
 """
 
 import math
@@ -35,7 +35,7 @@ from rwejax.runtime import collectives
 from rwejax.spaces import Space
 
 _SAMPLED = 500  # random networks whose rows are measured beforehand
-_WHOLE = 3  # of them, which are measured whole
+_WHOLE = 3  # of them, which are called whole
 _UNSURE = 1.1  # times that differ by less are taken to be the same
 _PASSES = 3  # over all that is measured together, so that no row has only a bad moment
 
@@ -145,10 +145,8 @@ class Latency:
         _, features = networks.lower(self._space, self._network, drawn, len(drawn), 1)
         chosen = drawn[features != ABSENT][:_WHOLE]
         for genome, (alone, beyond) in zip(chosen, self._sums(chosen), strict=True):
-            watch = timing.Stopwatch(*whole_function(self._space, genome, self.batch), _device())
-            for _ in range(_PASSES):
-                watch.run()
-            ratios.append((1e3 * watch.seconds - beyond) / alone)
+            seconds = timing.call_seconds(*whole_function(self._space, genome, self.batch), _device())
+            ratios.append((1e3 * seconds - beyond) / alone)
         return float(collectives.text_of_first_host(f"{max(1.0, np.median(ratios)):.3g}"))
 
     def _random(self) -> Int[np.ndarray, "n genes"]:

@@ -38,17 +38,11 @@ class Stopwatch:
     def __init__(
         self, function: Callable[[Tree, Tree], Array], variables: Tree, data: Tree, device: jax.Device
     ) -> None:
-        random = np.random.default_rng(0)
-
-        def values(shape: jax.ShapeDtypeStruct) -> Array:
-            # Small and positive: variances must be, and denormal numbers would take longer.
-            return jax.device_put(random.uniform(0.05, 0.15, shape.shape).astype(shape.dtype), device)
-
         def loop(turns: Array, operands: tuple[Tree, Tree, Array]) -> tuple[Tree, Tree, Array]:
             return lax.fori_loop(0, turns, lambda _, each: _turn(function, *each), operands)
 
         result = jax.eval_shape(function, variables, data)
-        self._operands = jax.tree.map(values, (variables, data, result))
+        self._operands = _random_values((variables, data, result), device)
         self._loop = jax.jit(loop)
         self._take(1)  # compiles
         once = min(self._take(16) for _ in range(3)) / 16
@@ -71,6 +65,36 @@ class Stopwatch:
         start = time.perf_counter()
         jax.block_until_ready(self._loop(turns, self._operands))
         return time.perf_counter() - start
+
+
+def call_seconds(function: Callable[[Tree, Tree], Array], variables: Tree, data: Tree, device: jax.Device) -> float:
+    """Seconds of a call of a compiled function, its start included: the shortest of 150.
+
+    Args:
+        function: of the variables and the data, to one array.
+        variables: shapes of weights and statistics, of which random ones are made.
+        data: shapes of the data.
+        device: where it runs.
+    """
+    operands = _random_values((variables, data), device)
+    compiled = jax.jit(function).lower(*operands).compile()
+
+    def take() -> float:
+        start = time.perf_counter()
+        jax.block_until_ready(compiled(*operands))
+        return time.perf_counter() - start
+
+    return min(take() for _ in range(_LONGER * _ROUNDS))
+
+
+def _random_values(shapes: Tree, device: jax.Device) -> Tree:
+    random = np.random.default_rng(0)
+
+    def values(shape: jax.ShapeDtypeStruct) -> Array:
+        # Small and positive: variances must be, and denormal numbers would take longer.
+        return jax.device_put(random.uniform(0.05, 0.15, shape.shape).astype(shape.dtype), device)
+
+    return jax.tree.map(values, shapes)
 
 
 def _turn(
