@@ -98,10 +98,6 @@ class ConsoleObserver(SearchObserver):
         if self._bar:
             self._bar.stop()
 
-    def on_images(self, summary: str) -> None:
-        """Say what the images are."""
-        self._print(summary)
-
     def on_start(self, config: SearchConfig, run_dir: Path, generation: int) -> None:
         """Say what is searched, and that compilation, which takes a while, comes next; nothing of a finished search.
 
@@ -124,6 +120,10 @@ class ConsoleObserver(SearchObserver):
             self._show((hint,), left="")
         else:
             self._print(hint)
+
+    def on_images(self, summary: str) -> None:
+        """Say what the images are."""
+        self._print(summary)
 
     def on_generation(self, progress: Progress) -> None:
         """Show how far it is."""

@@ -79,10 +79,6 @@ class ConsoleObserver(TrainObserver):
         if self._bar:
             self._bar.stop()
 
-    def on_images(self, summary: str) -> None:
-        """Say what the images are, and how they are changed."""
-        self._print(summary)
-
     def on_start(self, config: TrainConfig, run_dir: Path, epoch: int, macs: int, params: int) -> None:
         """Say what is trained, and that compilation, which takes a while, comes next; nothing of a finished training.
 
@@ -107,6 +103,10 @@ class ConsoleObserver(TrainObserver):
             self._bar.show(hint, 0, None, "", ())
         else:
             self._print(hint)
+
+    def on_images(self, summary: str) -> None:
+        """Say what the images are, and how they are changed."""
+        self._print(summary)
 
     def on_step(self, step: int, steps: int) -> None:
         """Show how far the epoch is, at most ten times a second.
