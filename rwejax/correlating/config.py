@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from rwejax import plugins
-from rwejax.config import check_integers
+from rwejax.config import check_integers, normalise
 from rwejax.errors import InputError
 
 SMALLEST_SAMPLE = 3
@@ -58,6 +58,9 @@ class CorrelateConfig:
     channels: int | None = None
     output: Path | None = None
 
+    def __post_init__(self) -> None:
+        normalise(self)
+
     @property
     def sizes(self) -> dict[str, int]:
         """Sizes of the networks, as options of the space."""
@@ -110,6 +113,9 @@ class CorrelateRunsConfig:
     truth: Path
     column: str
     output: Path | None = None
+
+    def __post_init__(self) -> None:
+        normalise(self)
 
     @property
     def folders(self) -> tuple[Path, ...]:

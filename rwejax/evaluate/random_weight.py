@@ -25,6 +25,7 @@ from rwejax import networks
 from rwejax.config import PRECISIONS
 from rwejax.data import Dataset
 from rwejax.errors import InputError
+from rwejax.evaluate.inputs import checked
 from rwejax.evaluate.ridge import FAILED, RidgeScores, constant_scores, ridge_scores
 from rwejax.networks import ABSENT, IMAGES_AXIS, Program
 from rwejax.objectives import RWE_SCORES
@@ -136,7 +137,9 @@ class RandomWeightEvaluator:
         precision: str = "float32",
         devices: Sequence[jax.Device] | None = None,
     ) -> None:
-        _check(space, dataset, score, precision)
+        _check_names(score, precision)
+        dataset = checked(space, dataset)
+        _check_counts(dataset)
         for name, value in {
             "seeds": seeds,
             "genomes_per_program": genomes_per_program,
@@ -180,7 +183,10 @@ class RandomWeightEvaluator:
         Raises:
             InputError: the genomes are floats.
         """
-        genomes = integer_genomes(genomes)
+        with jax.enable_x64(False):  # the numbers are the same, whatever else the program computes
+            return self._score(key, integer_genomes(genomes))
+
+    def _score(self, key: jax.Array, genomes: Int[np.ndarray, "n genes"]) -> Scores:
         self._prepare(len(genomes))
         draws = [self._initialise(draw) for draw in jax.random.split(key, self.seeds)]
         total = {name: np.zeros(len(genomes)) for name in RidgeScores._fields}
@@ -203,7 +209,10 @@ class RandomWeightEvaluator:
             For each genome one row an image, the train images first, before standardisation; zeros for a network
             through which no path leads.
         """
-        genomes = integer_genomes(genomes)
+        with jax.enable_x64(False):
+            return self._all_features(key, integer_genomes(genomes))
+
+    def _all_features(self, key: jax.Array, genomes: Int[np.ndarray, "n genes"]) -> Float[np.ndarray, "n images d"]:
         self._prepare(len(genomes))
         kernels = self._initialise(jax.random.split(key, self.seeds)[0])
         found = np.zeros((len(genomes), len(self._order), *self._network.buffers["features"]), np.float32)
@@ -279,7 +288,7 @@ class RandomWeightEvaluator:
                     new = ridge_scores(x[row], images.labels, classes, train)
                 return jax.tree.map(lambda all_rows, value: all_rows.at[row].set(value), scores, new)
 
-            scores = jnp.zeros(share)
+            scores = jnp.zeros(share, jnp.float32)
             nothing = RidgeScores(scores, scores, scores, scores, failed=jnp.zeros(share, bool))
             mine = jnp.clip(program.features - lax.axis_index(IMAGES_AXIS) * share, 0, share)
             return lax.fori_loop(0, mine, score, nothing), maps
@@ -352,17 +361,18 @@ def _labels(dataset: Dataset) -> Int[np.ndarray, " n"]:
     return np.concatenate([dataset.train_labels, dataset.validation_labels])
 
 
-def _check(space: Space, dataset: Dataset, score: str, precision: str) -> None:
+def _check_names(score: str, precision: str) -> None:
     if precision not in PRECISIONS:
         raise InputError(f"precision {precision!r} is unknown: choose one of {', '.join(PRECISIONS)}")
     if score not in RWE_SCORES:
         raise InputError(f"score {score!r} is unknown: choose one of {', '.join(RWE_SCORES)}")
-    if space.input_shape != dataset.image_shape or space.classes != dataset.classes:
-        raise InputError(
-            f"the space is made for {space.classes} classes of {space.input_shape} images and the dataset has "
-            f"{dataset.classes} classes of {dataset.image_shape}: "
-            "pass input_shape=dataset.image_shape and classes=dataset.classes to spaces.get"
-        )
+
+
+def _check_counts(dataset: Dataset) -> None:
+    """A leave-one-out residual of a head needs two images, and the validation error one more."""
+    for name, least in (("train", 2), ("validation", 1)):
+        if (count := len(getattr(dataset, f"{name}_labels"))) < least:
+            raise InputError(f"the dataset has {count} {name} images: give {least} or more")
 
 
 def _mesh(devices: Sequence[jax.Device], calibration: int) -> tuple[Mesh, int]:

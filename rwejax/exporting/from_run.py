@@ -8,16 +8,18 @@ from typing import Any
 import jax
 import numpy as np
 
-from rwejax import data, networks
+from rwejax import networks
 from rwejax.errors import InputError
 from rwejax.exporting.card import preprocessing
 from rwejax.exporting.package import Card, export
 from rwejax.runtime.environment import describe_machine
+from rwejax.searching.images import describe_images, load_searched
 from rwejax.searching.records import Run
 from rwejax.searching.result import read_result
+from rwejax.storage.run_dir import read_meta
 from rwejax.training.config import TrainConfig
 from rwejax.training.from_search import from_search
-from rwejax.training.loop import choose, describe_images
+from rwejax.training.loop import choose
 from rwejax.training.records import Training
 from rwejax.training.step import TrainState, first_state, from_arrays, optimiser, to_arrays
 
@@ -77,8 +79,7 @@ def _of_training(run_dir: Path) -> _Found:
 def _of_search(run_dir: Path, rule: str) -> _Found:
     search = read_result(run_dir).config
     config, origin = from_search(run_dir, rule)
-    dataset = data.load_named(search)
-    meta = describe_images(dataset)
+    meta = describe_images(load_searched(search, read_meta(run_dir)))
     found = _found(config, meta)
     state = first_state(jax.random.key(config.seed), found.network, found.image_shape, optimiser(config, 1))
     provenance = {"search": origin["run"], "pick": rule, "versions": describe_machine(config.seed)["versions"]}

@@ -40,7 +40,9 @@ class Checkpoints:
             multiprocessing_options=first,
         )
         with _quiet_log():
-            self._manager = ocp.CheckpointManager(self._folder, options=options)
+            self._manager = ocp.CheckpointManager(
+                self._folder, item_handlers=ocp.StandardCheckpointHandler(), options=options
+            )
 
     def save(self, generation: int, state: Mapping[str, np.ndarray]) -> None:
         """Save the state after a generation; the checkpoint is complete when this returns.
@@ -63,22 +65,27 @@ class Checkpoints:
             The number of finished generations, and the state after them; None if there is no checkpoint yet.
 
         Raises:
-            InputError: the checkpoint is broken or of another search.
+            InputError: the checkpoint cannot be read, or is of another run.
         """
         generation = self._manager.latest_step()
         if generation is None:
             return None
-        expected = {name: np.zeros(array.shape, array.dtype) for name, array in like.items()}
         try:
             with _quiet_log(), _quiet_failure():
-                state = self._manager.restore(generation, args=ocp.args.StandardRestore(expected))
-            for name, array in expected.items():
-                if state[name].shape != array.shape or state[name].dtype != array.dtype:
-                    raise ValueError(f"{name} is {state[name].dtype}{list(state[name].shape)}")
+                found = self._manager.item_metadata(generation).tree
+                if fits := _shapes(found) == _shapes(like):
+                    expected = {name: np.zeros(array.shape, array.dtype) for name, array in like.items()}
+                    state = self._manager.restore(generation, args=ocp.args.StandardRestore(expected))
+                    assert _shapes(state) == _shapes(like)
         except Exception as error:  # tensorstore, zarr and JSON, each with its own errors
             raise InputError(
                 f"checkpoint {str(self._folder / str(generation))!r} is broken: delete it to go on from the one before"
             ) from error
+        if not fits:
+            raise InputError(
+                f"checkpoint {str(self._folder / str(generation))!r} is whole and of another run, for it has arrays of "
+                "other shapes: restore the config.yaml and the images that the run began with"
+            )
         return generation, state
 
     def close(self) -> None:
@@ -94,12 +101,16 @@ def read_newest(folder: Path, like: Mapping[str, Any]) -> tuple[int, dict[str, n
         like: names, shapes and dtypes of the arrays that are expected.
 
     Raises:
-        InputError: the checkpoint is broken or of another run.
+        InputError: the checkpoint cannot be read, or is of another run.
     """
     if not folder.is_dir():
         return None
     with contextlib.closing(Checkpoints(folder, read_only=True)) as checkpoints:
         return checkpoints.load(like)
+
+
+def _shapes(arrays: Mapping[str, Any]) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    return {name: (tuple(array.shape), np.dtype(array.dtype)) for name, array in arrays.items()}
 
 
 @contextlib.contextmanager

@@ -78,6 +78,7 @@ class Loaded:
     Attributes:
         classes: number of classes.
         class_names: by label.
+        class_counts: train and validation images of each class.
         fingerprint: of the images, as the dataset has it.
         image_shape: height, width and channels of an image.
         grey: whether the train images have no colours.
@@ -90,6 +91,7 @@ class Loaded:
         self.classes, self.image_shape = dataset.classes, dataset.image_shape
         self.class_names, self.fingerprint = dataset.class_names, dataset.fingerprint
         self.grey, self.summary = dataset.grey, dataset.summary
+        self.class_counts = dataset.class_counts
         self.mean, self.std = dataset.mean, dataset.std
         self._dataset, self._seed = dataset, seed
 

@@ -4,7 +4,8 @@ import dataclasses
 import math
 import time
 from collections.abc import Mapping, Sequence
-from itertools import count, takewhile
+from contextlib import AbstractContextManager
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,12 @@ from rwejax.objectives import COSTS
 from rwejax.runtime.environment import describe_machine, now
 from rwejax.runtime.observer import closing
 from rwejax.runtime.signals import uninterrupted
+from rwejax.searching.images import describe_images, load_same, moved, record_move
+from rwejax.spaces.sizes import LARGEST_CHANNELS
 from rwejax.storage.run_dir import check_free
 from rwejax.training.batches import Batch, BatchSource, Loaded, standardise_pixels
 from rwejax.training.config import TrainConfig
+from rwejax.training.from_search import check_origin
 from rwejax.training.observers import TrainObserver
 from rwejax.training.records import Epoch, Test, Training
 from rwejax.training.result import TrainResult
@@ -70,29 +74,42 @@ def train(
     config.validate()
     config = config.resolved()
     check_free(config.run_dir)
+    check_origin(config, origin or {})
     task = _Task(config)
     with Training.create(task.config) as run, closing(observers):
         run.write_meta({**describe_machine(config.seed), **describe_images(task.source), "origin": origin})
         return _finish(run, task, [], observers)
 
 
-def resume(run_dir: str | Path, observers: Sequence[TrainObserver] = ()) -> TrainResult:
+def resume(
+    run_dir: str | Path,
+    observers: Sequence[TrainObserver] = (),
+    *,
+    dataset: str | None = None,
+    data_dir: str | Path | None = None,
+) -> TrainResult:
     """Resume a training from its run folder, however it ended.
 
     Args:
         run_dir: the run folder.
         observers: are told of the progress, and closed at the end.
+        dataset: where the same images lie now, if they were moved, such as folder:PATH; the run folder keeps it.
+        data_dir: likewise, of a set of TensorFlow Datasets.
 
     Returns:
         What an uninterrupted `train` would have returned. A finished training is only read.
 
     Raises:
-        InputError: the folder holds no training, or is broken, or another process works on it.
+        InputError: the folder holds no training, or is broken, or another process works on it, or the images have
+            changed.
     """
     with Training.open(run_dir) as run, closing(observers):
-        epochs = run.epochs()
-        task = _Task(run.config)
-        known = run.read_meta()
+        epochs, known = run.epochs(), run.read_meta()
+        config = moved(run.config, known, dataset, data_dir)
+        task = _Task(config, known)
+        if config != run.config:
+            record_move(run, config)
+            known = run.read_meta()
         meta = {**describe_machine(run.config.seed), **describe_images(task.source), **known}
         if run.test() is None:
             meta["resume_times"] = [*known.get("resume_times", []), now()]
@@ -104,10 +121,10 @@ def resume(run_dir: str | Path, observers: Sequence[TrainObserver] = ()) -> Trai
 class _Task:
     """What a run folder does not hold because it follows from the config: images, network, compiled functions."""
 
-    def __init__(self, config: TrainConfig) -> None:
+    def __init__(self, config: TrainConfig, meta: Mapping[str, Any] | None = None) -> None:
         size = config.image_size or (_IMAGENET if config.stem == "imagenet" else 32)
         choose(config, (size, size, 3), 10)  # what is wrong with the network is answered before images are loaded
-        self.source = _load(config)
+        self.source = load_same(config, meta or {}, lambda: _load(config))
         self.config = config = _settle(config, self.source)
         self.space, self.genome = choose(config, self.source.image_shape, self.source.classes)
         self.network = networks.build(self.space, self.genome, auxiliary=config.auxiliary > 0)
@@ -131,7 +148,8 @@ class _Task:
 
     def first_state(self) -> TrainState:
         tx = optimiser(self.config, self.config.epochs * self.steps)
-        return first_state(self.key_weights, self.network, self.source.image_shape, tx)
+        with _single_precision():
+            return first_state(self.key_weights, self.network, self.source.image_shape, tx)
 
     def replicated(self, state: TrainState) -> TrainState:
         return jax.device_put(state, self._whole)
@@ -142,16 +160,18 @@ class _Task:
         for images, labels in self.source.train_batches(number, self.config.batch_size):
             for observer in observers:
                 observer.on_step(len(sums), self.steps)
-            state, found = self.step(self.key_steps, state, *jax.device_put((images, labels), self._split))
+            with _single_precision():
+                state, found = self.step(self.key_steps, state, *jax.device_put((images, labels), self._split))
             sums.append(found)
         return state, _mean(sums, self.steps * self.config.batch_size)
 
     def measure(self, state: TrainState, split: str) -> Sums:
         """Mean loss, and accuracy in %."""
-        sums = [
-            self._measure(state, *jax.device_put(_padded(batch, self.config.batch_size), self._split))
-            for batch in self.source.batches(split, self.config.batch_size)
-        ]
+        with _single_precision():
+            sums = [
+                self._measure(state, *jax.device_put(_padded(batch, self.config.batch_size), self._split))
+                for batch in self.source.batches(split, self.config.batch_size)
+            ]
         return _mean(sums, self.source.count(split))
 
 
@@ -179,23 +199,12 @@ def choose(
     if config.macs_limit is None:
         return space, genome
     limit = COSTS["macs"].parse(config.macs_limit)
-    widths = (spaces.get(config.space, **config.sizes | {"channels": width}, **options) for width in count(2, 2))
+    numbers = range(2, LARGEST_CHANNELS + 1, 2)
+    widths = (spaces.get(config.space, **config.sizes | {"channels": width}, **options) for width in numbers)
     allowed = list(takewhile(lambda space: space.macs(genome[None])[0] <= limit, widths))
     if not allowed:
         raise InputError(f"macs_limit {config.macs_limit!r} is less than the narrowest network has: give more")
     return allowed[-1], genome
-
-
-def describe_images(images: BatchSource | data.Dataset) -> dict[str, Any]:
-    """What meta.json says of the images, so that an export needs none."""
-    return {
-        "image_shape": list(images.image_shape),
-        "classes": images.classes,
-        "class_names": list(images.class_names),
-        "fingerprint": images.fingerprint,
-        "mean": images.mean.tolist(),
-        "std": images.std.tolist(),
-    }
 
 
 def _load(config: TrainConfig) -> BatchSource:
@@ -313,6 +322,11 @@ def _mean(sums: list[Sums], images: int) -> Sums:
     """Mean loss, and the share that is correct in %."""
     totals: Sums = jax.tree.map(lambda *terms: np.sum(np.array(terms, np.float64)), *sums)
     return {"loss": totals["loss"] / images, "correct": 100 * totals["correct"] / images}
+
+
+def _single_precision() -> AbstractContextManager[None]:
+    """Where numbers are the same, whatever else the program computes."""
+    return jax.enable_x64(False)
 
 
 def _padded(batch: Batch, size: int) -> Batch:

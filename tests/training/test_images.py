@@ -1,102 +1,136 @@
-"""What a training makes of its images: how they are changed, in which batches, and what it says of them."""
+"""A training and its images: labels are never permuted without a word, and no checkpoint is blamed for it."""
 
-import dataclasses
+import json
+import re
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from rwejax import data
-from rwejax.storage.yaml_config import read_stored
-from rwejax.training.batches import Loaded
+from rwejax.cli.train import parse
+from rwejax.errors import InputError
+from rwejax.storage.yaml_config import read_config
 from rwejax.training.config import TrainConfig
-from rwejax.training.console import at_chance
-from rwejax.training.loop import _settle, _summary, resume, train
+from rwejax.training.loop import resume, train
 from rwejax.training.observers import TrainObserver
 
-TINY = TrainConfig(architecture="101110", nodes=2, channels=2, epochs=1)
+
+class Interrupted(Exception):
+    pass
 
 
-def folder(root, coloured, count=15, classes=2):
+class Stop(TrainObserver):
+    def on_epoch(self, epoch, seconds_left):
+        raise Interrupted
+
+
+def draw(folder, names):
     rng = np.random.default_rng(0)
-    for number in range(count * classes):
-        kind = root / str(number % classes)
-        kind.mkdir(parents=True, exist_ok=True)
-        shape = (16, 16, 3) if coloured else (16, 16)
-        Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(kind / f"{number}.png")
-    return f"folder:{root}"
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        for i in range(20):
+            Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(folder / name / f"{i}.png")
+    return folder
 
 
-def settled(config):
-    source = Loaded(data.load_named(config), config.seed)
-    return _settle(config, source), source
-
-
-@pytest.mark.parametrize(("coloured", "flip", "expected"), [(0, None, 0), (1, None, 1), (0, True, 1), (1, False, 0)])
-def test_flips_follow_the_content_unless_they_are_given(tmp_path, coloured, flip, expected):
-    config = dataclasses.replace(TINY, dataset=folder(tmp_path, coloured), flip=flip)
-    config, source = settled(config)
-    assert (config.flip, config.crop_padding) == (bool(expected), 2)
-    assert (config.train_images, config.validation_images, config.batch_size) == (22, 2, 22)
-    kind, channels = ("coloured", 3) if coloured else ("grey", 1)
-    mirrored = "mirrored at random" if expected else "not mirrored"
-    assert _summary(config, source).splitlines()[-1] == (
-        f"{kind} images of 16 x 16 x {channels}: {mirrored}, shifted by up to 2 pixels at random, in batches of 22"
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Images, and a training of which one of two epochs is finished."""
+    folder = tmp_path_factory.mktemp("made")
+    pictures = draw(folder / "pictures", ["ant", "bee", "cat"])
+    config = TrainConfig(
+        architecture="101110",
+        nodes=2,
+        channels=2,
+        dataset=f"folder:{pictures}",
+        epochs=2,
+        batch_size=16,
+        run_dir=folder / "run",
     )
+    with pytest.raises(Interrupted):
+        train(config, [Stop()])
+    return folder
 
 
-def test_grey_is_what_has_equal_channels_whatever_their_number():
-    dataset = data.load("digits", train=20, validation=10)
-    assert dataset.grey
-    tripled = dataclasses.replace(dataset, train_images=np.repeat(dataset.train_images, 3, axis=-1))
-    assert tripled.grey
-    tripled.train_images[0, 0, 0, 1] += 1
-    assert not tripled.grey
+@pytest.fixture
+def half(made, tmp_path):
+    """A copy of both, to be changed; the run knows where the copied images are."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    config = (tmp_path / "run" / "config.yaml").read_text()
+    (tmp_path / "run" / "config.yaml").write_text(config.replace(str(made), str(tmp_path)))
+    return tmp_path / "pictures", tmp_path / "run"
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 10, 20])
-def test_every_image_of_an_epoch_is_shown_in_full_batches(batch_size):
-    source = Loaded(data.load("digits", train=20, validation=10), seed=0)
-    keys = {image.tobytes(): row for row, image in enumerate(source._split("train")[0])}
-    batches = list(source.train_batches(3, batch_size))
-    assert {len(labels) for _, labels in batches} == {batch_size}
-    rows = [keys[image.tobytes()] for images, _ in batches for image in images]
-    assert sorted(rows[:20]) == list(range(20))
-    assert rows[20:] == rows[: len(rows) - 20]
+def content(folder):
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-class Listener(TrainObserver):
-    def __init__(self):
-        self.summaries = []
-
-    def on_images(self, summary):
-        self.summaries.append(summary)
+def rename(pictures):
+    (pictures / "ant").rename(pictures / "zebra")
 
 
-def test_a_small_grey_folder_is_trained_on_and_what_was_chosen_is_written_down(tmp_path):
-    listener = Listener()
-    name = folder(tmp_path / "images", False, count=3, classes=3)
-    result = train(dataclasses.replace(TINY, dataset=name, run_dir=tmp_path / "run"), [listener])
-    assert listener.summaries[0].splitlines()[0] == "9 images in 3 classes: 3 train, 3 validation, 3 test"
-    stored = read_stored(tmp_path / "run", TrainConfig())
-    assert (stored.flip, stored.train_images, stored.validation_images, stored.batch_size) == (False, 3, 3, 3)
-    assert result.config == stored
-    resume(tmp_path / "run", [listener])
-    assert len(listener.summaries) == 1
+def add(pictures):
+    draw(pictures, ["aardvark"])
+
+
+def remove(pictures):
+    shutil.rmtree(pictures / "cat")
+
+
+def empty(pictures):
+    for path in sorted((pictures / "cat").iterdir())[5:]:
+        path.unlink()
 
 
 @pytest.mark.parametrize(
-    ("accuracy", "images", "classes", "said"),
+    ("change", "difference"),
     [
-        (10, 1000, 10, True),
-        (11.5, 1000, 10, True),
-        (12.5, 1000, 10, False),
-        (0, 5, 10, True),
-        (60, 20, 2, True),
-        (90, 20, 2, False),
+        (rename, "class 'ant' is gone, class 'zebra' is new"),
+        (add, "class 'aardvark' is new"),
+        (remove, "class 'cat' is gone"),
+        (empty, r"class .* gives \d+ images instead of \d+"),
     ],
+    ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_an_accuracy_at_chance_is_called_that(accuracy, images, classes, said):
-    text = at_chance(accuracy, images, classes)
-    assert bool(text) == said
-    assert not said or f"guessing one of {classes} classes gives {100 / classes:.3g} %" in text
+def test_changed_images_are_not_trained_on(half, change, difference):
+    pictures, run = half
+    change(pictures)
+    before = content(run)
+    with pytest.raises(InputError, match=f"the images have changed: {difference}") as caught:
+        resume(run)
+    assert "checkpoint" not in str(caught.value)
+    assert "delete" not in str(caught.value)
+    assert content(run) == before
+
+
+def test_a_training_goes_on_where_its_images_are_now(half, tmp_path):
+    pictures, run = half
+    moved = pictures.rename(tmp_path / "moved")
+    config = parse(["--resume", str(run), "--dataset", f"folder:{moved}"])[0].train
+    result = resume(run, dataset=config.dataset, data_dir=config.data_dir)
+    assert len(result.epochs) == 2
+    assert read_config(run / "config.yaml", TrainConfig()).dataset == f"folder:{moved}"
+    assert json.loads((run / "meta.json").read_text())["moves"][0]["dataset"] == f"folder:{moved}"
+
+
+def test_a_training_of_an_older_version_goes_on(half):
+    pictures, run = half
+    meta = json.loads((run / "meta.json").read_text())
+    kept = {name: meta[name] for name in meta if name not in ("class_names", "class_counts", "fingerprint")}
+    (run / "meta.json").write_text(json.dumps(kept))
+    shutil.copytree(run, run.parent / "other")
+    assert len(resume(run).epochs) == 2
+    assert {**json.loads((run / "meta.json").read_text()), **meta} == json.loads((run / "meta.json").read_text())
+    add(pictures)
+    with pytest.raises(InputError, match="the images have changed: there are 4 classes where there were 3"):
+        resume(run.parent / "other")
+
+
+def test_a_checkpoint_of_other_shapes_is_whole(half):
+    _, run = half
+    config = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(re.sub("channels: 2", "channels: 4", config))
+    with pytest.raises(InputError, match="is whole and of another run") as caught:
+        resume(run)
+    assert "delete" not in str(caught.value)
