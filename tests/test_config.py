@@ -202,7 +202,7 @@ def test_the_configs_are_valid_and_say_their_command(path):
 
 def test_the_digits_config_is_the_default():
     config = read_config(next(path for path in CONFIGS if path.stem == "macro_digits"), SearchConfig())
-    train, validation = SearchConfig.most_images  # which the digits are enough for
+    train, validation = SearchConfig().most_images  # which the digits are enough for
     assert config == SearchConfig(train_images=train, validation_images=validation).resolved()
 
 

@@ -35,16 +35,30 @@ def find(name: str) -> Source:
     Raises:
         InputError: PATH is missing or unreadable, or does not hold at least two folders of enough images.
     """
-    given = name.removeprefix(PREFIX)
-    if not given:
-        raise InputError(f"dataset {name!r} names no folder: write 'folder:PATH', PATH holding one folder a class")
     with refusing_unreadable(name):
-        listing = _list(name, Path(os.path.expanduser(given)))
+        listing = _list(name)
         check_classes(listing, "class folder", "move the folder elsewhere")
         return make_source(listing)
 
 
-def _list(name: str, root: Path) -> Listing:
+def class_names(name: str) -> tuple[str, ...]:
+    """Names of the classes in `folder:PATH`, by label.
+
+    Args:
+        name: `folder:PATH`; a ~ is the user's home.
+
+    Raises:
+        InputError: PATH is missing or unreadable, or does not hold at least two folders.
+    """
+    with refusing_unreadable(name):
+        return _list(name).class_names
+
+
+def _list(name: str) -> Listing:
+    given = name.removeprefix(PREFIX)
+    if not given:
+        raise InputError(f"dataset {name!r} names no folder: write 'folder:PATH', PATH holding one folder a class")
+    root = Path(os.path.expanduser(given))
     if not root.exists():
         raise InputError(f"dataset {name!r} does not exist: write 'folder:PATH' with the PATH of an existing folder")
     if not root.is_dir():

@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from rwejax import plugins
 from rwejax.config import PRECISIONS, RunConfig, check_integers
@@ -59,9 +59,6 @@ class SearchConfig(RunConfig):
         rwejax.errors.InputError: population_size is 1: give 2 or more, for parents come in pairs
     """
 
-    most_images: ClassVar[tuple[int, int]] = (500, 250)
-    """To train and to validate on, where no number is given and there are as many."""
-
     space: str = "macro"
     nodes: int | None = None
     layers: int | None = None
@@ -87,6 +84,11 @@ class SearchConfig(RunConfig):
     race_images: int | None = None
     costs: str = "macs"
     latency_batch: int = 1
+
+    @property
+    def most_images(self) -> tuple[int, int]:
+        """Images to train and to validate on, where no number is given and there are as many."""
+        return 500, 250
 
     @property
     def estimators(self) -> tuple[str, ...]:

@@ -86,10 +86,6 @@ class ConsoleObserver(Display[ProgressBar], SearchObserver):
         self._config, self._finished = SearchConfig(), 0
         self._first = True
 
-    def on_images(self, summary: str) -> None:
-        """Say what the images are."""
-        self.say(summary)
-
     def on_start(self, config: SearchConfig, run_dir: Path, generation: int) -> None:
         """Say what is searched, and that compilation, which takes a while, comes next; nothing of a finished search.
 
@@ -112,6 +108,10 @@ class ConsoleObserver(Display[ProgressBar], SearchObserver):
             self._show((hint,), left="")
         else:
             self.say(hint)
+
+    def on_images(self, summary: str) -> None:
+        """Say what the images are."""
+        self.say(summary)
 
     def on_generation(self, progress: Progress) -> None:
         """Show how far it is."""

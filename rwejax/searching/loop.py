@@ -265,9 +265,9 @@ def _finish(run: Run, task: _Task, evaluations: list[Evaluation], observers: Seq
     _complete_history(run, task, evaluations, generation)
     collectives.every_host(config.generations - generation)
     for observer in observers:
+        observer.on_start(config, run.path, generation)
         if generation < config.generations:
             observer.on_images(task.summary)
-        observer.on_start(config, run.path, generation)
     try:
         _run_generations(run, task, evaluations, generation, state, observers)
     finally:

@@ -103,13 +103,6 @@ class SearchObserver(Observer):
         (8, 6)
     """
 
-    def on_images(self, summary: str) -> None:
-        """The images are loaded, of a search that is not finished.
-
-        Args:
-            summary: their numbers, and what was left out: a line or two.
-        """
-
     def on_start(self, config: SearchConfig, run_dir: Path, generation: int) -> None:
         """The run folder is there; compilation comes next, unless all generations are finished.
 
@@ -117,6 +110,13 @@ class SearchObserver(Observer):
             config: the search, its sizes, estimator and paths resolved.
             run_dir: the run folder.
             generation: finished generations: 0 in a new run, more in one that is resumed.
+        """
+
+    def on_images(self, summary: str) -> None:
+        """What the images are, told after `on_start` of a search that is not finished.
+
+        Args:
+            summary: their numbers, and what was left out: a line or two.
         """
 
     def on_generation(self, progress: Progress) -> None:

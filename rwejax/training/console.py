@@ -70,10 +70,6 @@ class ConsoleObserver(Display[ProgressBar], TrainObserver):
         self._left = ""
         self._first = True
 
-    def on_images(self, summary: str) -> None:
-        """Say what the images are, and how they are changed."""
-        self.say(summary)
-
     def on_start(self, config: TrainConfig, run_dir: Path, epoch: int, macs: int, params: int) -> None:
         """Say what is trained, and that compilation, which takes a while, comes next; nothing of a finished training.
 
@@ -98,6 +94,10 @@ class ConsoleObserver(Display[ProgressBar], TrainObserver):
             self.bars.show(hint, 0, None, "", ())
         else:
             self.say(hint)
+
+    def on_images(self, summary: str) -> None:
+        """Say what the images are, and how they are changed."""
+        self.say(summary)
 
     def on_step(self, step: int, steps: int) -> None:
         """Show how far the epoch is, at most ten times a second.

@@ -255,9 +255,9 @@ def _finish(run: Training, task: _Task, epochs: list[Epoch], observers: Sequence
     run.cut(finished)
     macs, params = (int(cost(task.genome[None])[0]) for cost in (task.space.macs, task.space.params))
     for observer in observers:
+        observer.on_start(run.config, run.path, finished, macs, params)
         if finished < run.config.epochs:
             observer.on_images(_summary(task.config, task.source))
-        observer.on_start(run.config, run.path, finished, macs, params)
     try:
         while len(epochs) < run.config.epochs:
             start = time.perf_counter()

@@ -17,13 +17,6 @@ class TrainObserver(Observer):
     Of epochs it is told when they are on disk. If it raises, the training ends with that exception, and can be resumed.
     """
 
-    def on_images(self, summary: str) -> None:
-        """The images are loaded, of a training that is not finished.
-
-        Args:
-            summary: their numbers, what was left out, and how they are changed: a line or more.
-        """
-
     def on_start(self, config: TrainConfig, run_dir: Path, epoch: int, macs: int, params: int) -> None:
         """The run folder is there; compilation comes next, unless all epochs are finished.
 
@@ -33,6 +26,13 @@ class TrainObserver(Observer):
             epoch: finished epochs: 0 in a new run, more in one that is resumed.
             macs: multiply-adds of the network for one image.
             params: its parameters.
+        """
+
+    def on_images(self, summary: str) -> None:
+        """What the images are, told after `on_start` of a training that is not finished.
+
+        Args:
+            summary: their numbers, what was left out, and how they are changed: a line or more.
         """
 
     def on_step(self, step: int, steps: int) -> None:

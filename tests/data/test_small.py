@@ -11,7 +11,7 @@ from rwejax.data import splits
 from rwejax.data.summary import summarise
 from rwejax.searching.config import SearchConfig
 
-MOST = SearchConfig.most_images
+MOST = SearchConfig().most_images
 
 
 def folder(root, counts):
