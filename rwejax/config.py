@@ -10,11 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from rwejax import plugins
-from rwejax.errors import InputError
 
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
-
-LARGEST_SEED = 2**31 - 1
 
 
 class RunConfig(ABC):
@@ -77,20 +74,3 @@ def _meaning(field: str, value: Any) -> Any:
     if value is None or field not in ("space", "estimator"):
         return value
     return [plugins.identity(each) for each in value.split(",")]
-
-
-def check_integers(config: Any) -> None:
-    """Refuse counts below 1 and seeds that JAX does not take.
-
-    Args:
-        config: a dataclass with a field `seed`; every other field that holds an integer is a count.
-
-    Raises:
-        InputError: a count is below 1, or the seed is not from 0 to `LARGEST_SEED`.
-    """
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if isinstance(value, int) and field.name != "seed" and value < 1:
-            raise InputError(f"{field.name} is {value}: give 1 or more")
-    if not 0 <= config.seed <= LARGEST_SEED:
-        raise InputError(f"seed is {config.seed}: give a seed from 0 to {LARGEST_SEED}")

@@ -1,9 +1,55 @@
-"""The one exception that speaks to the user."""
+"""The one exception that speaks to the user, and how it quotes what it was given."""
+
+from typing import Any
+
+_LONGEST_MESSAGE = 1000
+_LONGEST_QUOTE = 80
 
 
 class InputError(ValueError):
     """Something the user gave cannot be used.
 
-    The message is one sentence that names the input, says what is wrong with it and how to mend it. Scripts print it
-    and leave with exit code 2; a library user catches it as a `ValueError`.
+    The message is one sentence that names the input, says what is wrong with it and how to mend it; one that would
+    fill a screen is abridged in the middle. Scripts print it and leave with exit code 2; a library user catches it as
+    a `ValueError`.
     """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(abridged(message, _LONGEST_MESSAGE))
+
+
+def quoted(value: Any) -> str:
+    """A value as Python writes it, abridged.
+
+    Args:
+        value: of any type, and of any size.
+
+    Example:
+        >>> quoted("knee"), quoted("x" * 1000)[:9], len(quoted("x" * 1000)), quoted([[0] * 9] * 9)
+        ("'knee'", "'xxxxxxxx", 80, 'a list of 9')
+    """
+    if isinstance(value, str):
+        short = value if len(value) <= 2 * _LONGEST_QUOTE else abridged(value, 2 * _LONGEST_QUOTE)
+        return abridged(repr(short), _LONGEST_QUOTE)
+    if isinstance(value, list | tuple | dict | set):
+        return f"a {type(value).__name__} of {len(value)}"
+    if isinstance(value, int) and abs(value) > 10**_LONGEST_QUOTE:
+        return f"an integer of {value.bit_length()} bits"
+    return abridged(repr(value), _LONGEST_QUOTE)
+
+
+def abridged(text: str, longest: int) -> str:
+    """A text, or its two ends.
+
+    Args:
+        text: the text.
+        longest: characters that it may have.
+
+    Example:
+        >>> abridged("abcdefghij", 9), abridged("abc", 9)
+        ('abc...hij', 'abc')
+    """
+    if len(text) <= longest:
+        return text
+    kept = longest - 3
+    return f"{text[: kept - kept // 2]}...{text[-(kept // 2) :]}"

@@ -20,7 +20,7 @@ from rwejax.evolve import hypervolume
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.records import find_front
 from rwejax.searching.result import SearchResult, read_result
-from rwejax.storage.run_dir import read_meta
+from rwejax.storage.meta import read_meta
 
 if TYPE_CHECKING:
     import pandas as pd
