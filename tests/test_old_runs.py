@@ -103,8 +103,8 @@ def test_the_status_is_told(kind, capsys):
 
 
 def test_other_versions_are_said_in_a_line_and_recorded(searched):
+    change(searched / "meta.json", versions={"rwejax": "0.0.9", "jax": "0.9.0"})
     with pytest.warns(UserWarning, match=r"the run was at work under rwejax .*: bits may differ") as said:
-        change(searched / "meta.json", versions={"rwejax": "0.0.9", "jax": "0.9.0"})
         resume(searched)
     assert len(said) == 1
     assert "\n" not in str(said[0].message)
@@ -129,7 +129,7 @@ def test_what_a_newer_version_adds_is_kept(searched, here):
 
 
 def test_what_an_older_version_did_not_write_is_filled(searched):
-    lines = [json.loads(line) for line in (searched / "evaluations.jsonl").read_text().splitlines()]
+    lines = rows(searched)
     for line in lines:
         for name in ("failed", "seconds", "log_evidence"):
             del line[name]
@@ -139,7 +139,7 @@ def test_what_an_older_version_did_not_write_is_filled(searched):
     assert np.isnan([each.scores["log_evidence"] for each in found]).all()
     del lines[3]["loo_error"]
     (searched / "evaluations.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    with pytest.raises(InputError, match="line 4 of .* is broken .*no loo_error"):
+    with pytest.raises(InputError, match=r"line 4 of .* is broken .*no loo_error"):
         rwejax.load(searched)
 
 

@@ -138,6 +138,7 @@ class Run(Folder):
 
     defaults = SearchConfig()
     lines = "evaluations.jsonl"
+    appended = lines, history.FILE
 
     config: SearchConfig
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from rwejax.storage.files import open_own
+from rwejax.storage.files import open_own, partial_path
 
 
 @contextlib.contextmanager
@@ -36,8 +36,3 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-
-
-def partial_path(path: Path) -> Path:
-    """Where a file is written before it takes its place."""
-    return path.with_name(f".{path.name}.part")

@@ -17,6 +17,8 @@ from rwejax.errors import InputError
 # Windows has neither, nor links that an archive can plant.
 _OWN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
+_PART = re.compile(r"\..*\.part")
+
 CHECKPOINTS = "checkpoints"
 """Folder of the states in a run folder."""
 
@@ -26,6 +28,11 @@ _KINDS = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
 )
+
+
+def partial_path(path: Path) -> Path:
+    """Where a file is written before it takes its place."""
+    return path.with_name(f".{path.name}.part")
 
 
 def read_whole(path: Path, most: int) -> bytes:
@@ -105,13 +112,15 @@ def check_own(folder: Path) -> None:
         folder: the folder; it may be a link itself.
 
     Raises:
-        InputError: an entry is a symbolic link, a pipe, a socket or a device.
+        InputError: an entry is a symbolic link, a pipe, a socket or a device, or a folder stands where a file is to be
+            written.
         OSError: the folder is unreadable.
     """
     with os.scandir(folder) as entries:
         for entry in entries:
             mode = entry.stat(follow_symlinks=False).st_mode
-            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            file = _PART.fullmatch(entry.name) is not None
+            if not (stat.S_ISREG(mode) or (stat.S_ISDIR(mode) and not file)):
                 raise _leads_out(Path(entry.path), mode)
 
 

@@ -26,8 +26,7 @@ import filelock
 
 from rwejax.config import RunConfig
 from rwejax.errors import InputError
-from rwejax.storage.atomic import partial_path
-from rwejax.storage.files import CHECKPOINTS, check_own, check_regular, check_tree, open_own
+from rwejax.storage.files import CHECKPOINTS, check_own, check_regular, check_tree, open_own, partial_path
 from rwejax.storage.lines import lines_of
 from rwejax.storage.meta import Meta, read_meta, write_meta
 from rwejax.storage.yaml_config import read_stored, write_config
@@ -56,10 +55,12 @@ class Folder(ABC):
         config: what is done.
         defaults: where the fields come from that config.yaml does not name.
         lines: name of the file of lines.
+        appended: names of all files that are appended to.
     """
 
     defaults: ClassVar[Any]
     lines: ClassVar[str]
+    appended: ClassVar[tuple[str, ...]]
 
     def __init__(self, path: Path, config: Any, lock: int) -> None:
         self.path, self.config, self._lock = path, config, lock
@@ -158,10 +159,13 @@ class Folder(ABC):
         Raises:
             InputError: the folder, or a file in it, cannot be written.
         """
-        for path in (self.path, self.path / self.lines, self.path / CHECKPOINTS):
-            if path.exists() and not os.access(path, os.W_OK):
-                with self.writing():
+        with self.writing():
+            for path in (self.path, self.path / CHECKPOINTS):
+                if path.exists() and not os.access(path, os.W_OK):
                     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            for name in self.appended:
+                with contextlib.suppress(FileNotFoundError):
+                    os.close(open_own(self.path / name, os.O_WRONLY))
 
     def append(self, lines: Sequence[str], file: str | None = None) -> None:
         """Add lines to `lines`, or to another file; they are on the disk when this returns.

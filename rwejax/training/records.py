@@ -11,7 +11,7 @@ checkpoints/    weights, statistics and momentum after each of the last two epoc
 import dataclasses
 import math
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -68,7 +68,8 @@ class Training(Folder):
     """The folder of a training."""
 
     defaults = TrainConfig()
-    lines: ClassVar[str] = "metrics.jsonl"
+    lines = "metrics.jsonl"
+    appended = (lines,)
 
     config: TrainConfig
 
