@@ -4,6 +4,7 @@ Nothing heavy is imported here, so that `--help` and a mistyped key are answered
 """
 
 import dataclasses
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,10 +57,10 @@ class RunConfig(ABC):
         Raises:
             InputError: the space is code of a file that was not loaded; see `rwejax.plugins`.
         """
-        data_dir = None if self.data_dir is None else Path(self.data_dir).expanduser().absolute()
+        data_dir = None if self.data_dir is None else _absolute(self.data_dir)
         dataset = self.dataset
         if dataset.startswith("folder:") and dataset != "folder:":
-            dataset = f"folder:{Path(dataset.removeprefix('folder:')).expanduser().absolute()}"
+            dataset = f"folder:{_absolute(dataset.removeprefix('folder:'))}"
         space = plugins.resolve(self.space, "--space")
         return dataclasses.replace(self, data_dir=data_dir, dataset=dataset, space=space)  # type: ignore[type-var]
 
@@ -67,6 +68,10 @@ class RunConfig(ABC):
         """Names of the fields in which two configs differ, wherever their results may lie."""
         names = [field.name for field in dataclasses.fields(self) if field.name != "run_dir"]  # type: ignore[arg-type]
         return [name for name in names if _meaning(name, getattr(self, name)) != _meaning(name, getattr(other, name))]
+
+
+def _absolute(path: str | Path) -> Path:
+    return Path(os.path.expanduser(path)).absolute()  # which leaves ~NAME of nobody alone; pathlib's raises
 
 
 def _meaning(field: str, value: Any) -> Any:

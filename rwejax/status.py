@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rwejax.bounds import check_bounds
 from rwejax.config import RunConfig
 from rwejax.console import duration
 from rwejax.errors import InputError
@@ -63,6 +64,7 @@ def read_status(path: str | Path) -> Status:
 
 def _of_search(path: Path) -> Status:
     config = read_unchecked(path, SearchConfig())
+    config.validate()
     damage: list[str] = []
     evaluations: list[Evaluation] = _intact(lambda: read_evaluations(path, config), damage)
     meta, used, size = _meta(path, damage), is_in_use(path), config.population_size
@@ -95,6 +97,7 @@ def _of_search(path: Path) -> Status:
 
 def _of_training(path: Path) -> Status:
     config = read_unchecked(path, TrainConfig())
+    check_bounds(config)  # `validate` starts JAX
     damage: list[str] = []
     epochs: list[Epoch] = _intact(lambda: read_epochs(path), damage)
     tests = _intact(lambda: [read_test(path)], damage)

@@ -35,7 +35,6 @@ LONG = {
     "braces": b'{"a":' * 20_000,
     "spaces": b" " * 100_000,
     "bomb": BOMB,
-    + b"".join(b"%c: &%c [%s]\n" % (i + 1, i + 1, b"*%c," % i * 9) for i in range(97, 109)),
 }
 TRAPS = ("fifo", "folder", "socket", "link", "hard link", "dangling", "loop", "huge", "missing", "link to folder")
 
@@ -97,17 +96,23 @@ class Place:
     """
 
     def __init__(self, root):
-        self.run, self._canary, self._made = root / "run", root / "canary", 0
+        self.run, self._canary = root / "run", root / "canary"
+        self._sockets = []
+        self._set_up()
+
+    def _set_up(self):
+        shutil.rmtree(self._canary, ignore_errors=True)
         (self._canary / "5.orbax-checkpoint-tmp").mkdir(parents=True)
         for name in ("victim", "5.orbax-checkpoint-tmp/state"):
             (self._canary / name).write_text("a file without a newline")
-        self._sockets = []
         self._before = self._look()
 
     def make(self, kind, changes):
         """Write a run folder; returns it, or the table of a correlation."""
         if self.run.exists():
             shutil.rmtree(self.run)
+        if not self.untouched():
+            self._set_up()
         self.run.mkdir()
         files = {name: _read(kind, name) for name in TEXTS[kind]}
         for change in changes:
@@ -147,7 +152,9 @@ class Place:
             path = self.run / "checkpoints" / name / "default" / "manifest.ocdbt"
         else:
             return
-        with contextlib.suppress(OSError):  # two traps at one place
+        with contextlib.suppress(OSError, RuntimeError):  # two traps at one place
+            if not path.parent.resolve().is_relative_to(self.run.resolve()):
+                return
             path.parent.mkdir(parents=True, exist_ok=True)
             set_trap(path, rest[0], self._canary, self._sockets)
 

@@ -6,6 +6,7 @@ comparative case study", PPSN V, 1998; all runs are measured from one reference 
 """
 
 import dataclasses
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,7 +144,7 @@ def load_many(paths: Sequence[str | Path]) -> Comparison:
         InputError: a folder holds no search or no finished generation, or the searches differ in networks, images or
             objectives.
     """
-    folders = list({Path(path).resolve(): Path(path) for path in paths}.values())
+    folders = list({os.path.realpath(path): Path(path) for path in paths}.values())
     if not folders:
         raise InputError("no runs are named: give the folders of searches")
     results = [read_result(folder) for folder in folders]

@@ -22,6 +22,7 @@ Config = TypeVar("Config")
 Stored = TypeVar("Stored", bound=RunConfig)
 
 _MOST_BYTES = 2**16
+_DEEPEST = 4
 _LONGEST_KEY = 100  # which is compared with the known ones
 
 _WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "a text", Path: "a path"}
@@ -79,18 +80,35 @@ def _pairs(text: str, path: str | Path) -> list[tuple[Any, Any]]:
     """Keys and values; what is no scalar, such as a list, stays text, so that no alias is ever expanded."""
     loader = None
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(text)
         root = loader.get_single_node()
         if not isinstance(root, yaml.MappingNode):
             raise InputError(f"config file {str(path)!r} holds no keys: write one 'key: value' a line")
         return [(_scalar(loader, text, key), _scalar(loader, text, value)) for key, value in root.value]
-    except (yaml.YAMLError, RecursionError) as error:
+    except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
         raise InputError(f"config file {str(path)!r} is no YAML{where}: write one 'key: value' a line") from error
     finally:
         if loader is not None:
             loader.dispose()
+
+
+class _Loader(yaml.SafeLoader):
+    """Gives up early on what is nested, on which PyYAML takes a time that grows with the square of the depth."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Compose a node, and those in it."""
+        if self.depth > _DEEPEST:
+            mark = self.peek_event().start_mark
+            raise yaml.composer.ComposerError(problem="it is nested too deeply", problem_mark=mark)
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
 
 
 def _scalar(loader: yaml.SafeLoader, text: str, node: yaml.Node) -> Any:
