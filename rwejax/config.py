@@ -4,15 +4,21 @@ Nothing heavy is imported here, so that `--help` and a mistyped key are answered
 """
 
 import dataclasses
+import numbers
 import os
+import types
+import typing
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from rwejax import plugins
+from rwejax.errors import InputError, quoted
 
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
+
+_WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "a text", Path: "a path"}
 
 
 class RunConfig(ABC):
@@ -25,6 +31,9 @@ class RunConfig(ABC):
     dataset: str
     data_dir: Path | None
     run_dir: Path | None
+
+    def __post_init__(self) -> None:
+        normalise(self)
 
     @abstractmethod
     def validate(self) -> None:
@@ -79,3 +88,48 @@ def _meaning(field: str, value: Any) -> Any:
     if value is None or field not in ("space", "estimator"):
         return value
     return [plugins.identity(each) for each in value.split(",")]
+
+
+def normalise(config: Any) -> None:
+    """Bring the fields of a config to Python's own types, which files hold and ranges are checked of.
+
+    A scalar of numpy or JAX becomes a number, an integer a float where the field is one, and what names a path a
+    `pathlib.Path`.
+
+    Args:
+        config: a frozen dataclass, just made; each field is of one of Python's scalar types, `Path`, or such a type or
+            None.
+
+    Raises:
+        InputError: a value is not of its field's type.
+    """
+    hints = typing.get_type_hints(type(config))
+    for field in dataclasses.fields(config):
+        value, hint = getattr(config, field.name), hints[field.name]
+        kinds = typing.get_args(hint) or (hint,)
+        try:
+            object.__setattr__(config, field.name, _plain(value, kinds))
+        except (TypeError, ValueError, OverflowError) as error:
+            expected = " or ".join(_WORDS.get(kind, "None") for kind in kinds)
+            raise InputError(f"{field.name} is {quoted(value)}: give {expected}") from error
+
+
+def _plain(value: Any, kinds: tuple[Any, ...]) -> Any:
+    """The value as the first of the types that it can be; a `TypeError` if it can be none."""
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()
+    if value is None and types.NoneType in kinds:
+        return None
+    if Path in kinds and isinstance(value, str | os.PathLike):
+        return Path(os.fsdecode(value))
+    # True is an int to Python, and a mistake to everyone else.
+    if isinstance(value, bool):
+        if bool in kinds:
+            return value
+    elif int in kinds and isinstance(value, numbers.Integral):
+        return int(value)
+    elif float in kinds and isinstance(value, numbers.Real):
+        return float(value)
+    elif str in kinds and isinstance(value, str):
+        return str.__str__(value)
+    raise TypeError

@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 
-from rwejax import data, evolve
+from rwejax import evolve
 from rwejax.evaluate import Scores
 from rwejax.evolve import random_search
 from rwejax.searching.config import SearchConfig
@@ -51,7 +51,6 @@ class FakeEvaluator:
 # An algorithm is compiled anew for every object that is made.
 NSGA2 = cache(evolve.NSGA2)
 RandomSearch = cache(random_search.RandomSearch)
-load = cache(data.load)
 
 
 def use(monkeypatch) -> type[FakeEvaluator]:
@@ -60,7 +59,6 @@ def use(monkeypatch) -> type[FakeEvaluator]:
     monkeypatch.setattr(objectives, "RandomWeightEvaluator", FakeEvaluator)
     monkeypatch.setattr(search, "NSGA2", NSGA2)
     monkeypatch.setattr(search, "RandomSearch", RandomSearch)
-    monkeypatch.setattr(search.data, "load", load)
     for name, value in {"calls": 0, "failing": 0, "before_call": staticmethod(lambda calls: None)}.items():
         monkeypatch.setattr(FakeEvaluator, name, value)
     return FakeEvaluator

@@ -1,12 +1,18 @@
 import dataclasses
-from pathlib import Path
+import enum
+import typing
+from pathlib import Path, PurePosixPath
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 import yaml
 
 from rwejax import evaluate, spaces
+from rwejax.correlating.config import CorrelateConfig
 from rwejax.errors import InputError
 from rwejax.objectives import RWE_SCORES
+from rwejax.runtime.hosts import HostsConfig
 from rwejax.searching.config import SearchConfig
 from rwejax.storage.atomic import replacing
 from rwejax.storage.yaml_config import read_config, write_config
@@ -197,3 +203,109 @@ def test_the_configs_are_valid_and_say_their_command(path):
 def test_the_digits_config_is_the_default():
     config = read_config(next(path for path in CONFIGS if path.stem == "macro_digits"), SearchConfig())
     assert config == SearchConfig().resolved()
+
+
+MADE = [
+    (SearchConfig, {}),
+    (TrainConfig, {"architecture": "1" * 21}),
+    (CorrelateConfig, {"space": "macro", "truth": "a.csv", "column": "accuracy"}),
+    (HostsConfig, {}),
+]
+
+
+def fields_of(kind, of):
+    """Names of the fields that are of a type, or of it or None."""
+    hints = typing.get_type_hints(kind)
+    return [name for name, hint in hints.items() if hint is of or of in typing.get_args(hint)]
+
+
+@pytest.mark.parametrize(("kind", "given"), MADE, ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize("scalar", [np.int64, np.uint8, np.int16, jnp.int32, np.array, jnp.asarray])
+def test_integers_of_any_kind_become_pythons(kind, given, scalar):
+    names = fields_of(kind, int)
+    assert len(names) >= 2
+    config = kind(**given, **{name: scalar(3) for name in names})
+    assert config == kind(**given, **dict.fromkeys(names, 3))
+    assert {type(getattr(config, name)) for name in names} == {int}
+
+
+@pytest.mark.parametrize("scalar", [np.float32, np.float64, np.float16, np.longdouble, jnp.float32, jnp.bfloat16])
+def test_numbers_of_any_kind_become_pythons(scalar):
+    names = fields_of(TrainConfig, float)
+    config = TrainConfig(**{name: scalar(0.25) for name in names})
+    assert config == TrainConfig(**dict.fromkeys(names, 0.25))
+    assert {type(getattr(config, name)) for name in names} == {float}
+    assert type(TrainConfig(momentum=0).momentum) is float
+    assert type(TrainConfig(momentum=np.int64(0)).momentum) is float
+
+
+def test_texts_paths_and_truths_of_any_kind_become_pythons(tmp_path):
+    class Place:
+        def __fspath__(self):
+            return str(tmp_path)
+
+    class Space(enum.StrEnum):
+        MACRO = "macro"
+
+    for place in (str(tmp_path), tmp_path, PurePosixPath(tmp_path), Place(), np.str_(tmp_path)):
+        config = SearchConfig(data_dir=place, run_dir=place)
+        assert (config.data_dir, config.run_dir) == (tmp_path, tmp_path)
+        assert type(config.data_dir) is type(Path())
+    for name in (np.str_("macro"), Space.MACRO):
+        assert type(SearchConfig(space=name).space) is str
+        assert SearchConfig(space=name) == SearchConfig(space="macro")
+    assert TrainConfig(flip=np.True_).flip is True
+    assert TrainConfig(flip=jnp.asarray(False)).flip is False
+
+
+@pytest.mark.parametrize(("kind", "given"), MADE[:3], ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize(
+    "value",
+    [True, np.False_, 3.0, np.float32(3), "3", b"3", [3], np.array([3]), 1j, np.datetime64(3, "D"), float("nan")],
+)
+def test_what_is_no_integer_is_refused(kind, given, value):
+    for name in fields_of(kind, int):
+        with pytest.raises(InputError, match=rf"^{name} is .*: give an integer( or None)?$"):
+            kind(**given, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "message"),
+    [
+        (SearchConfig, {"seed": None}, "seed is None: give an integer"),
+        (SearchConfig, {"space": 5}, "space is 5: give a text"),
+        (SearchConfig, {"space": Path("macro")}, "space is .*Path.*: give a text"),
+        (SearchConfig, {"estimator": ("rwe", "nwot")}, "estimator is a tuple of 2: give a text or None"),
+        (SearchConfig, {"run_dir": 5}, "run_dir is 5: give a path or None"),
+        (TrainConfig, {"learning_rate": "fast"}, "learning_rate is 'fast': give a number"),
+        (TrainConfig, {"learning_rate": True}, "learning_rate is True: give a number"),
+        (TrainConfig, {"learning_rate": 10**400}, "learning_rate is .*: give a number"),
+        (TrainConfig, {"flip": 1}, "flip is 1: give true or false or None"),
+        (TrainConfig, {"flip": np.int64(1)}, "flip is .*1.*: give true or false or None"),
+        (HostsConfig, {"hosts": 2.0}, "hosts is 2.0: give an integer or None"),
+    ],
+)
+def test_what_is_of_another_type_is_refused(kind, given, message):
+    with pytest.raises(InputError, match=message):
+        kind(**given)
+
+
+def test_ranges_see_what_numpy_gives():
+    for wrong in ({"seed": np.int64(-1)}, {"population_size": np.int8(1)}, {"generations": jnp.int32(0)}):
+        with pytest.raises(InputError, match=f"{next(iter(wrong))} is "):
+            SearchConfig(**wrong).validate()
+    for wrong in ({"epochs": np.int64(0)}, {"momentum": np.float32(1)}, {"learning_rate": np.float64("nan")}):
+        with pytest.raises(InputError, match=f"{next(iter(wrong))} is "):
+            TrainConfig(architecture="1", **wrong).validate()
+    with pytest.raises(InputError, match="sample is 2"):
+        CorrelateConfig("macro", "a.csv", "accuracy", sample=np.uint8(2)).validate()
+
+
+def test_what_numpy_gives_is_written_and_read(tmp_path):
+    config = SearchConfig(seed=np.int64(3), channels=jnp.int32(4), space=np.str_("macro"), data_dir=np.str_("/a"))
+    write_config(tmp_path / "config.yaml", config)
+    assert (
+        read_config(tmp_path / "config.yaml", SearchConfig())
+        == config
+        == SearchConfig(seed=3, channels=4, data_dir=Path("/a"))
+    )

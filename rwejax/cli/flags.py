@@ -1,5 +1,6 @@
 """Where a command's config comes from: flags, over a YAML file, over a run folder or the defaults."""
 
+import dataclasses
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -82,7 +83,7 @@ def overlay(flags: Callable[[Config], Config], file: Path | None, base: Config) 
 
 
 def resumed(flags: Callable[[Config], Config], file: Path | None, run: Path, defaults: Config) -> Config:
-    """The config of the run to resume, which the flags must not contradict.
+    """The config of the run to resume, which the flags must not contradict, but for the place where its images lie.
 
     Args:
         flags: puts the flags over a config.
@@ -95,11 +96,19 @@ def resumed(flags: Callable[[Config], Config], file: Path | None, run: Path, def
     """
     stored = read_stored(run, defaults)
     asked = overlay(flags, file, stored)
-    names = stored.resolved().differences(asked.resolved())
-    if names:
+    place = asked.resolved()
+    names = stored.resolved().differences(place)
+    if set(names) <= {"dataset", "data_dir"} and _is_kind_of(place.dataset, stored.dataset):
+        stored = dataclasses.replace(stored, **{name: getattr(place, name) for name in names})  # type: ignore[type-var]
+    elif names:
         values = [(name.replace("_", "-"), getattr(stored, name)) for name in names]
         how = " ".join(f"no --{flag}" if value is None else f"--{flag} {value}" for flag, value in values)
         raise InputError(f"run {str(run)!r} was started with {how}: leave other values out, --resume alone is enough")
     if asked.run_dir is not None and asked.run_dir.absolute() != run.absolute():
         raise InputError(f"run {str(run)!r} is resumed where it lies: leave out --run-dir {asked.run_dir}")
     return stored
+
+
+def _is_kind_of(dataset: str, other: str) -> bool:
+    """Whether two names can be of the same images at two places."""
+    return dataset == other or (":" in dataset and dataset.partition(":")[0] == other.partition(":")[0])

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from rwejax import plugins
 from rwejax.bounds import Bounds, Count, Seed, Size, check_bounds
+from rwejax.config import normalise
 from rwejax.errors import InputError
 
 SMALLEST_SAMPLE = 3
@@ -59,6 +60,9 @@ class CorrelateConfig:
     channels: Size | None = None
     output: Path | None = None
 
+    def __post_init__(self) -> None:
+        normalise(self)
+
     @property
     def sizes(self) -> dict[str, int]:
         """Sizes of the networks, as options of the space."""
@@ -109,6 +113,9 @@ class CorrelateRunsConfig:
     truth: Path
     column: str
     output: Path | None = None
+
+    def __post_init__(self) -> None:
+        normalise(self)
 
     @property
     def folders(self) -> tuple[Path, ...]:

@@ -17,7 +17,7 @@ from rwejax.data.images import Split
 from rwejax.data.sources import Source
 from rwejax.runtime import cache_dir
 
-FORMAT = 1  # to be raised when the same source would decode to other pixels
+FORMAT = 2  # to be raised when the same source would decode to other pixels
 
 
 def fetch(source: Source, split: str, image_size: int | None) -> Split:
@@ -52,10 +52,10 @@ def _prefix(source: Source, split: str, image_size: int | None) -> Path | None:
 
 def _read(prefix: Path) -> Split | None:
     try:
-        images, labels, classes = (
+        images, labels, names = (
             np.load(_file(prefix, field), mmap_mode="r", allow_pickle=False) for field in Split._fields
         )
-        split = Split(images, np.array(labels), int(classes))
+        split = Split(images, np.array(labels), tuple(map(str, names)))
     except Exception:  # numpy raises many things at a broken file, and each means the same: decode again
         return None
     sound = (

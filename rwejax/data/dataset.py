@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,9 @@ class Dataset:
         train_labels: (train,), int32 in [0, classes).
         validation_images: (validation, height, width, channels), float32; none of them is a train image.
         validation_labels: (validation,), int32.
-        classes: the number of classes.
+        class_names: by label: names of folders or of a public set, '0' to '9' for the digits.
+        fingerprint: of the train and validation pixels, their labels and the class names. Moving or copying the images
+            keeps it, changing one pixel does not. Test images are read later and do not enter it.
         mean: (channels,), of the train subset, on the scale 0..255 of the stored pixels.
         std: (channels,), likewise; 1 where a channel is constant.
     """
@@ -38,10 +41,22 @@ class Dataset:
     train_labels: Int32[np.ndarray, " train"]
     validation_images: Float32[np.ndarray, "validation height width channels"]
     validation_labels: Int32[np.ndarray, " validation"]
-    classes: int
+    class_names: tuple[str, ...]
+    fingerprint: str
     mean: Float32[np.ndarray, " channels"]
     std: Float32[np.ndarray, " channels"]
     _read_test: Callable[[], Split]
+
+    @property
+    def classes(self) -> int:
+        """The number of classes."""
+        return len(self.class_names)
+
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        """Images of each class, train and validation together."""
+        labels = np.concatenate([self.train_labels, self.validation_labels])
+        return tuple(np.bincount(labels, minlength=self.classes).tolist())
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -141,7 +156,8 @@ def load(
         train_labels=train_split.labels,
         validation_images=_standardise(validation_split.images, mean, std),
         validation_labels=validation_split.labels,
-        classes=whole.classes,
+        class_names=whole.class_names,
+        fingerprint=_fingerprint(train_split, validation_split),
         mean=mean,
         std=std,
         _read_test=read_test,
@@ -204,7 +220,16 @@ def _rows(split: Split, rows: Integer[np.ndarray, " rows"]) -> Split:
     order = np.argsort(rows)
     images = np.empty((len(rows), *split.images.shape[1:]), np.uint8)
     images[order] = split.images[rows[order]]
-    return Split(images, split.labels[rows], split.classes)
+    return Split(images, split.labels[rows], split.class_names)
+
+
+def _fingerprint(*parts: Split) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        digest.update(repr((part.images.shape, part.class_names)).encode())
+        digest.update(part.images)
+        digest.update(part.labels.astype("<i4"))
+    return digest.hexdigest()
 
 
 def _moments(

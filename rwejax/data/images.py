@@ -29,7 +29,12 @@ class Split(NamedTuple):
 
     images: UInt8[np.ndarray, "images height width channels"]
     labels: Int32[np.ndarray, " images"]
-    classes: int
+    class_names: tuple[str, ...]
+
+    @property
+    def classes(self) -> int:
+        """The number of classes."""
+        return len(self.class_names)
 
 
 class DecodeError(Exception):

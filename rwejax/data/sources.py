@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -48,7 +49,8 @@ class Encoded:
     Attributes:
         name: the dataset's, as the user gave it.
         count: images; their rows are 0 to count - 1.
-        classes: the number of classes.
+        class_names: by label.
+        digest: changes with the files' names and sizes, but not with the folder where they lie.
         read: from a row to the encoded image, or the file that holds it, and its label. Raises `InputError`.
         labels: reads the labels of all rows, as (count,) int32. Raises `InputError`.
         describe: names an image by its row, for messages.
@@ -56,23 +58,26 @@ class Encoded:
 
     name: str
     count: int
-    classes: int
+    class_names: tuple[str, ...]
+    digest: str
     read: Callable[[int], tuple[bytes | Path, int]]
     labels: Callable[[], Int32[np.ndarray, " count"]]
     describe: Callable[[int], str]
 
 
-def fingerprint(root: Path, files: Iterable[Path]) -> str:
+def fingerprint(root: Path, files: Iterable[Path], times: bool = True) -> str:
     """Stands for the content of files by their names, sizes and times of change, without reading them.
 
     Args:
         root: the folder of the files, which does not count: it may be moved.
         files: those whose names below it, sizes and times count, in this order.
+        times: whether times count, which a copy of the files does not keep.
     """
     digest = hashlib.sha256()
     for file in files:
         status = file.stat()
-        digest.update(f"{file.relative_to(root)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="replace"))
+        changed = status.st_mtime_ns if times else ""
+        digest.update(f"{file.relative_to(root)}\0{status.st_size}\0{changed}\n".encode(errors="replace"))
     return digest.hexdigest()[:16]
 
 
@@ -92,11 +97,11 @@ def _read_digits(split: str, image_size: int | None) -> Split:
     bunch = load_digits()
     pixels = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
     images = np.stack([resize(image, image_size or DIGITS_SIZE) for image in pixels])
-    return Split(images, bunch.target.astype(np.int32), len(bunch.target_names))
+    return Split(images, bunch.target.astype(np.int32), tuple(map(str, bunch.target_names)))
 
 
 def folder(name: str) -> Source:
-    """The images in `folder:PATH`, one folder a class; classes are numbered in the order of their sorted names.
+    """The images in `folder:PATH`, one folder a class; classes are numbered in the order of their names, 2 before 10.
 
     Args:
         name: `folder:PATH`; a ~ is the user's home.
@@ -120,13 +125,15 @@ def encoded_folder(name: str) -> Encoded:
         InputError: as `folder` does.
     """
     with _refusing_unreadable(name):
-        _, files = _find_files(name)
+        root, files = _find_files(name)
+        digest = fingerprint(root, (file for images in files for file in images), times=False)
     paths = [file for images in files for file in images]
     labels = _labels(files)
     return Encoded(
         name=name,
         count=len(paths),
-        classes=len(files),
+        class_names=_class_names(files),
+        digest=digest,
         read=lambda row: (paths[row], int(labels[row])),
         labels=lambda: labels,
         describe=lambda row: f"image {str(paths[row])!r}",
@@ -158,7 +165,7 @@ def _list_classes(name: str, root: Path) -> list[list[Path]]:
         raise InputError(f"dataset {name!r} does not exist: write 'folder:PATH' with the PATH of an existing folder")
     if not root.is_dir():
         raise InputError(f"dataset {name!r} is not a folder but a file: name the folder that holds one folder a class")
-    classes = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    classes = sorted((path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")), key=_natural)
     if len(classes) < 2:
         found = f"only the class folder {classes[0].name!r}" if classes else "no class folders"
         raise InputError(f"dataset {name!r} holds {found}: put the images into one folder a class, two at least")
@@ -179,6 +186,12 @@ def _list_classes(name: str, root: Path) -> list[list[Path]]:
     return files
 
 
+def _natural(path: Path) -> tuple[list[str | int], str]:
+    """A key that sorts numbers in names by their value."""
+    parts = re.split(r"(\d+)", path.name)  # text and digits by turns, so that like is compared with like
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)], path.name
+
+
 def _read_folder(name: str, files: list[list[Path]], split: str, image_size: int | None) -> Split:
     del split  # there is only one
     paths = [file for images in files for file in images]
@@ -190,7 +203,13 @@ def _read_folder(name: str, files: list[list[Path]], split: str, image_size: int
         image_size=image_size,
         describe=lambda number: f"image {str(paths[number])!r}",
     )
-    return Split(images, _labels(files), len(files))
+    return Split(images, _labels(files), _class_names(files))
+
+
+def _class_names(files: list[list[Path]]) -> tuple[str, ...]:
+    # A name that is not UTF-8 is written as it can be shown.
+    names = (os.fsencode(images[0].parent.name) for images in files)
+    return tuple(name.decode(errors="backslashreplace") for name in names)
 
 
 def _labels(files: list[list[Path]]) -> Int32[np.ndarray, " images"]:

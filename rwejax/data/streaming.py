@@ -6,6 +6,7 @@ done for every image it would take more of it than many threads can share.
 """
 
 import dataclasses
+import hashlib
 import importlib.util
 import os
 import threading
@@ -57,7 +58,9 @@ class Stream:
         name: as given to `stream`.
         image_size: height and width of every image that comes out, in pixels.
         seed: shuffles and crops.
-        classes: the number of classes.
+        class_names: by label, of the folders or as the public set has them.
+        fingerprint: of the files' names and sizes and of the class names, because reading all pixels would take as long
+            as an epoch: it stays when the files move or are copied, and may miss a change that keeps all sizes.
         mean: (3,) float32, of ImageNet's channels, on the scale 0..255 of the pixels; to standardise with.
         std: (3,) float32, likewise.
     """
@@ -65,10 +68,16 @@ class Stream:
     name: str
     image_size: int
     seed: int
-    classes: int
+    class_names: tuple[str, ...]
+    fingerprint: str
     mean: Float32[np.ndarray, "3"]
     std: Float32[np.ndarray, "3"]
     _parts: dict[str, _Part]
+
+    @property
+    def classes(self) -> int:
+        """The number of classes."""
+        return len(self.class_names)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -209,13 +218,14 @@ def stream(name: str, *, image_size: int = 224, data_dir: str | Path | None = No
         splits = {"train": sources.encoded_folder(name)}
     else:
         splits = tfds.encoded(name, data_dir)
-    classes = splits["train"].classes
-    if classes < 2:
-        raise InputError(f"dataset {name!r} has {classes} class: choose a set of at least two")
+    class_names = splits["train"].class_names
+    if len(class_names) < 2:
+        raise InputError(f"dataset {name!r} has {len(class_names)} class: choose a set of at least two")
     # Pillow warns of odd metadata, which changes no pixel; threads share one list of filters, so that none of them can
     # silence it for itself.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    return Stream(name, image_size, seed, classes, MEAN, STD, _divide(splits, seed))
+    mark = hashlib.blake2b(repr((class_names, splits["train"].digest)).encode(), digest_size=8).hexdigest()
+    return Stream(name, image_size, seed, class_names, mark, MEAN, STD, _divide(splits, seed))
 
 
 def _divide(splits: dict[str, Encoded], seed: int) -> dict[str, _Part]:
@@ -231,7 +241,7 @@ def _divide(splits: dict[str, Encoded], seed: int) -> dict[str, _Part]:
     }
     if len(parts) < 2:
         known = train.count <= LABELS_READ
-        labels, classes = (train.labels(), train.classes) if known else (np.zeros(train.count, np.int32), 1)
+        labels, classes = (train.labels(), len(train.class_names)) if known else (np.zeros(train.count, np.int32), 1)
         if test is None:
             held_out = hold_out(labels, classes)
             parts["test"], rest = _Part(train, held_out), np.setdiff1d(rest, held_out)

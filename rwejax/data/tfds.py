@@ -58,7 +58,10 @@ def encoded(name: str, data_dir: str | Path | None) -> dict[str, Encoded]:
         InputError: as `find` does, or the images are not of 8 bits and 1, 3 or 4 channels.
     """
     folder, splits, _ = _find_splits(name, data_dir)
-    found = {split: _encoded(name, folder, split) for split in ("train", "validation", "test") if split in splits}
+    digest = fingerprint(folder, _files(folder), times=False)
+    found = {
+        split: _encoded(name, folder, split, digest) for split in ("train", "validation", "test") if split in splits
+    }
     return {split: images for split, images in found.items() if split == "train" or _labelled(images)}
 
 
@@ -75,7 +78,7 @@ def _find_splits(name: str, data_dir: str | Path | None) -> tuple[Path, list[str
         if folder is None:
             folder = prepare(name, root)
         splits = _splits(name, folder)
-        mark = fingerprint(folder, sorted(file for file in folder.iterdir() if file.is_file()))
+        mark = fingerprint(folder, _files(folder))
     except OSError as error:
         raise InputError(f"dataset {name!r} in {str(root)!r} is unreadable ({error}): check the folder") from error
     if "train" not in splits:
@@ -83,6 +86,10 @@ def _find_splits(name: str, data_dir: str | Path | None) -> tuple[Path, list[str
             f"dataset {name!r} has no train split but {', '.join(splits) or 'none'}: choose a set that has one"
         )
     return folder, splits, mark
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.is_file())
 
 
 def _locate(name: str, home: Path, config: str | None, version: str | None) -> Path | None:
@@ -130,16 +137,17 @@ def _read(name: str, folder: Path, split: str, image_size: int | None) -> Split:
             image_size=image_size,
             describe=lambda number: f"image {number} of the {split} split",
         )
-    classes = features["label"].num_classes
-    if labels.min() < 0 or labels.max() >= classes:
+    class_names = tuple(features["label"].names)
+    if labels.min() < 0 or labels.max() >= len(class_names):
         raise _unlabelled(name, split)
-    return Split(images, labels, classes)
+    return Split(images, labels, class_names)
 
 
-def _encoded(name: str, folder: Path, split: str) -> Encoded:
+def _encoded(name: str, folder: Path, split: str, digest: str) -> Encoded:
     with quiet():
         data, features = _open(name, folder, split)
-    classes = features["label"].num_classes
+    class_names = tuple(features["label"].names)
+    classes = len(class_names)
 
     def read(row: int) -> tuple[bytes, int]:
         try:
@@ -159,7 +167,15 @@ def _encoded(name: str, folder: Path, split: str) -> Encoded:
             raise _unlabelled(name, split)
         return found
 
-    return Encoded(name, len(data), classes, read, labels, lambda row: f"image {row} of the {split} split")
+    return Encoded(
+        name=name,
+        count=len(data),
+        class_names=class_names,
+        digest=digest,
+        read=read,
+        labels=labels,
+        describe=lambda row: f"image {row} of the {split} split",
+    )
 
 
 def _labels(name: str, folder: Path, data: Any, features: Any) -> np.ndarray:

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int
 
 from rwejax.data import Dataset
 from rwejax.errors import InputError
+from rwejax.evaluate.inputs import checked
 from rwejax.evaluate.scoring import PopulationScorer, Scored
 from rwejax.objectives import RACE_ERROR, score
 from rwejax.spaces import Space
@@ -49,12 +50,14 @@ class Race:
         options: further arguments of `PopulationScorer`.
 
     Raises:
-        InputError: there are no more images than that, or they are fewer than two a class.
+        InputError: there are no more images than that, or they are fewer than two a class, or space and dataset do
+            not fit.
     """
 
     def __init__(
         self, space: Space, dataset: Dataset, images: int, *, calibration_images: int = 256, **options: Any
     ) -> None:
+        dataset = checked(space, dataset)
         train, validation = len(dataset.train_labels), len(dataset.validation_labels)
         if not 2 * dataset.classes <= images < train + validation:
             raise InputError(
@@ -100,7 +103,7 @@ class Race:
                 scores[name][enters] = values
         return Scored(objectives[:, None], scores | {RACE_ERROR.name: start}, failed)
 
-    def reference(self, first: Float[np.ndarray, "n estimators"]) -> tuple[float, ...]:
+    def reference(self, first: Float[np.ndarray, "n estimators"]) -> tuple[float, ...] | None:
         """What a hypervolume is measured from; see `PopulationScorer.reference`."""
         return self._whole.reference(first)
 

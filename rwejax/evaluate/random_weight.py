@@ -25,6 +25,7 @@ from rwejax import networks
 from rwejax.config import PRECISIONS
 from rwejax.data import Dataset
 from rwejax.errors import InputError
+from rwejax.evaluate.inputs import checked
 from rwejax.evaluate.ridge import FAILED, RidgeScores, constant_scores, ridge_scores
 from rwejax.networks import ABSENT, IMAGES_AXIS, Program
 from rwejax.objectives import RWE_SCORES
@@ -136,7 +137,9 @@ class RandomWeightEvaluator:
         precision: str = "float32",
         devices: Sequence[jax.Device] | None = None,
     ) -> None:
-        _check(space, dataset, score, precision)
+        _check_names(score, precision)
+        dataset = checked(space, dataset)
+        _check_counts(dataset)
         for name, value in {
             "seeds": seeds,
             "genomes_per_program": genomes_per_program,
@@ -279,7 +282,7 @@ class RandomWeightEvaluator:
                     new = ridge_scores(x[row], images.labels, classes, train)
                 return jax.tree.map(lambda all_rows, value: all_rows.at[row].set(value), scores, new)
 
-            scores = jnp.zeros(share)
+            scores = jnp.zeros(share, jnp.float32)
             nothing = RidgeScores(scores, scores, scores, scores, failed=jnp.zeros(share, bool))
             mine = jnp.clip(program.features - lax.axis_index(IMAGES_AXIS) * share, 0, share)
             return lax.fori_loop(0, mine, score, nothing), maps
@@ -352,17 +355,18 @@ def _labels(dataset: Dataset) -> Int[np.ndarray, " n"]:
     return np.concatenate([dataset.train_labels, dataset.validation_labels])
 
 
-def _check(space: Space, dataset: Dataset, score: str, precision: str) -> None:
+def _check_names(score: str, precision: str) -> None:
     if precision not in PRECISIONS:
         raise InputError(f"precision {precision!r} is unknown: choose one of {', '.join(PRECISIONS)}")
     if score not in RWE_SCORES:
         raise InputError(f"score {score!r} is unknown: choose one of {', '.join(RWE_SCORES)}")
-    if space.input_shape != dataset.image_shape or space.classes != dataset.classes:
-        raise InputError(
-            f"the space is made for {space.classes} classes of {space.input_shape} images and the dataset has "
-            f"{dataset.classes} classes of {dataset.image_shape}: "
-            "pass input_shape=dataset.image_shape and classes=dataset.classes to spaces.get"
-        )
+
+
+def _check_counts(dataset: Dataset) -> None:
+    """A leave-one-out residual of a head needs two images, and the validation error one more."""
+    for name, least in (("train", 2), ("validation", 1)):
+        if (count := len(getattr(dataset, f"{name}_labels"))) < least:
+            raise InputError(f"the dataset has {count} {name} images: give {least} or more")
 
 
 def _mesh(devices: Sequence[jax.Device], calibration: int) -> tuple[Mesh, int]:

@@ -16,6 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from rwejax.errors import InputError
+from rwejax.evaluate.inputs import check_labels
+
 # In units of the number of images: below the first, float32 rounding of the largest eigenvalues would dominate.
 STRENGTHS = np.logspace(-5, 2, 15, dtype=np.float32)
 
@@ -79,10 +82,15 @@ def ridge_scores(features: Float[Any, "n d"], labels: Int[Any, " n"], classes: i
 
     Returns:
         The scores.
+
+    Raises:
+        InputError: the features are no table, a label is none of the classes, or there are fewer than two train images
+            or no validation images.
     """
+    _check(features, labels, classes, train)
     failed = ~jnp.isfinite(features).all()
     features = jnp.where(failed, 0.0, features)
-    targets = jax.nn.one_hot(labels, classes)
+    targets = jax.nn.one_hot(labels, classes, dtype=features.dtype)
 
     fit = _decompose(features, targets)
     loo = _leave_one_out(fit, targets)
@@ -91,13 +99,24 @@ def ridge_scores(features: Float[Any, "n d"], labels: Int[Any, " n"], classes: i
     wrong = (targets - loo[best]).argmax(-1) != labels
 
     scores = RidgeScores(
-        loo_error=100.0 * wrong.mean(),
+        loo_error=100 * wrong.mean(dtype=features.dtype),
         validation_error=_validation_error(features, targets, labels, train),
         loo_squared_error=squared[best],
         log_evidence=_log_evidence(fit, targets).max(),
         failed=failed,
     )
     return RidgeScores(**{name: jnp.where(failed, FAILED[name], value) for name, value in scores._asdict().items()})
+
+
+def _check(features: Any, labels: Any, classes: int, train: int) -> None:
+    """Refuse what cannot be scored; of arrays that are being compiled only the shapes are known."""
+    if np.ndim(features) != 2:
+        raise InputError(f"features has shape {np.shape(features)}: give (images, features)")
+    images = np.shape(features)[0]
+    if not isinstance(labels, jax.core.Tracer):
+        check_labels("labels", labels, images, classes)
+    if not 2 <= train < images:
+        raise InputError(f"train is {train} of {images} images: give 2 or more, and fewer than there are")
 
 
 def constant_scores(labels: Int[np.ndarray, " n"], classes: int) -> dict[str, float]:
@@ -186,7 +205,7 @@ def _validation_error(
     strength = fit.strengths[squared.argmin()]
     weights = fit.vectors @ (fit.projected / (fit.values + strength)[:, None])
     predicted = standardise_features(features[train:], features[:train]) @ weights + targets[:train].mean(0)
-    return 100.0 * (predicted.argmax(-1) != labels[train:]).mean()
+    return 100 * (predicted.argmax(-1) != labels[train:]).mean(dtype=features.dtype)
 
 
 def _log_evidence(fit: _Fit, targets: Float[Array, "n k"]) -> Float[Array, " strengths"]:

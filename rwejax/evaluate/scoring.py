@@ -69,22 +69,27 @@ class PopulationScorer:
                 failed += found.failed
                 column = np.where(found.failed == self._seeds, np.inf, found.objective)
             else:
-                values = self._estimators[name](key, genomes)
+                values = np.asarray(self._estimators[name](key, genomes), float)
+                values = np.where(np.isfinite(values), values, -np.inf)
                 if name not in COMPLEXITY:
                     scores[name] = values
                 failed += ~np.isfinite(values)
                 column = score(name).minimised(values)
-            columns.append(np.where(np.isnan(column), np.inf, column))
+            columns.append(np.where(np.isfinite(column), column, np.inf))
         return Scored(np.stack(columns, 1), scores, failed)
 
-    def reference(self, first: Float[np.ndarray, "n estimators"]) -> tuple[float, ...]:
+    def reference(self, first: Float[np.ndarray, "n estimators"]) -> tuple[float, ...] | None:
         """What a hypervolume is measured from: the worst sensible score for `rwe`, else the worst of a population.
 
         Args:
             first: objectives of a run's first population.
+
+        Returns:
+            One value an estimator; None if no network of the population has a score of one of them.
         """
-        worst = np.where(np.isfinite(first), first, -np.inf).max(0)
-        return tuple(
+        worst = np.where(np.isfinite(first), first, -np.inf).max(0, initial=-np.inf)
+        found = tuple(
             self._rwe.reference if name == "rwe" and self._rwe is not None else float(value)
             for name, value in zip(self._names, worst, strict=True)
         )
+        return found if np.isfinite(found).all() else None

@@ -10,17 +10,18 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
-from rwejax import data, networks, spaces
+from rwejax import networks, spaces
 from rwejax.errors import InputError
 from rwejax.exporting.package import Card, export
 from rwejax.runtime.environment import describe_machine
+from rwejax.searching.images import describe_images, load_searched
 from rwejax.searching.records import Run
 from rwejax.searching.result import read_result
 from rwejax.storage.meta import read_meta
 from rwejax.training.config import TrainConfig
 from rwejax.training.from_checkpoint import read_result as read_training
 from rwejax.training.from_search import from_search
-from rwejax.training.loop import choose, describe_images
+from rwejax.training.loop import choose
 from rwejax.training.step import first_state, optimiser
 
 
@@ -78,9 +79,9 @@ def _of_training(run_dir: Path) -> _Found:
 def _of_search(run_dir: Path, rule: str) -> _Found:
     search = read_result(run_dir).config
     config, origin = from_search(run_dir, rule)
-    dataset = data.load_named(search)
-    meta, shape = describe_images(dataset), dataset.image_shape
-    space, genome = choose(config, shape, dataset.classes)
+    images = load_searched(search, read_meta(run_dir))
+    meta, shape = describe_images(images), images.image_shape
+    space, genome = choose(config, shape, meta["classes"])
     network = networks.build(space, genome, auxiliary=config.auxiliary > 0)
     state = first_state(jax.random.key(config.seed), network, shape, optimiser(config, 1))
     variables = jax.tree.map(np.asarray, {"params": state.params, "batch_stats": state.batch_stats})

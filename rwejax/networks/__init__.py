@@ -168,7 +168,18 @@ def build(
             f"genome {space.to_string(genomes[0])!r} has no path from the image to the output: pick another"
         )
     rows = read_rows(groups, program)
-    if auxiliary and not isinstance(space, CellSpace):
-        raise InputError(f"space {space.name!r} has no place for an auxiliary head, only micro and darts: leave it out")
+    if auxiliary:
+        _check_auxiliary(space)
     blocks = last_reduction(groups, rows) if auxiliary else None
     return PlainNetwork(groups, rows, space.classes if classes is None else classes, blocks)
+
+
+def _check_auxiliary(space: Space) -> None:
+    if not isinstance(space, CellSpace):
+        raise InputError(f"space {space.name!r} has no place for an auxiliary head, only micro and darts: leave it out")
+    read = space.layout[-1]  # of the size of the last reduction's maps
+    if min(read.height, read.width) < 2:
+        raise InputError(
+            f"images are {space.input_shape[0]} x {space.input_shape[1]} pixels, of which the last cell has "
+            f"{read.height} x {read.width}, and an auxiliary head needs 2 x 2: give larger images, or leave it out"
+        )

@@ -120,7 +120,7 @@ def make_features(
         # The last chunk may reach beyond the rows, here and in all tables and buffers. Without room for it there,
         # `dynamic_slice` would move its window back, over rows of other slots, and say nothing.
         statistics = {
-            group.name: jnp.zeros((group.rows * genomes + chunk, _statistics_width(network, group)))
+            group.name: jnp.zeros((group.rows * genomes + chunk, _statistics_width(network, group)), jnp.float32)
             for group in network.groups
         }
         carry = run(program, calibration, kernels, _Carry(maps[0], statistics), Norm.BATCH)
@@ -241,7 +241,7 @@ def _variables(network: Network, group: Group, kind: Kind) -> Tree:
     """Shapes of the variables of one slot."""
 
     def init() -> Tree:
-        image = jnp.zeros((1, *network.buffers[group.source]))
+        image = jnp.zeros((1, *network.buffers[group.source]), jnp.float32)
         # The fan-in is an array, for with a plain 1 a `Mix` would make no kernel.
         sources = Sources(lambda k: image, jnp.zeros(group.arity, jnp.int32), jnp.int32(1), padded=True)
         return kind.module.init(jax.random.key(0), sources, Norm.BATCH)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from rwejax.config import normalise
 from rwejax.errors import InputError
 
 
@@ -25,6 +26,9 @@ class HostsConfig:
     host: int | None = None
     coordinator: str | None = None
     host_timeout: int = 300
+
+    def __post_init__(self) -> None:
+        normalise(self)
 
     def validate(self) -> None:
         """Refuse what no hosts can find each other by.

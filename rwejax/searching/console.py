@@ -1,5 +1,6 @@
 """What a search shows on a screen: progress while it runs, and its front as a table."""
 
+import math
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,7 +43,11 @@ def run(config: SearchConfig, resumed: Path | None = None, observers: Sequence[S
     every = [display, *observers]
     return run_with_display(
         display,
-        lambda: search(config, every) if resumed is None else resume(resumed, every),
+        lambda: (
+            search(config, every)
+            if resumed is None
+            else resume(resumed, every, dataset=config.dataset, data_dir=config.data_dir)
+        ),
         lambda result: print_result(console, result),
     )
 
@@ -129,7 +134,7 @@ class ConsoleObserver(SearchObserver):
         facts = (
             f"{progress.evaluations_per_second:.3g} evaluations/s",
             f"hypervolume {progress.hypervolume:.5g}{unit}",
-            f"best {objectives[0].write(progress.best)}",
+            f"best {objectives[0].write(progress.best)}" if math.isfinite(progress.best) else "no network has a score",
         )
         left = f"{duration(progress.seconds_left)} left"
         if self._bar:

@@ -1,10 +1,10 @@
 """The loop: ask for genomes, evaluate them, tell the scores, record everything."""
 
 import contextlib
+import json
 import math
 import time
-import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 from flax import serialization
 from jaxtyping import Float, Int
 
-from rwejax import data, spaces
+from rwejax import spaces
 from rwejax.errors import InputError
 from rwejax.evaluate import estimators
 from rwejax.evaluate.racing import Earlier, Race
@@ -30,6 +30,7 @@ from rwejax.runtime.signals import uninterrupted
 from rwejax.runtime.stopwatch import Stopwatch, part
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.costs import PopulationCosts
+from rwejax.searching.images import describe_images, load_searched, moved, record_move
 from rwejax.searching.observers import PARTS, SearchObserver, make_progress
 from rwejax.searching.records import Evaluation, Run
 from rwejax.searching.result import SearchResult, from_text, make_result, objectives_of, to_text
@@ -75,28 +76,40 @@ def search(config: SearchConfig, observers: Sequence[SearchObserver] = ()) -> Se
     collectives.text_of_first_host(to_yaml(config))
     task = _Task(config)
     with Run.create(config) as run, closing(observers):
-        run.write_meta(describe_machine(config.seed))
+        run.write_meta({**describe_machine(config.seed), **task.images})
         return _ended(_finish(run, task, [], observers), observers)
 
 
-def resume(run_dir: str | Path, observers: Sequence[SearchObserver] = ()) -> SearchResult:
+def resume(
+    run_dir: str | Path,
+    observers: Sequence[SearchObserver] = (),
+    *,
+    dataset: str | None = None,
+    data_dir: str | Path | None = None,
+) -> SearchResult:
     """Resume a search from its run folder, however it ended, on as many hosts as there are now.
 
     Args:
         run_dir: the run folder; of several hosts only the first needs it.
         observers: are told of the progress, and closed at the end.
+        dataset: where the same images lie now, if they were moved, such as folder:PATH; the run folder keeps it.
+        data_dir: likewise, of a set of TensorFlow Datasets.
 
     Returns:
         What an uninterrupted `search` would have returned. A finished run is only read.
 
     Raises:
-        InputError: the folder holds no run, or is broken, or another process works on it.
+        InputError: the folder holds no run, or is broken, or another process works on it, or the images have changed.
     """
     if devices.follows():
         return _follow(None)
     with Run.open(run_dir) as run, closing(observers):
-        evaluations = run.evaluations()
+        evaluations, meta = run.evaluations(), run.read_meta()
+        config = moved(run.config, meta, dataset, data_dir)
         if len(evaluations) >= run.config.evaluations:
+            if config != run.config:
+                load_searched(config, meta)
+                record_move(run, config)
             collectives.text_of_first_host("")
             # A kill may have come before the front was written; a folder that may only be read is no reason to refuse.
             with contextlib.suppress(OSError):
@@ -106,13 +119,14 @@ def resume(run_dir: str | Path, observers: Sequence[SearchObserver] = ()) -> Sea
             for observer in observers:
                 observer.on_start(run.config, run.path, run.config.generations)
             return _ended(make_result(run.config, run.path, run.evaluations()), observers)
-        meta = run.read_meta()
         run.check_writable()
-        make_result(run.config, run.path, evaluations)  # what is wrong with a line is answered before there is work
+        make_result(config, run.path, evaluations)  # what is wrong with a line is answered before there is work
         _check_checkpoint(run, evaluations)
-        collectives.text_of_first_host(to_yaml(run.config))
-        task = _Task(run.config)
-        run.write_meta(resumed(meta, run.config.seed))
+        collectives.text_of_first_host(to_yaml(config))
+        task = _Task(config, meta)
+        if config != run.config:
+            record_move(run, config)
+        run.write_meta(resumed({**task.images, **run.read_meta()}, config.seed))
         return _ended(_finish(run, task, evaluations, observers), observers)
 
 
@@ -148,15 +162,17 @@ def _ended(result: SearchResult, observers: Sequence[SearchObserver]) -> SearchR
 class _Task:
     """What a run folder does not hold because it follows from the config: images, space, evaluator, algorithm."""
 
-    def __init__(self, config: SearchConfig) -> None:
+    def __init__(self, config: SearchConfig, meta: Mapping[str, Any] | None = None) -> None:
         self.config = config
         estimators.register_references(config.estimator or "")
         spaces.get(config.space, **config.sizes)  # a wrong name or option is answered before images are loaded
-        dataset = data.load_named(config)
+        # Every host sees for itself whether its images are those that the first one's folder describes.
+        dataset = load_searched(config, json.loads(collectives.text_of_first_host(json.dumps(meta or {}))))
+        self.images = describe_images(dataset)
         shape, classes = dataset.image_shape, dataset.classes
         self.space = spaces.get(config.space, input_shape=shape, classes=classes, **config.sizes)
         # A host that has other images would spoil the scores of all, and nobody would see it.
-        if len(set(collectives.every_host(_checksum(dataset)).tolist())) > 1:
+        if len(set(collectives.every_host(np.uint32(int(dataset.fingerprint[:8], 16))).tolist())) > 1:
             raise InputError(f"dataset {config.dataset!r} holds other images on one host than on another: copy it anew")
         if config.race_images and jax.process_count() > 1:
             raise InputError(
@@ -221,17 +237,22 @@ class _Task:
         self.tell(1, state, genomes, objectives)
         self.hypervolume(objectives)
 
-    def reference(self, objectives: Float[np.ndarray, "n m"]) -> tuple[float, ...]:
-        """What the hypervolume is measured from; the first generation settles it."""
-        estimators = len(self.config.estimators)
-        first = objectives[: self.config.population_size, :estimators]
-        return *self.objectives.reference(first), *self.costs.largest
+    def reference(self, objectives: Float[np.ndarray, "n m"]) -> tuple[float, ...] | None:
+        """What the hypervolume is measured from; the first generation that has scores settles it, None before."""
+        size, scores = self.config.population_size, objectives[:, : len(self.config.estimators)]
+        for start in range(0, len(scores), size):
+            if (worst := self.objectives.reference(scores[start : start + size])) is not None:
+                return *worst, *self.costs.largest
+        return None
 
     def hypervolume(self, objectives: Float[np.ndarray, "n m"]) -> float:
+        reference = self.reference(objectives)
+        if reference is None:
+            return 0.0
         # Padded, so that it is compiled once.
         padded = np.full((self.config.evaluations, objectives.shape[1]), np.inf, np.float32)
         padded[: len(objectives)] = objectives
-        return float(hypervolume(padded, np.array(self.reference(objectives), np.float32)))
+        return float(hypervolume(padded, np.array(reference, np.float32)))
 
 
 def _finish(run: Run, task: _Task, evaluations: list[Evaluation], observers: Sequence[SearchObserver]) -> SearchResult:
@@ -269,6 +290,7 @@ def _run_generations(
     """Run, record and tell the generations after `generation`."""
     config = run.config
     laps: list[dict[str, float]] = []
+    settled = task.reference(objectives_of(config, evaluations)) is not None
     compiler = ThreadPoolExecutor(1)
     with Stopwatch() as stopwatch:
         while generation < config.generations:
@@ -287,8 +309,9 @@ def _run_generations(
             laps.append(stopwatch.lap())
             progress = make_progress(config, generation, objectives, volume, laps)
             with uninterrupted(), part("recording"):
-                if generation == 1:
-                    run.write_meta({**run.read_meta(), "hypervolume_reference": list(task.reference(objectives))})
+                if not settled and (reference := task.reference(objectives)) is not None:
+                    run.write_meta({**run.read_meta(), "hypervolume_reference": list(reference)})
+                    settled = True
                 with run.writing():
                     task.costs.keep(run.path)
                 run.record(evaluations, len(genomes), progress, _to_arrays(state))
@@ -374,12 +397,3 @@ def _earlier(evaluations: Sequence[Evaluation], score: str) -> Earlier:
     whole = [each.objectives[0] if np.isfinite(each.scores[score]) else np.inf for each in evaluations]
     first = [each.scores["race_error"] for each in evaluations]
     return Earlier(np.array(first, float), np.array(whole, float), np.array([each.macs for each in evaluations], float))
-
-
-def _checksum(dataset: data.Dataset) -> np.uint32:
-    """Of all that is evaluated; one host alone has nothing to compare it with."""
-    arrays = dataset.train_images, dataset.train_labels, dataset.validation_images, dataset.validation_labels
-    checksum = 0
-    for array in arrays if jax.process_count() > 1 else ():
-        checksum = zlib.crc32(array.tobytes(), checksum)
-    return np.uint32(checksum)

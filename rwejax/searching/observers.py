@@ -27,10 +27,10 @@ class Progress:
     Attributes:
         generation: finished generations.
         evaluations: finished evaluations.
-        best: lowest value of the first objective so far.
+        best: lowest value of the first objective so far; infinite as long as no network has a score.
         hypervolume: what the evaluations dominate, in units of the scores times millions of macs. The reference is the
-            worst sensible score of rwe, the first population's worst of any other estimator, and the largest macs of
-            the space, or nearly so; meta.json has it.
+            worst sensible score of rwe, of any other estimator the worst of the first population that has a score, and
+            the largest macs of the space, or nearly so; meta.json has it. 0 as long as no network has a score.
         evaluations_per_second: in this generation.
         seconds_left: expected; from the generations of this process, the first one, which compiles, left out.
         seconds: of this generation, from the progress before it. That is taken just before it is written down, so

@@ -116,7 +116,8 @@ def pick(result: SearchResult, rule: str = "knee") -> int:
     """
     front = result.front
     if not len(front):
-        raise InputError("the front is empty, so that there is nothing to pick: search first")
+        why = "no network has a finite score, check the images" if len(result.objectives) else "search first"
+        raise InputError(f"the front is empty, so that there is nothing to pick: {why}")
     objectives = result.objectives[front]
     if rule == "knee":
         low, high = objectives.min(0), objectives.max(0)

@@ -37,6 +37,7 @@ from jaxtyping import Array, Bool, Int
 from rwejax.errors import InputError
 from rwejax.spaces import stems
 from rwejax.spaces.base import Genomes
+from rwejax.spaces.sizes import settle_sizes
 
 CELLS = ("normal", "reduction")
 
@@ -139,12 +140,9 @@ class CellSpace(ABC):
     blocks: ClassVar[int]
 
     def __post_init__(self) -> None:
-        if self.channels < 1:
-            raise InputError(f"channels is {self.channels}: the {self.name} space needs at least 1 channel")
+        settle_sizes(self)
         if self.layers < 3:
             raise InputError(f"layers is {self.layers}: the {self.name} space needs 3 or more for its two reductions")
-        if self.classes < 2:
-            raise InputError(f"classes is {self.classes}: a classifier needs at least 2 classes")
         stems.check(self.stem, self.channels)
         stems.check_size(self.name, self.input_shape, 4 * stems.STEMS[self.stem])
 

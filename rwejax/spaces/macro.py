@@ -28,6 +28,7 @@ from jaxtyping import Array, Bool, Int
 from rwejax.errors import InputError
 from rwejax.spaces import stems
 from rwejax.spaces.base import Genomes
+from rwejax.spaces.sizes import settle_sizes
 
 PHASES = 3
 
@@ -79,12 +80,9 @@ class Macro:
     default_estimator: ClassVar[str] = "fit_path"
 
     def __post_init__(self) -> None:
+        settle_sizes(self)
         if not 2 <= self.nodes <= 6:
             raise InputError(f"nodes is {self.nodes}: a phase of the macro space has 2 to 6 nodes")
-        if self.channels < 1:
-            raise InputError(f"channels is {self.channels}: the macro space needs at least 1 channel")
-        if self.classes < 2:
-            raise InputError(f"classes is {self.classes}: a classifier needs at least 2 classes")
         stems.check(self.stem, self.channels)
         height, width, _ = self.input_shape
         if self.stem == "imagenet":

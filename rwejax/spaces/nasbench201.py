@@ -22,6 +22,7 @@ from jaxtyping import Array, Int
 
 from rwejax.errors import InputError
 from rwejax.spaces.base import Genomes
+from rwejax.spaces.sizes import settle_sizes
 
 STAGES = 3
 NODES = 4
@@ -65,12 +66,7 @@ class NASBench201:
     operations: ClassVar[tuple[str, ...]] = OPERATIONS
 
     def __post_init__(self) -> None:
-        if self.channels < 1:
-            raise InputError(f"channels is {self.channels}: the NAS-Bench-201 space needs at least 1 channel")
-        if self.cells < 1:
-            raise InputError(f"cells is {self.cells}: a stage of the NAS-Bench-201 space needs at least 1 cell")
-        if self.classes < 2:
-            raise InputError(f"classes is {self.classes}: a classifier needs at least 2 classes")
+        settle_sizes(self)
         height, width, _ = self.input_shape
         if min(height, width) < 4 or height % 4 or width % 4:
             raise InputError(

@@ -20,6 +20,7 @@ from jaxtyping import Array, Int
 
 from rwejax.errors import InputError
 from rwejax.spaces.base import Genomes
+from rwejax.spaces.sizes import settle_sizes
 
 DEPTHS = (2, 3, 3)
 CHOICES = 3
@@ -68,10 +69,7 @@ class NASBenchMacro:
     default_estimator: ClassVar[str] = "fit_path"
 
     def __post_init__(self) -> None:
-        if self.channels < 1:
-            raise InputError(f"channels is {self.channels}: the NAS-Bench-Macro space needs at least 1 channel")
-        if self.classes < 2:
-            raise InputError(f"classes is {self.classes}: a classifier needs at least 2 classes")
+        settle_sizes(self)
         height, width, _ = self.input_shape
         if min(height, width) < 8:
             raise InputError(

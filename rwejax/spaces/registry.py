@@ -12,6 +12,7 @@ from rwejax.spaces.macro import Macro
 from rwejax.spaces.micro import Micro
 from rwejax.spaces.nasbench201 import NASBench201
 from rwejax.spaces.nasbench_macro import NASBenchMacro
+from rwejax.spaces.sizes import plain_sizes
 
 _SPACES: dict[str, type] = {space.name: space for space in (Macro, Micro, Darts, NASBench201, NASBenchMacro)}
 
@@ -58,7 +59,7 @@ def get(name: str, **options: Any) -> Space:
     for option in options:
         if option not in known:
             raise InputError(f"space {name!r} has no option {option!r}: it takes {', '.join(known)}")
-    space: Space = space_class(**options)
+    space: Space = space_class(**plain_sizes(options))
     return space
 
 

@@ -54,7 +54,7 @@ def check(stem: str, channels: int) -> None:
     Raises:
         InputError: the stem is unknown, or the channels are odd for the imagenet stem.
     """
-    if stem not in STEMS:
+    if not isinstance(stem, str) or stem not in STEMS:
         raise InputError(f"stem {stem!r} is unknown: choose one of {', '.join(STEMS)}")
     if stem == "imagenet" and channels % 2:
         raise InputError(f"channels is {channels}: the stem imagenet begins with half of them; give an even one")

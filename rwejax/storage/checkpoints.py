@@ -45,7 +45,9 @@ class Checkpoints:
             multiprocessing_options=first,
         )
         with _quiet_log():
-            self._manager = ocp.CheckpointManager(self._folder, options=options)
+            self._manager = ocp.CheckpointManager(
+                self._folder, item_handlers=ocp.StandardCheckpointHandler(), options=options
+            )
 
     def save(self, generation: int, state: Mapping[str, np.ndarray]) -> None:
         """Save the state after a generation; the checkpoint is complete when this returns.
@@ -74,7 +76,7 @@ class Checkpoints:
             The number of finished generations, and the state after them; None if there is no checkpoint yet.
 
         Raises:
-            InputError: the checkpoint cannot be read, or is of another search or network.
+            InputError: the checkpoint cannot be read, or is of another run.
         """
         generation = newest_checkpoint(self._folder)
         if generation is None:
@@ -122,8 +124,9 @@ def _check_arrays(path: Path, expected: Mapping[str, np.ndarray]) -> None:
         mine, other = expected.get(name), found.get(name)
         if mine is None or other is None or (mine.shape, mine.dtype) != (tuple(other.shape), other.dtype):
             raise InputError(
-                f"checkpoint {str(path)!r} is of another search or network: it has {_described(other)} where "
-                f"{_described(mine)} is expected as {quoted(name)}; put the run's own one there"
+                f"checkpoint {str(path)!r} is whole and of another run, for it has {_described(other)} where "
+                f"{_described(mine)} is expected as {quoted(name)}: restore the config.yaml and the images that the "
+                "run began with"
             )
         chunk = other.storage.chunk_shape if other.storage else None
         if chunk is not None and math.prod(chunk) > max(1, mine.size):

@@ -13,7 +13,7 @@ import msgspec
 from rwejax.errors import InputError, quoted
 from rwejax.storage.atomic import replacing
 from rwejax.storage.files import read_whole
-from rwejax.storage.schema import Number, Positive, Text, convert, parse_json
+from rwejax.storage.schema import Natural, Number, Positive, Text, convert, parse_json
 
 FORMAT = 2
 """Version of the run format; folders of rwejax 0.1.0 name none and are 1. It grows when an older rwejax could not go on
@@ -45,11 +45,15 @@ class Meta(TypedDict, total=False):
     resume_times: list[Text]
     resume_versions: list[dict[Text, Text]]
     hypervolume_reference: Annotated[list[Number], msgspec.Meta(min_length=1, max_length=8)]
-    image_shape: tuple[Pixels, Pixels, Pixels]
+    image_shape: Annotated[list[Pixels], msgspec.Meta(min_length=3, max_length=3)]
     classes: Annotated[int, msgspec.Meta(ge=1, le=10**6)]
+    class_names: list[Text]
+    class_counts: list[Natural]
+    fingerprint: Text
     mean: list[Channel]
     std: list[Channel]
     origin: Origin | None
+    moves: list[dict[Text, Text | None]]
 
 
 def read_meta(folder: Path) -> Meta:
@@ -74,8 +78,6 @@ def read_meta(folder: Path) -> Meta:
             "config.yaml"
         ) from error
     _refuse_newer(folder, found.get("format", 1))
-    if "image_shape" in found:
-        found["image_shape"] = tuple(found["image_shape"])
     return cast(Meta, found)
 
 

@@ -129,6 +129,19 @@ class Folder(ABC):
         """What meta.json says; see `rwejax.storage.meta`."""
         return read_meta(self.path)
 
+    def replace_config(self, config: Any) -> None:
+        """Write config.yaml anew, and keep the folder locked.
+
+        Args:
+            config: what is done from here on.
+        """
+        with self.writing():
+            write_config(self.path / "config.yaml", config)
+        if _LOCK_FILE == "config.yaml":  # the file that was locked is gone
+            before, self._lock = self._lock, _take_lock(self.path)
+            os.close(before)
+        self.config = config
+
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
         """Say in one sentence, an `InputError`, that the disk is full or has gone.

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -23,15 +24,15 @@ def augment(key: jax.Array, images: Images, crop_padding: int = 0, flip: bool = 
     key_flip, key_crop, key_cutout = jax.random.split(key, 3)
     count, height, width, channels = images.shape
     if flip:
-        mirrored = jax.random.bernoulli(key_flip, shape=(count, 1, 1, 1))
+        mirrored = jax.random.bernoulli(key_flip, np.float32(0.5), (count, 1, 1, 1))
         images = jnp.where(mirrored, images[:, :, ::-1], images)
     if crop_padding:
-        corners = jax.random.randint(key_crop, (count, 2), 0, 2 * crop_padding + 1)
+        corners = jax.random.randint(key_crop, (count, 2), 0, 2 * crop_padding + 1, jnp.int32)
         padded = jnp.pad(images, ((0, 0), (crop_padding, crop_padding), (crop_padding, crop_padding), (0, 0)))
         cut = jax.vmap(lambda image, corner: lax.dynamic_slice(image, (*corner, 0), (height, width, channels)))
         images = cut(padded, corners)
     if cutout:
-        centres = jax.random.randint(key_cutout, (count, 2), 0, jnp.array([height, width]))
+        centres = jax.random.randint(key_cutout, (count, 2), 0, np.array([height, width], np.int32), jnp.int32)
         offsets = [jnp.arange(length) - centres[:, axis, None] for axis, length in enumerate((height, width))]
         # A square of even size reaches one pixel further up and left than down and right.
         rows, columns = ((offset >= -(cutout // 2)) & (offset < cutout - cutout // 2) for offset in offsets)

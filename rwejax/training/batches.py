@@ -20,6 +20,14 @@ class BatchSource(Protocol):
         """Number of classes."""
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, by label."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the images; see `rwejax.data.Dataset` and `rwejax.data.Stream`."""
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
         """Height and width in pixels, and channels, of one image."""
 
@@ -60,6 +68,9 @@ class Loaded:
 
     Attributes:
         classes: number of classes.
+        class_names: by label.
+        class_counts: train and validation images of each class.
+        fingerprint: of the images, as the dataset has it.
         image_shape: height, width and channels of an image.
         mean: what was subtracted from the pixels.
         std: what the rest was divided by.
@@ -67,6 +78,8 @@ class Loaded:
 
     def __init__(self, dataset: Dataset, seed: int) -> None:
         self.classes, self.image_shape = dataset.classes, dataset.image_shape
+        self.class_names, self.fingerprint = dataset.class_names, dataset.fingerprint
+        self.class_counts = dataset.class_counts
         self.mean, self.std = dataset.mean, dataset.std
         self._dataset, self._seed = dataset, seed
 

@@ -43,7 +43,11 @@ def run(
     every = [display, *observers]
     return run_with_display(
         display,
-        lambda: train(config, every, origin) if resumed is None else resume(resumed, every),
+        lambda: (
+            train(config, every, origin)
+            if resumed is None
+            else resume(resumed, every, dataset=config.dataset, data_dir=config.data_dir)
+        ),
         lambda result: print_result(console, result),
     )
 

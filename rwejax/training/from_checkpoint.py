@@ -34,7 +34,8 @@ def read_result(run_dir: str | Path) -> TrainResult:
     run_dir = Path(run_dir)
     config, meta = read_stored(run_dir, TrainConfig()), read_meta(run_dir)
     try:
-        shape, classes = meta["image_shape"], meta["classes"]
+        height, width, channels = meta["image_shape"]
+        shape, classes = (height, width, channels), meta["classes"]
     except KeyError as error:
         raise InputError(
             f"meta.json in run folder {str(run_dir)!r} does not describe the images: resume the run, which mends that"

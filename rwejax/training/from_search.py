@@ -1,9 +1,14 @@
 """From a search to the training of one network that it has found."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rwejax.searching.config import SearchConfig
+from rwejax.searching.images import load_searched
 from rwejax.searching.result import pick, read_result
+from rwejax.storage.meta import read_meta
+from rwejax.storage.yaml_config import read_stored
 from rwejax.training.config import TrainConfig
 
 
@@ -37,3 +42,22 @@ def from_search(run_dir: str | Path, rule: str = "knee") -> tuple[TrainConfig, d
         "pick": rule,
         "objectives": {**found.scores, "macs": found.macs},
     }
+
+
+def check_origin(config: TrainConfig, origin: Mapping[str, Any]) -> None:
+    """Refuse to train on the dataset of a search whose images have changed since.
+
+    Args:
+        config: the training.
+        origin: what `from_search` has returned; where it names no run, or the training looks at other images, there is
+            nothing to compare.
+
+    Raises:
+        InputError: the images have changed, and what of them; or they cannot be loaded.
+    """
+    run_dir = Path(origin.get("run", ""))
+    if not (run_dir / "config.yaml").is_file():
+        return
+    search, meta = read_stored(run_dir, SearchConfig()), read_meta(run_dir)
+    if "fingerprint" in meta and (search.dataset, search.data_dir) == (config.dataset, config.data_dir):
+        load_searched(search, meta)

@@ -18,10 +18,13 @@ from rwejax.objectives import COSTS
 from rwejax.runtime.environment import describe_machine, resumed
 from rwejax.runtime.observer import closing
 from rwejax.runtime.signals import uninterrupted
+from rwejax.searching.images import describe_images, load_same, moved, record_move
+from rwejax.spaces.sizes import LARGEST_CHANNELS
 from rwejax.storage.files import CHECKPOINTS, newest_checkpoint
 from rwejax.storage.run_dir import check_free
 from rwejax.training.batches import Batch, BatchSource, Loaded, standardise_pixels
 from rwejax.training.config import TrainConfig
+from rwejax.training.from_search import check_origin
 from rwejax.training.observers import TrainObserver
 from rwejax.training.records import Epoch, Test, Training
 from rwejax.training.result import TrainResult
@@ -37,7 +40,6 @@ from rwejax.training.step import (
 )
 
 _IMAGENET = 224  # pixels
-_WIDEST = 4096  # channels of the first maps
 
 
 def train(
@@ -71,31 +73,45 @@ def train(
     config.validate()
     config = config.resolved()
     check_free(config.run_dir)
+    check_origin(config, origin or {})
     task = _Task(config)
     with Training.create(config) as run, closing(observers):
         run.write_meta({**describe_machine(config.seed), **describe_images(task.source), "origin": origin})
         return _finish(run, task, [], observers)
 
 
-def resume(run_dir: str | Path, observers: Sequence[TrainObserver] = ()) -> TrainResult:
+def resume(
+    run_dir: str | Path,
+    observers: Sequence[TrainObserver] = (),
+    *,
+    dataset: str | None = None,
+    data_dir: str | Path | None = None,
+) -> TrainResult:
     """Resume a training from its run folder, however it ended.
 
     Args:
         run_dir: the run folder.
         observers: are told of the progress, and closed at the end.
+        dataset: where the same images lie now, if they were moved, such as folder:PATH; the run folder keeps it.
+        data_dir: likewise, of a set of TensorFlow Datasets.
 
     Returns:
         What an uninterrupted `train` would have returned. A finished training is only read.
 
     Raises:
-        InputError: the folder holds no training, or is broken, or another process works on it.
+        InputError: the folder holds no training, or is broken, or another process works on it, or the images have
+            changed.
     """
     with Training.open(run_dir) as run, closing(observers):
         epochs, known, test = run.epochs(), run.read_meta(), run.test()
+        config = moved(run.config, known, dataset, data_dir)
         _check_checkpoint(run, len(epochs))
         if test is None:
             run.check_writable()
-        task = _Task(run.config)
+        task = _Task(config, known)
+        if config != run.config:
+            record_move(run, config)
+            known = run.read_meta()
         meta = {**describe_machine(run.config.seed), **describe_images(task.source), **known}
         if test is None:
             meta = resumed(meta, run.config.seed)
@@ -107,11 +123,11 @@ def resume(run_dir: str | Path, observers: Sequence[TrainObserver] = ()) -> Trai
 class _Task:
     """What a run folder does not hold because it follows from the config: images, network, compiled functions."""
 
-    def __init__(self, config: TrainConfig) -> None:
+    def __init__(self, config: TrainConfig, meta: Mapping[str, Any] | None = None) -> None:
         self.config = config
         size = config.image_size or (_IMAGENET if config.stem == "imagenet" else 32)
         choose(config, (size, size, 3), 10)  # what is wrong with the network is answered before images are loaded
-        self.source = _load(config)
+        self.source = load_same(config, meta or {}, lambda: _load(config))
         self.space, self.genome = choose(config, self.source.image_shape, self.source.classes)
         self.network = networks.build(self.space, self.genome, auxiliary=config.auxiliary > 0)
         self.steps = self.source.count("train") // config.batch_size
@@ -192,21 +208,11 @@ def choose(
     def of_width(channels: int) -> spaces.Space:
         return spaces.get(config.space, **config.sizes | {"channels": channels}, **options)
 
-    widths = range(2, _WIDEST + 2, 2)
+    widths = range(2, LARGEST_CHANNELS + 1, 2)
     allowed = bisect_right(widths, limit, key=lambda width: of_width(width).macs(genome[None])[0])
     if not allowed:
         raise InputError(f"macs_limit {config.macs_limit!r} is less than the narrowest network has: give more")
     return of_width(widths[allowed - 1]), genome
-
-
-def describe_images(images: BatchSource | data.Dataset) -> dict[str, Any]:
-    """What meta.json says of the images, so that an export needs none."""
-    return {
-        "image_shape": list(images.image_shape),
-        "classes": images.classes,
-        "mean": images.mean.tolist(),
-        "std": images.std.tolist(),
-    }
 
 
 def _load(config: TrainConfig) -> BatchSource:

@@ -51,10 +51,11 @@ def first_state(key: jax.Array, network: PlainNetwork, shape: tuple[int, int, in
 
     @jax.jit
     def initialise(key: jax.Array) -> TrainState:
-        variables = network.init(key, jnp.zeros((2, *shape)), train=True)
+        variables = network.init(key, jnp.zeros((2, *shape), jnp.float32), train=True)
         # What observers of random networks see is dropped here, and with it all that is computed for them.
         params, batch_stats = variables["params"], variables["batch_stats"]
-        return TrainState.create(apply_fn=network.apply, params=params, tx=tx, batch_stats=batch_stats)
+        state = TrainState.create(apply_fn=network.apply, params=params, tx=tx, batch_stats=batch_stats)
+        return state.replace(step=jnp.int32(0))
 
     return initialise(key)
 
@@ -97,7 +98,7 @@ def make_step(
     def step(key: jax.Array, state: TrainState, images: Images, labels: Labels) -> tuple[TrainState, Sums]:
         key_images, key_drop = jax.random.split(jax.random.fold_in(key, state.step))
         images = augment(key_images, standardise(images), **changes)
-        drop_path = config.drop_path * state.step / steps if config.drop_path else 0.0
+        drop_path = config.drop_path * jnp.asarray(state.step, jnp.float32) / steps if config.drop_path else 0.0
 
         def loss(params: Any) -> tuple[Array, Any]:
             outputs, moved = state.apply_fn(
@@ -109,7 +110,8 @@ def make_step(
                 mutable=["batch_stats"],
             )
             logits, *auxiliary = outputs if config.auxiliary else (outputs,)
-            targets = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), config.label_smoothing)
+            targets = jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
+            targets = optax.smooth_labels(targets, config.label_smoothing)
             losses = optax.softmax_cross_entropy(logits, targets)
             total = losses.mean() + sum(
                 config.auxiliary * optax.softmax_cross_entropy(each, targets).mean() for each in auxiliary

@@ -16,7 +16,7 @@ def source(fingerprint="0" * 16):
     def read(split, image_size):
         calls.append((split, image_size))
         images = np.arange(4 * 5 * 5 * 3, dtype=np.uint8).reshape(4, 5, 5, 3)
-        return Split(images, np.array([0, 1, 1, 0], np.int32), 2)
+        return Split(images, np.array([0, 1, 1, 0], np.int32), ("no", "yes"))
 
     return Source("shapes", "/somewhere", fingerprint, "test", read), calls
 
@@ -32,7 +32,7 @@ def test_the_second_read_comes_from_disk_unchanged(cache_home):
     assert isinstance(second.images, np.memmap)
     np.testing.assert_array_equal(first.images, second.images)
     np.testing.assert_array_equal(first.labels, second.labels)
-    assert first.classes == second.classes
+    assert first.class_names == second.class_names == ("no", "yes")
     assert [path.suffix for path in cached(cache_home)] == [".npy"] * 3
 
 

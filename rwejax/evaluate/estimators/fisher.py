@@ -18,5 +18,7 @@ def score(net: Classifier) -> Float[Array, ""]:
         saliency = (output * gradient).reshape(len(output), -1, output.shape[-1]).sum(1)
         return total + 0.5 * jnp.square(saliency).mean(0).sum()
 
-    _, _, total = net.gradient(net.params, net.images, net.cross_entropy, ActivationObserver(jnp.zeros(()), add))
+    _, _, total = net.gradient(
+        net.params, net.images, net.cross_entropy, ActivationObserver(jnp.zeros((), jnp.float32), add)
+    )
     return total

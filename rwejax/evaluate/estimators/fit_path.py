@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 from rwejax.evaluate.estimators.per_network import Classifier
 from rwejax.evaluate.estimators.rwf import centred, centred_targets, maps_and_codes
 
-_STRENGTHS = np.geomspace(0.01, 1, 5)
+_STRENGTHS = np.geomspace(0.01, 1, 5, dtype=np.float32)
 
 
 def score(net: Classifier) -> Float[Array, ""]:
@@ -35,4 +35,5 @@ def _error(kernel: Float[Array, "n n"], targets: Float[Array, "n classes"]) -> F
     values = jnp.maximum(values, 0) / jnp.maximum(values.mean(), jnp.finfo(values.dtype).tiny)
     energy = jnp.square(vectors.T @ targets).sum(1) / len(targets)
     left = _STRENGTHS[:, None] / (values + _STRENGTHS[:, None])
-    return (jnp.square(left) @ energy).mean()
+    # What LAPACK makes of NaN is anybody's guess.
+    return jnp.where(jnp.isfinite(kernel).all(), (jnp.square(left) @ energy).mean(), jnp.nan)

@@ -19,4 +19,4 @@ def score(net: Classifier) -> Float[Array, ""]:
 
     _, curved = jax.jvp(gradient, (net.params,), (gradient(net.params),))
     products = jax.tree.map(lambda w, h: (w * h).sum(), net.params, curved)
-    return -sum(jax.tree.leaves(products), start=jnp.zeros(()))
+    return -sum(jax.tree.leaves(products), start=jnp.zeros((), jnp.float32))

@@ -15,5 +15,7 @@ _EPSILON = 1e-5
 def score(net: Classifier) -> Float[Array, ""]:
     """Minus the sum of log(v) + 1 / v over the eigenvalues v of the Jacobians' correlation; higher is better."""
     _, jacobian, _ = net.gradient(net.params, net.images, jnp.sum)
-    values = jnp.linalg.eigvalsh(jnp.corrcoef(jacobian.reshape(len(jacobian), -1))) + _EPSILON
-    return -(jnp.log(values) + 1 / values).sum()
+    correlation = jnp.corrcoef(jacobian.reshape(len(jacobian), -1))
+    values = jnp.linalg.eigvalsh(correlation) + _EPSILON
+    # What LAPACK makes of NaN is anybody's guess.
+    return jnp.where(jnp.isfinite(correlation).all(), -(jnp.log(values) + 1 / values).sum(), jnp.nan)

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int
 from rwejax import networks
 from rwejax.data import Dataset
 from rwejax.errors import InputError
+from rwejax.evaluate.inputs import checked
 from rwejax.networks import IMAGES_AXIS, NOTHING, ActivationObserver, Norm, PerNetwork, Program
 from rwejax.runtime import collectives
 from rwejax.runtime.devices import default_devices
@@ -121,7 +122,8 @@ class PerNetworkEstimator:
         devices: by default all of JAX's.
 
     Raises:
-        InputError: the batch is larger than the number of train images.
+        InputError: the batch is empty or larger than the number of train images, `seeds` is below 1, or space and
+            dataset do not fit.
     """
 
     def __init__(
@@ -137,6 +139,10 @@ class PerNetworkEstimator:
         double: bool = False,
         devices: Sequence[jax.Device] | None = None,
     ) -> None:
+        dataset = checked(space, dataset)
+        for name, value in (("images", images), ("seeds", seeds)):
+            if value < 1:
+                raise InputError(f"{name} is {value}: give 1 or more")
         if images > len(dataset.train_images):
             raise InputError(
                 f"images is {images} and the dataset has {len(dataset.train_images)} train images: "
@@ -145,6 +151,7 @@ class PerNetworkEstimator:
         self.space, self.seeds, self._double = space, seeds, double
         self._network = networks.network(space, pool)
         self._images, self._labels = dataset.train_images[:images], dataset.train_labels[:images]
+        self._finite = bool(np.isfinite(self._images).all())
         self._classes = dataset.classes
         self._score, self._norm = score, norm
         everywhere = np.array(default_devices() if devices is None else devices)[:, None]
@@ -161,12 +168,15 @@ class PerNetworkEstimator:
             genomes: the population; genomes that decode to the same network get the same scores.
 
         Returns:
-            The scores, higher is better; minus infinity for a network that no image passes, or whose score is NaN.
+            The scores, higher is better; minus infinity for a network that no image passes, or whose score is not
+            finite, and for all where a pixel of the batch is NaN or infinite.
 
         Raises:
             InputError: the genomes are floats.
         """
         canonical = np.asarray(self.space.canonical(integer_genomes(genomes)))
+        if not self._finite:  # some scores are of signs or of noise, and would hide it
+            return np.full(len(canonical), -np.inf, np.float32)
         distinct, inverse = np.unique(canonical, axis=0, return_inverse=True)
         if self._capacity is None:
             collectives.meet(self._mesh)
@@ -189,7 +199,7 @@ class PerNetworkEstimator:
                 for draw in jax.random.split(key, self.seeds)
             ]
         scores = np.mean(draws, 0)
-        return np.where(np.isnan(scores), -np.inf, scores)
+        return np.where(np.isfinite(scores), scores, -np.inf)
 
     def _compile(self) -> Any:
         network = PerNetwork(self._network, self._norm)

@@ -12,6 +12,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from rwejax.data import Dataset
+from rwejax.errors import InputError
 from rwejax.evaluate.estimators.complexity import Estimate
 from rwejax.evaluate.random_weight import RandomWeightEvaluator
 from rwejax.evaluate.ridge import standardise_features
@@ -33,19 +34,25 @@ def ridge(space: Space, dataset: Dataset, *, seeds: int = 1, score: str = "loo_e
             sign.
 
     Returns:
-        A function of a key, which draws the weights, and (n, genes) integers to (n,) scores.
+        A function of a key, which draws the weights, and (n, genes) integers to (n,) scores; minus infinity for a
+        network that failed in every initialisation.
 
     Raises:
         InputError: there is no such score, `seeds` is below 1, or space and dataset do not fit.
     """
     evaluate = RandomWeightEvaluator(space, dataset, seeds=seeds, score=score)
-    return lambda key, genomes: -evaluate(key, genomes).objective
+
+    def estimate(key: jax.Array, genomes: Int[np.ndarray, "n genes"]) -> Float[np.ndarray, " n"]:
+        scores = evaluate(key, genomes)
+        return np.where(scores.failed == seeds, -np.inf, -scores.objective)
+
+    return estimate
 
 
 def softmax(space: Space, dataset: Dataset, *, seeds: int = 1) -> Estimate:
     """Minus the validation error in % of a softmax layer that SGD fits to the train images, the papers' way [1].
 
-    A network through which no path leads, or with NaN or infinite features, has an error of 100 %.
+    A network through which no path leads, or with NaN or infinite features, scores minus infinity.
 
     Args:
         space: the search space, made for the images of `dataset`.
@@ -57,9 +64,12 @@ def softmax(space: Space, dataset: Dataset, *, seeds: int = 1) -> Estimate:
         scores.
 
     Raises:
-        InputError: space and dataset do not fit.
+        InputError: `seeds` is below 1, or space and dataset do not fit.
     """
+    if seeds < 1:
+        raise InputError(f"seeds is {seeds}: give 1 or more")
     evaluate = RandomWeightEvaluator(space, dataset)
+    dataset = evaluate.dataset
     head = jax.jit(lambda rows, key: lax.map(lambda row: _validation_error(row, dataset, key), rows))
 
     def estimate(key: jax.Array, genomes: Int[np.ndarray, "n genes"]) -> Float[np.ndarray, " n"]:
@@ -78,7 +88,7 @@ def _validation_error(features: Float[Array, "n d"], dataset: Dataset, key: jax.
     batch = min(_BATCH, train)
     steps = _EPOCHS * (train // batch)
     optimiser = optax.sgd(optax.cosine_decay_schedule(_LEARNING_RATE, steps), momentum=0.9)
-    params = {"kernel": jnp.zeros((x.shape[1], dataset.classes)), "bias": jnp.zeros(dataset.classes)}
+    params = {"kernel": jnp.zeros((x.shape[1], dataset.classes), x.dtype), "bias": jnp.zeros(dataset.classes, x.dtype)}
 
     def loss(params: dict[str, Array], chosen: Array) -> Array:
         logits = x[chosen] @ params["kernel"] + params["bias"]
@@ -96,4 +106,4 @@ def _validation_error(features: Float[Array, "n d"], dataset: Dataset, key: jax.
     predicted = (x[train:] @ params["kernel"] + params["bias"]).argmax(-1)
     wrong = predicted != jnp.asarray(dataset.validation_labels)
     alive = jnp.isfinite(features).all() & features.any()
-    return jnp.where(alive, 100.0 * wrong.mean(), 100.0)
+    return jnp.where(alive, 100 * wrong.mean(dtype=jnp.float32), jnp.inf)

@@ -44,12 +44,12 @@ def maps_and_codes(net: Classifier) -> tuple[Float[Array, "n n"], Float[Array, "
         total, relus = alike[height]
         x = x.reshape(n, -1)
         units = np.random.default_rng(x.shape[1]).choice(x.shape[1], min(_UNITS, x.shape[1]), replace=False)
-        signs = jnp.where(x[:, np.sort(units)] > 0, 1.0, -1.0)
+        signs = jnp.where(x[:, np.sort(units)] > 0, 1, -1).astype(x.dtype)
         agreement = (1 + signs @ signs.T / len(units)) / 2
         return {**alike, height: (total + jnp.where(counts, agreement, 0), relus + counts)}
 
     heights = {shape[0] for shape in net.network.network.buffers.values() if len(shape) == 3}
-    start = {height: (jnp.zeros((n, n)), jnp.zeros(())) for height in heights}
+    start = {height: (jnp.zeros((n, n), jnp.float32), jnp.zeros((), jnp.float32)) for height in heights}
     features, alike = net.observe(ActivationObserver(start, add))
 
     standardised = standardise_features(features, features)
@@ -62,7 +62,7 @@ def maps_and_codes(net: Classifier) -> tuple[Float[Array, "n n"], Float[Array, "
 
 def centred_targets(net: Classifier) -> Float[Array, "n classes"]:
     """One-hot labels less their mean."""
-    labels = jax.nn.one_hot(net.labels, net.params["head"].shape[1])
+    labels = jax.nn.one_hot(net.labels, net.params["head"].shape[1], dtype=jnp.float32)
     return labels - labels.mean(0)
 
 
@@ -73,5 +73,5 @@ def centred(kernel: Float[Array, "n n"]) -> Float[Array, "n n"]:
 
 def _fit(kernel: Float[Array, "n n"], targets: Float[Array, "n classes"]) -> Float[Array, ""]:
     """Mean over images of the squared error, on these images, of ridge regression with the kernel."""
-    dual = jnp.linalg.solve(kernel + _STRENGTH * jnp.eye(len(kernel)), targets)
+    dual = jnp.linalg.solve(kernel + _STRENGTH * jnp.eye(len(kernel), dtype=kernel.dtype), targets)
     return jnp.square(_STRENGTH * dual).sum() / len(targets)

@@ -15,4 +15,4 @@ def score(net: Classifier) -> Float[Array, ""]:
     """The sum over all weights of |weight times gradient|; higher is better."""
     gradients, _, _ = net.gradient(net.params, net.images, net.cross_entropy)
     products = jax.tree.map(lambda w, g: jnp.abs(w * g).sum(), net.params, gradients)
-    return sum(jax.tree.leaves(products), start=jnp.zeros(()))
+    return sum(jax.tree.leaves(products), start=jnp.zeros((), jnp.float32))

@@ -29,12 +29,12 @@ _STEP = 0.01  # of the change, as in [1]
 def score(net: Classifier) -> Float[Array, ""]:
     """The logarithm of the mean norm of the change, plus those of the layers' deviations; higher is better."""
     key_images, key_change = jax.random.split(net.key)
-    images, change = (jax.random.normal(key, net.images.shape) for key in (key_images, key_change))
+    images, change = (jax.random.normal(key, net.images.shape, jnp.float32) for key in (key_images, key_change))
 
     def add(total: Array, x: Array, counts: Array) -> Array:
         variance = jnp.maximum(x.var((0, 1, 2)).mean(), jnp.finfo(x.dtype).tiny)
         return total + jnp.where(counts, jnp.log(variance) / 2, 0)
 
-    features, deviations = net.observe(ActivationObserver(jnp.zeros(()), add), images, "norms")
+    features, deviations = net.observe(ActivationObserver(jnp.zeros((), jnp.float32), add), images, "norms")
     changed, _ = net.observe(NOTHING, images + _STEP * change)
     return jnp.log(jnp.linalg.norm(changed - features, axis=1).mean()) + deviations
