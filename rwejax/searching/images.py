@@ -15,8 +15,6 @@ from rwejax.errors import InputError, quoted
 from rwejax.runtime.environment import now
 from rwejax.storage.run_dir import Folder
 
-# Of what meta.json says, what images are compared by, where it is of the right type: anyone may have edited it.
-_KINDS = {"fingerprint": str, "class_names": list, "class_counts": list, "classes": int, "image_shape": list}
 _NAMED = 3  # classes that a sentence can hold
 
 
@@ -79,7 +77,7 @@ def load_same(config: RunConfig, meta: Mapping[str, Any], load: Callable[[], Ima
         InputError: the images have changed, and what of them; or they cannot be loaded.
     """
     began = bool(meta)
-    meta = {name: meta[name] for name, kind in _KINDS.items() if isinstance(meta.get(name), kind)}
+    meta = {name: list(value) if name == "image_shape" else value for name, value in meta.items()}
     try:
         images = load()
     except InputError as error:
