@@ -183,7 +183,10 @@ class RandomWeightEvaluator:
         Raises:
             InputError: the genomes are floats.
         """
-        genomes = integer_genomes(genomes)
+        with jax.enable_x64(False):  # the numbers are the same, whatever else the program computes
+            return self._score(key, integer_genomes(genomes))
+
+    def _score(self, key: jax.Array, genomes: Int[np.ndarray, "n genes"]) -> Scores:
         self._prepare(len(genomes))
         draws = [self._initialise(draw) for draw in jax.random.split(key, self.seeds)]
         total = {name: np.zeros(len(genomes)) for name in RidgeScores._fields}
@@ -206,7 +209,10 @@ class RandomWeightEvaluator:
             For each genome one row an image, the train images first, before standardisation; zeros for a network
             through which no path leads.
         """
-        genomes = integer_genomes(genomes)
+        with jax.enable_x64(False):
+            return self._all_features(key, integer_genomes(genomes))
+
+    def _all_features(self, key: jax.Array, genomes: Int[np.ndarray, "n genes"]) -> Float[np.ndarray, "n images d"]:
         self._prepare(len(genomes))
         kernels = self._initialise(jax.random.split(key, self.seeds)[0])
         found = np.zeros((len(genomes), len(self._order), *self._network.buffers["features"]), np.float32)

@@ -79,9 +79,9 @@ def _of_training(run_dir: Path) -> _Found:
 def _of_search(run_dir: Path, rule: str) -> _Found:
     search = read_result(run_dir).config
     config, origin = from_search(run_dir, rule)
-    images = load_searched(search, read_meta(run_dir))
-    meta, shape = describe_images(images), images.image_shape
-    space, genome = choose(config, shape, meta["classes"])
+    dataset = load_searched(search, read_meta(run_dir))
+    meta, shape = describe_images(dataset), dataset.image_shape
+    space, genome = choose(config, shape, dataset.classes)
     network = networks.build(space, genome, auxiliary=config.auxiliary > 0)
     state = first_state(jax.random.key(config.seed), network, shape, optimiser(config, 1))
     variables = jax.tree.map(np.asarray, {"params": state.params, "batch_stats": state.batch_stats})

@@ -120,13 +120,14 @@ def resume(
                 observer.on_start(run.config, run.path, run.config.generations)
             return _ended(make_result(run.config, run.path, run.evaluations()), observers)
         run.check_writable()
-        make_result(config, run.path, evaluations)  # what is wrong with a line is answered before there is work
+        make_result(run.config, run.path, evaluations)  # what is wrong with a line is answered before there is work
         _check_checkpoint(run, evaluations)
         collectives.text_of_first_host(to_yaml(config))
         task = _Task(config, meta)
         if config != run.config:
             record_move(run, config)
-        run.write_meta(resumed({**task.images, **run.read_meta()}, config.seed))
+            meta = run.read_meta()
+        run.write_meta(resumed({**task.images, **meta}, config.seed))
         return _ended(_finish(run, task, evaluations, observers), observers)
 
 

@@ -45,9 +45,7 @@ class Checkpoints:
             multiprocessing_options=first,
         )
         with _quiet_log():
-            self._manager = ocp.CheckpointManager(
-                self._folder, item_handlers=ocp.StandardCheckpointHandler(), options=options
-            )
+            self._manager = ocp.CheckpointManager(self._folder, options=options)
 
     def save(self, generation: int, state: Mapping[str, np.ndarray]) -> None:
         """Save the state after a generation; the checkpoint is complete when this returns.
@@ -76,7 +74,7 @@ class Checkpoints:
             The number of finished generations, and the state after them; None if there is no checkpoint yet.
 
         Raises:
-            InputError: the checkpoint cannot be read, or is of another run.
+            InputError: the checkpoint cannot be read, or is of another search or network.
         """
         generation = newest_checkpoint(self._folder)
         if generation is None:
@@ -124,9 +122,8 @@ def _check_arrays(path: Path, expected: Mapping[str, np.ndarray]) -> None:
         mine, other = expected.get(name), found.get(name)
         if mine is None or other is None or (mine.shape, mine.dtype) != (tuple(other.shape), other.dtype):
             raise InputError(
-                f"checkpoint {str(path)!r} is whole and of another run, for it has {_described(other)} where "
-                f"{_described(mine)} is expected as {quoted(name)}: restore the config.yaml and the images that the "
-                "run began with"
+                f"checkpoint {str(path)!r} is of another search or network: it has {_described(other)} where "
+                f"{_described(mine)} is expected as {quoted(name)}; put the run's own one there"
             )
         chunk = other.storage.chunk_shape if other.storage else None
         if chunk is not None and math.prod(chunk) > max(1, mine.size):

@@ -4,6 +4,7 @@ import math
 import time
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from rwejax.runtime.environment import describe_machine, resumed
 from rwejax.runtime.observer import closing
 from rwejax.runtime.signals import uninterrupted
 from rwejax.searching.images import describe_images, load_same, moved, record_move
-from rwejax.spaces.sizes import LARGEST_CHANNELS
 from rwejax.storage.files import CHECKPOINTS, newest_checkpoint
 from rwejax.storage.run_dir import check_free
 from rwejax.training.batches import Batch, BatchSource, Loaded, standardise_pixels
@@ -40,6 +40,7 @@ from rwejax.training.step import (
 )
 
 _IMAGENET = 224  # pixels
+_WIDEST = 4096  # channels of the first maps
 
 
 def train(
@@ -104,10 +105,10 @@ def resume(
     """
     with Training.open(run_dir) as run, closing(observers):
         epochs, known, test = run.epochs(), run.read_meta(), run.test()
-        config = moved(run.config, known, dataset, data_dir)
         _check_checkpoint(run, len(epochs))
         if test is None:
             run.check_writable()
+        config = moved(run.config, known, dataset, data_dir)
         task = _Task(config, known)
         if config != run.config:
             record_move(run, config)
@@ -156,7 +157,8 @@ class _Task:
 
     def first_state(self) -> TrainState:
         tx = optimiser(self.config, self.config.epochs * self.steps)
-        return first_state(self.key_weights, self.network, self.source.image_shape, tx)
+        with _single_precision():
+            return first_state(self.key_weights, self.network, self.source.image_shape, tx)
 
     def replicated(self, state: TrainState) -> TrainState:
         return jax.device_put(state, self._whole)
@@ -167,16 +169,18 @@ class _Task:
         for images, labels in self.source.train_batches(number, self.config.batch_size):
             for observer in observers:
                 observer.on_step(len(sums), self.steps)
-            state, found = self.step(self.key_steps, state, *jax.device_put((images, labels), self._split))
+            with _single_precision():
+                state, found = self.step(self.key_steps, state, *jax.device_put((images, labels), self._split))
             sums.append(found)
         return state, _mean(sums, self.steps * self.config.batch_size)
 
     def measure(self, state: TrainState, split: str) -> Sums:
         """Mean loss, and accuracy in %."""
-        sums = [
-            self._measure(state, *jax.device_put(_padded(batch, self.config.batch_size), self._split))
-            for batch in self.source.batches(split, self.config.batch_size)
-        ]
+        with _single_precision():
+            sums = [
+                self._measure(state, *jax.device_put(_padded(batch, self.config.batch_size), self._split))
+                for batch in self.source.batches(split, self.config.batch_size)
+            ]
         return _mean(sums, self.source.count(split))
 
 
@@ -208,7 +212,7 @@ def choose(
     def of_width(channels: int) -> spaces.Space:
         return spaces.get(config.space, **config.sizes | {"channels": channels}, **options)
 
-    widths = range(2, LARGEST_CHANNELS + 1, 2)
+    widths = range(2, _WIDEST + 2, 2)
     allowed = bisect_right(widths, limit, key=lambda width: of_width(width).macs(genome[None])[0])
     if not allowed:
         raise InputError(f"macs_limit {config.macs_limit!r} is less than the narrowest network has: give more")
@@ -309,6 +313,11 @@ def _mean(sums: list[Sums], images: int) -> Sums:
     """Mean loss, and the share that is correct in %."""
     totals: Sums = jax.tree.map(lambda *terms: np.sum(np.array(terms, np.float64)), *sums)
     return {"loss": totals["loss"] / images, "correct": 100 * totals["correct"] / images}
+
+
+def _single_precision() -> AbstractContextManager[None]:
+    """Where numbers are the same, whatever else the program computes."""
+    return jax.enable_x64(False)
 
 
 def _padded(batch: Batch, size: int) -> Batch:

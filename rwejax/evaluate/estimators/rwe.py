@@ -76,7 +76,8 @@ def softmax(space: Space, dataset: Dataset, *, seeds: int = 1) -> Estimate:
         errors = []
         for draw in jax.random.split(key, seeds):
             key_weights, key_head = jax.random.split(draw)
-            errors.append(np.asarray(head(evaluate.features(key_weights, genomes), key_head)))
+            with jax.enable_x64(False):
+                errors.append(np.asarray(head(evaluate.features(key_weights, genomes), key_head)))
         return -np.mean(errors, 0)
 
     return estimate
