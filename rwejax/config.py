@@ -18,8 +18,6 @@ from rwejax.errors import InputError, quoted
 
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
 
-LARGEST_SEED = 2**31 - 1
-
 PATHS = ("folder", "csv", "hf")
 """Kinds of datasets that are named by where they lie, as folder:PATH."""
 
@@ -78,10 +76,10 @@ class RunConfig(ABC):
         Raises:
             InputError: the space is code of a file that was not loaded; see `rwejax.plugins`.
         """
-        data_dir = None if self.data_dir is None else Path(self.data_dir).expanduser().absolute()
+        data_dir = None if self.data_dir is None else _absolute(self.data_dir)
         kind, _, path = self.dataset.partition(":")
         if kind in PATHS and path:
-            dataset = f"{kind}:{Path(path).expanduser().absolute()}"
+            dataset = f"{kind}:{_absolute(path)}"
         else:
             dataset = plugins.resolve(self.dataset, "--dataset")
         space = plugins.resolve(self.space, "--space")
@@ -91,6 +89,10 @@ class RunConfig(ABC):
         """Names of the fields in which two configs differ, wherever their results may lie."""
         names = [field.name for field in dataclasses.fields(self) if field.name != "run_dir"]  # type: ignore[arg-type]
         return [name for name in names if _meaning(name, getattr(self, name)) != _meaning(name, getattr(other, name))]
+
+
+def _absolute(path: str | Path) -> Path:
+    return Path(os.path.expanduser(path)).absolute()  # which leaves ~NAME of nobody alone; pathlib's raises
 
 
 def _meaning(field: str, value: Any) -> Any:
@@ -143,20 +145,3 @@ def _plain(value: Any, kinds: tuple[Any, ...]) -> Any:
     elif str in kinds and isinstance(value, str):
         return str.__str__(value)
     raise TypeError
-
-
-def check_integers(config: Any) -> None:
-    """Refuse counts below 1 and seeds that JAX does not take.
-
-    Args:
-        config: a dataclass with a field `seed`; every other field that holds an integer is a count.
-
-    Raises:
-        InputError: a count is below 1, or the seed is not from 0 to `LARGEST_SEED`.
-    """
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if isinstance(value, int) and field.name != "seed" and value < 1:
-            raise InputError(f"{field.name} is {value}: give 1 or more")
-    if not 0 <= config.seed <= LARGEST_SEED:
-        raise InputError(f"seed is {config.seed}: give a seed from 0 to {LARGEST_SEED}")

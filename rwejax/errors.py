@@ -28,10 +28,9 @@ def quoted(value: Any) -> str:
         >>> quoted("knee"), quoted("x" * 1000)[:9], len(quoted("x" * 1000)), quoted([[0] * 9] * 9)
         ("'knee'", "'xxxxxxxx", 80, 'a list of 9')
     """
-    if isinstance(value, str | bytes):
-        # Only what is shown is escaped, which may make it longer.
-        ends = value if len(value) <= _LONGEST_QUOTE else value[:_LONGEST_QUOTE] + value[-_LONGEST_QUOTE:]
-        return abridged(repr(ends), _LONGEST_QUOTE)
+    if isinstance(value, str):
+        short = value if len(value) <= 2 * _LONGEST_QUOTE else abridged(value, 2 * _LONGEST_QUOTE)
+        return abridged(repr(short), _LONGEST_QUOTE)
     if isinstance(value, list | tuple | dict | set):
         return f"a {type(value).__name__} of {len(value)}"
     if isinstance(value, int) and abs(value) > 10**_LONGEST_QUOTE:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from rwejax.errors import InputError
+from rwejax.errors import InputError, quoted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,11 +74,11 @@ class Objective:
         Raises:
             InputError: it is none.
         """
-        found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([A-Za-z]*)", text)
+        found = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?) ?([A-Za-z]{0,9})", text)
         if found is None or found[2] not in self.units:
             known = ", ".join(unit for unit in self.units if unit)
             raise InputError(
-                f"{self.name} {text!r} is no limit: give a number and one of {known}, such as {self._such}"
+                f"{self.name} {quoted(text)} is no limit: give a number and one of {known}, such as {self._such}"
             )
         return float(found[1]) * self.units[found[2]]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rwejax.bounds import check_bounds
 from rwejax.config import RunConfig
 from rwejax.console import duration
 from rwejax.errors import InputError
@@ -14,7 +15,10 @@ from rwejax.loading import kind_of
 from rwejax.runtime.invocation import invocation
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.records import Evaluation, Run, find_front, read_evaluations
-from rwejax.storage.run_dir import BrokenLine, is_in_use, read_meta
+from rwejax.storage.files import CHECKPOINTS, newest_checkpoint
+from rwejax.storage.lines import BrokenLine
+from rwejax.storage.meta import Meta, read_meta
+from rwejax.storage.run_dir import is_in_use
 from rwejax.storage.yaml_config import read_unchecked
 from rwejax.training.config import TrainConfig
 from rwejax.training.records import Epoch, read_epochs, read_test
@@ -60,11 +64,12 @@ def read_status(path: str | Path) -> Status:
 
 def _of_search(path: Path) -> Status:
     config = read_unchecked(path, SearchConfig())
+    config.validate()
     damage: list[str] = []
     evaluations: list[Evaluation] = _intact(lambda: read_evaluations(path, config), damage)
     meta, used, size = _meta(path, damage), is_in_use(path), config.population_size
     finished = len(evaluations) >= config.evaluations
-    newest = _newest_checkpoint(path)
+    newest = newest_checkpoint(path / CHECKPOINTS)
     fits = (newest or 0) * size <= len(evaluations) and (newest is not None or len(evaluations) <= size)
     if not (used or finished or fits or damage):
         damage.append(
@@ -92,12 +97,13 @@ def _of_search(path: Path) -> Status:
 
 def _of_training(path: Path) -> Status:
     config = read_unchecked(path, TrainConfig())
+    check_bounds(config)  # `validate` starts JAX
     damage: list[str] = []
     epochs: list[Epoch] = _intact(lambda: read_epochs(path), damage)
     tests = _intact(lambda: [read_test(path)], damage)
     test = tests[0] if tests else None
     meta, used = _meta(path, damage), is_in_use(path)
-    newest = _newest_checkpoint(path)
+    newest = newest_checkpoint(path / CHECKPOINTS)
     if not used and not damage and epochs and (newest is None or newest > len(epochs)):
         damage.append(
             f"there are {len(epochs)} epochs and {_checkpoint(newest, 'epoch')}: restore the missing files, or train "
@@ -135,20 +141,12 @@ def _intact(read: Callable[[], list[Any]], damage: list[str]) -> list[Any]:
         return []
 
 
-def _meta(path: Path, damage: list[str]) -> dict[str, Any]:
+def _meta(path: Path, damage: list[str]) -> Meta:
     try:
         return read_meta(path)
     except InputError as error:
         damage.append(str(error))
         return {}
-
-
-def _newest_checkpoint(path: Path) -> int | None:
-    """The number of the newest whole checkpoint; an unfinished one has another name."""
-    try:
-        return max((int(each.name) for each in (path / "checkpoints").iterdir() if each.name.isdigit()), default=None)
-    except OSError:
-        return None
 
 
 def _checkpoint(newest: int | None, step: str) -> str:
@@ -166,7 +164,7 @@ def _state(used: bool, finished: bool) -> str:
     return "finished" if finished else "not finished, and no process is at work on it"
 
 
-def _times(meta: dict[str, Any], seconds: float) -> dict[str, str]:
+def _times(meta: Meta, seconds: float) -> dict[str, str]:
     resumed = ", ".join(map(str, meta.get("resume_times", [])))
     named = {"started": meta.get("start_time"), "resumed": resumed, "took": duration(seconds)}
     return {name: str(value) for name, value in named.items() if value}

@@ -2,9 +2,11 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Annotated
 
 from rwejax import plugins
-from rwejax.config import check_integers, normalise
+from rwejax.bounds import Bounds, Count, Seed, Size, check_bounds
+from rwejax.config import normalise
 from rwejax.errors import InputError
 
 SMALLEST_SAMPLE = 3
@@ -45,17 +47,19 @@ class CorrelateConfig:
     truth: Path
     column: str
     estimator: str = "rwe,nwot,macs"
-    sample: int = 100
-    seeds: int = 1
-    seed: int = 0
+    sample: Annotated[
+        int, Bounds(SMALLEST_SAMPLE, 10**9, f"{SMALLEST_SAMPLE} networks or more, which have an order")
+    ] = 100
+    seeds: Annotated[int, Bounds(1, 10**4)] = 1
+    seed: Seed = 0
     dataset: str = "digits"
     data_dir: Path | None = None
-    image_size: int | None = None
-    images: int | None = None
-    nodes: int | None = None
-    layers: int | None = None
-    cells: int | None = None
-    channels: int | None = None
+    image_size: Size | None = None
+    images: Count | None = None
+    nodes: Size | None = None
+    layers: Size | None = None
+    cells: Size | None = None
+    channels: Size | None = None
     output: Path | None = None
 
     def __post_init__(self) -> None:
@@ -89,9 +93,7 @@ class CorrelateConfig:
         Raises:
             InputError: a field is out of its range.
         """
-        check_integers(self)
-        if self.sample < SMALLEST_SAMPLE:
-            raise InputError(f"sample is {self.sample}: give {SMALLEST_SAMPLE} networks or more, which have an order")
+        check_bounds(self)
         if not self.estimators:
             raise InputError(f"estimator is {self.estimator!r}: give names with commas between them")
 

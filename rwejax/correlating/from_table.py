@@ -1,10 +1,13 @@
 """A correlation's result from the files that it has written: its table, and the scores beside it."""
 
 import csv
+import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 
 from rwejax import spaces
@@ -13,10 +16,14 @@ from rwejax.correlating.output import scores_path
 from rwejax.correlating.result import CorrelateResult, Measured
 from rwejax.correlating.statistics import Correlation
 from rwejax.errors import InputError
+from rwejax.storage.files import read_whole
+from rwejax.storage.schema import Natural, Number, Seconds, Text, convert
 
 _SIZES = ("nodes", "layers", "cells", "channels")
 
-Row = Mapping[str, str]
+_MOST_BYTES = 2**28
+
+Cells = Mapping[str, str]
 
 
 def read_result(table: str | Path) -> CorrelateResult:
@@ -34,50 +41,93 @@ def read_result(table: str | Path) -> CorrelateResult:
     table = Path(table)
     rows = _read_table(table)
     header, *scored = _read(scores_path(table))
-    names = [row["estimator"] for row in rows]
     try:
-        config = _config(rows[0], table)
-        shape = tuple(int(length) for length in rows[0]["image_shape"].split("x"))
-        space = spaces.get(config.space, input_shape=shape, classes=int(rows[0]["classes"]), **config.sizes)
-        texts, values, *scores = zip(*scored, strict=True)
+        found = [_parsed(row) for row in rows]
+        first, names = found[0], [each.estimator for each in found]
+        shape = tuple(first.image_shape)
+        config = _config(first, table)
+        space = spaces.get(config.space, input_shape=shape, classes=first.classes, **config.sizes)
         if header[2:] != names:
             raise ValueError(f"the scores are of {', '.join(header[2:])}")
+        if any(len(line) != len(header) for line in scored) or not scored:
+            raise ValueError("the scores have lines of other lengths than the first")
+        texts, values, *scores = zip(*scored, strict=True)
         genomes = np.array([space.from_string(text) for text in texts], np.int32)
         return CorrelateResult(
             config=config,
             space=space,
             texts=texts,
-            values=np.array(values, float),
+            values=np.array(convert(values, list[Number], strict=False)),
             macs=space.macs(np.asarray(space.canonical(genomes))),
-            available=int(rows[0]["available"]),
-            measured=tuple(_measured(row, np.array(each, float)) for row, each in zip(rows, scores, strict=True)),
+            available=first.available,
+            measured=tuple(_measured(row, each) for row, each in zip(found, scores, strict=True)),
             output=table,
         )
-    except (ValueError, LookupError) as error:
+    except ValueError as error:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"table {str(table)!r} and the scores beside it do not fit together ({error}): correlate again"
+            f"table {str(table)!r} and its scores are broken or do not fit together ({error}): correlate again"
         ) from error
 
 
-def _read_table(table: Path) -> list[Row]:
+class _Row(msgspec.Struct):
+    """A row of the table: an estimator's correlation, and the config of all; what is undefined or open is missing."""
+
+    estimator: Text
+    space: Text
+    truth: Text
+    column: Text
+    dataset: Text
+    image_shape: Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=2**16)]], msgspec.Meta(min_length=3, max_length=3)]
+    classes: Annotated[int, msgspec.Meta(ge=1, le=10**6)]
+    seconds: Seconds
+    compile_seconds: Seconds
+    dead: Natural
+    available: Natural
+    estimators: Text
+    sample: Natural
+    seeds: Natural
+    seed: Natural
+    data_dir: Text | None = None
+    image_size: Natural | None = None
+    images: Natural | None = None
+    nodes: Natural | None = None
+    layers: Natural | None = None
+    cells: Natural | None = None
+    channels: Natural | None = None
+    spearman: Number | None = None
+    low: Number | None = None
+    high: Number | None = None
+    kendall: Number | None = None
+    partial: Number | None = None
+    quartiles: Number | None = None
+    recall: Number | None = None
+
+
+def _parsed(cells: Cells) -> _Row:
+    given: dict[str, Any] = {name: text for name, text in cells.items() if text}
+    if "image_shape" in given:
+        given["image_shape"] = given["image_shape"].split("x")
+    return convert(given, _Row, strict=False)
+
+
+def _read_table(table: Path) -> list[Cells]:
     header, *lines = _read(table)
-    rows: list[Row] = [dict(zip(header, line, strict=False)) for line in lines]
     for name in ("estimator", *Correlation._fields, "image_shape"):
         if name not in header:
             raise InputError(
                 f"table {str(table)!r} has no column {name!r}: give one that this version of rwejax has written"
             )
-    if not rows:
+    if not lines:
         raise InputError(f"table {str(table)!r} has no rows: correlate again")
-    return rows
+    return [dict(zip(header, line, strict=False)) for line in lines]
 
 
 def _read(path: Path) -> list[list[str]]:
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            return list(csv.reader(file)) or [[]]
+        text = read_whole(path, _MOST_BYTES).decode("utf-8")
+        return list(csv.reader(io.StringIO(text, newline=""))) or [[]]
     except OSError as error:
         raise InputError(f"table {str(path)!r} is unreadable ({error.strerror}): check the path") from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -86,31 +136,28 @@ def _read(path: Path) -> list[list[str]]:
         ) from error
 
 
-def _config(row: Row, table: Path) -> CorrelateConfig:
+def _config(row: _Row, table: Path) -> CorrelateConfig:
     """The config; what is empty in the table is open."""
-    numbers = {name: int(row[name]) for name in ("image_size", "images", *_SIZES) if row[name]}
-    return CorrelateConfig(
-        space=row["space"],
-        truth=Path(row["truth"]),
-        column=row["column"],
-        estimator=row["estimators"],
-        sample=int(row["sample"]),
-        seeds=int(row["seeds"]),
-        seed=int(row["seed"]),
-        dataset=row["dataset"],
-        data_dir=Path(row["data_dir"]) if row["data_dir"] else None,
+    names = ("column", "sample", "seeds", "seed", "dataset", "image_size", "images", *_SIZES)
+    config = CorrelateConfig(
+        space=row.space,
+        truth=Path(row.truth),
+        estimator=row.estimators,
+        data_dir=None if row.data_dir is None else Path(row.data_dir),
         output=table,
-        **numbers,
+        **{name: getattr(row, name) for name in names},
     )
+    config.validate()
+    return config
 
 
-def _measured(row: Row, scores: np.ndarray) -> Measured:
-    correlation = Correlation(**{name: float(row[name]) if row[name] else math.nan for name in Correlation._fields})
+def _measured(row: _Row, scores: Sequence[str]) -> Measured:
+    given = {name: getattr(row, name) for name in Correlation._fields}
     return Measured(
-        estimator=row["estimator"],
-        scores=scores,
-        correlation=correlation,
-        dead=int(row["dead"]),
-        seconds=float(row["seconds"]),
-        compile_seconds=float(row["compile_seconds"]),
+        estimator=row.estimator,
+        scores=np.array([-math.inf if text == "-inf" else convert(text, Number, strict=False) for text in scores]),
+        correlation=Correlation(**{name: math.nan if value is None else value for name, value in given.items()}),
+        dead=row.dead,
+        seconds=row.seconds,
+        compile_seconds=row.compile_seconds,
     )

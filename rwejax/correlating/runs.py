@@ -9,6 +9,7 @@ and after it the offspring.
 """
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from rwejax.correlating.result import CorrelateRunsResult
 from rwejax.correlating.tables import Truth
 from rwejax.errors import InputError
 from rwejax.searching.config import SearchConfig
-from rwejax.searching.records import Evaluation, Run
+from rwejax.searching.records import Evaluation
+from rwejax.searching.result import read_result
 from rwejax.storage.atomic import replacing
 from rwejax.storage.output import free_output, writing
 
@@ -43,10 +45,11 @@ def correlate_runs(config: CorrelateRunsConfig) -> CorrelateRunsResult:
         InputError: something in the config cannot be used, or the table has none of the genomes.
     """
     config.validate()
-    runs = [_read(folder) for folder in config.folders]
-    first = runs[0][0]
-    for folder, (searched, _) in zip(config.folders, runs, strict=True):
-        if _networks(searched) != _networks(first):
+    results = [read_result(folder) for folder in config.folders]
+    runs = [result.evaluations for result in results]
+    first = results[0].config
+    for folder, other in zip(config.folders, results, strict=True):
+        if _networks(other.config) != _networks(first):
             raise InputError(
                 f"run {str(folder)!r} has another space or number of nodes than run {str(config.folders[0])!r}: "
                 "give runs of one space"
@@ -55,8 +58,8 @@ def correlate_runs(config: CorrelateRunsConfig) -> CorrelateRunsResult:
     space = spaces.get(first.space, **first.sizes)
     table = tables.read(config.truth, config.column, space)
     values = _by_genome(table, space)
-    generations = max((evaluation.generation for _, found in runs for evaluation in found), default=0)
-    rows = [_generations(found, generations, values, space) for _, found in runs]
+    generations = max((evaluation.generation for found in runs for evaluation in found), default=0)
+    rows = [_generations(found, generations, values, space) for found in runs]
     evaluated, known, spearman = (np.array(part) for part in zip(*rows, strict=True))
     if not known.sum():
         raise InputError(
@@ -79,11 +82,6 @@ def _files(output: Path) -> list[Path]:
     return [output, figure_path(output)]
 
 
-def _read(folder: Path) -> tuple[SearchConfig, list[Evaluation]]:
-    with Run.open(folder) as run:
-        return run.config, run.evaluations()
-
-
 def _by_genome(table: Truth, space: spaces.Space) -> dict[bytes, float]:
     canonical = np.asarray(space.canonical(table.genomes))
     distinct, inverse, counts = np.unique(canonical, axis=0, return_inverse=True, return_counts=True)
@@ -92,7 +90,7 @@ def _by_genome(table: Truth, space: spaces.Space) -> dict[bytes, float]:
 
 
 def _generations(
-    evaluations: list[Evaluation], generations: int, values: dict[bytes, float], space: spaces.Space
+    evaluations: Sequence[Evaluation], generations: int, values: dict[bytes, float], space: spaces.Space
 ) -> tuple[list[int], list[int], list[float]]:
     """Of each generation the genomes, those that are known, and the correlation among these."""
     evaluated, known, spearman = [0] * generations, [0] * generations, [np.nan] * generations

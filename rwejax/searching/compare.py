@@ -6,6 +6,7 @@ comparative case study", PPSN V, 1998; all runs are measured from one reference 
 """
 
 import dataclasses
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from rwejax.evolve import hypervolume
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.records import find_front
 from rwejax.searching.result import SearchResult, read_result
-from rwejax.storage.run_dir import read_meta
+from rwejax.storage.meta import read_meta
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,7 +144,7 @@ def load_many(paths: Sequence[str | Path]) -> Comparison:
         InputError: a folder holds no search or no finished generation, or the searches differ in networks, images or
             objectives.
     """
-    folders = list({Path(path).resolve(): Path(path) for path in paths}.values())
+    folders = list({os.path.realpath(path): Path(path) for path in paths}.values())
     if not folders:
         raise InputError("no runs are named: give the folders of searches")
     results = [read_result(folder) for folder in folders]

@@ -2,10 +2,11 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from rwejax import plugins
-from rwejax.config import PRECISIONS, RunConfig, check_integers
+from rwejax.bounds import Bounds, Count, Seed, Size, check_bounds
+from rwejax.config import PRECISIONS, RunConfig
 from rwejax.errors import InputError
 from rwejax.objectives import COMPLEXITY, COSTS, RACE_ERROR, RWE_SCORES, Objective, score
 
@@ -60,30 +61,30 @@ class SearchConfig(RunConfig):
     """
 
     space: str = "macro"
-    nodes: int | None = None
-    layers: int | None = None
-    cells: int | None = None
-    channels: int | None = None
+    nodes: Size | None = None
+    layers: Size | None = None
+    cells: Size | None = None
+    channels: Size | None = None
     dataset: str = "digits"
     data_dir: Path | None = None
-    image_size: int | None = None
-    train_images: int | None = None
-    validation_images: int | None = None
-    population_size: int = 64
-    generations: int = 20
-    seeds: int = 1
-    seed: int = 0
+    image_size: Size | None = None
+    train_images: Count | None = None
+    validation_images: Count | None = None
+    population_size: Annotated[int, Bounds(2, 10**6, "2 or more, for parents come in pairs")] = 64
+    generations: Annotated[int, Bounds(1, 10**6)] = 20
+    seeds: Annotated[int, Bounds(1, 10**4)] = 1
+    seed: Seed = 0
     estimator: str | None = None
     score: str = "loo_error"
     algorithm: str = "nsga2"
     run_dir: Path | None = None
-    genomes_per_program: int | None = None
-    images_per_batch: int | None = None
-    calibration_images: int = 256
+    genomes_per_program: Count | None = None
+    images_per_batch: Count | None = None
+    calibration_images: Count = 256
     precision: str = "float32"
-    race_images: int | None = None
+    race_images: Count | None = None
     costs: str = "macs"
-    latency_batch: int = 1
+    latency_batch: Size = 1
 
     @property
     def most_images(self) -> tuple[int, int]:
@@ -142,9 +143,7 @@ class SearchConfig(RunConfig):
         Raises:
             InputError: a field is out of its range.
         """
-        if self.population_size < 2:
-            raise InputError(f"population_size is {self.population_size}: give 2 or more, for parents come in pairs")
-        check_integers(self)
+        check_bounds(self)
         if len(self.estimators) > 2:
             raise InputError(f"estimator {self.estimator!r} names {len(self.estimators)}: give one or two")
         self._check_costs()

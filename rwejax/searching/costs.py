@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 import jax
+import msgspec
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -18,10 +19,20 @@ from rwejax.objectives import COMPLEXITY, COSTS
 from rwejax.searching.config import SearchConfig
 from rwejax.spaces import Space
 from rwejax.storage.atomic import replacing
+from rwejax.storage.files import read_whole
+from rwejax.storage.schema import Seconds, Text, convert, parse_json
 
 TABLE = "latency.json"
 
+_MOST_BYTES = 2**24
+
 _REFERENCE_GENOMES = 1000
+
+
+class _Table(msgspec.Struct):
+    """What latency.json says; of whom it is, `Latency.from_json` checks."""
+
+    milliseconds: dict[Text, Seconds]
 
 
 class PopulationCosts:
@@ -53,9 +64,11 @@ class PopulationCosts:
         path = run_dir / TABLE
         if path.exists():
             try:
-                saved = json.loads(path.read_text(encoding="utf-8"))
+                saved = parse_json(read_whole(path, _MOST_BYTES))
+                convert(saved, _Table)
             except (OSError, ValueError) as error:
-                raise InputError(f"{str(path)!r} is broken ({error}): restore it, or start a new run") from error
+                reason = error.strerror if isinstance(error, OSError) else error
+                raise InputError(f"{str(path)!r} is broken ({reason}): restore it, or start a new run") from error
             latency = self._costs["latency"] = costs.Latency.from_json(self._space, saved, self._batch)
             self._kept = len(latency.table)
         else:

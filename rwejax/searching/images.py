@@ -76,12 +76,14 @@ def load_same(config: RunConfig, meta: Mapping[str, Any], load: Callable[[], Ima
     Raises:
         InputError: the images have changed, and what of them; or they cannot be loaded.
     """
+    began = bool(meta)
+    meta = {name: list(value) if name == "image_shape" else value for name, value in meta.items()}
     try:
         images = load()
     except InputError as error:
         # Too few images, for instance, since a class is gone.
         names, kind = _names_now(config), config.dataset.partition(":")[0]
-        if meta and names is None and kind in PATHS:
+        if began and names is None and kind in PATHS:
             raise InputError(
                 f"dataset {config.dataset!r} is no longer there: give --dataset {kind}:PATH with the place where its "
                 "images are now"
@@ -99,7 +101,8 @@ def load_same(config: RunConfig, meta: Mapping[str, Any], load: Callable[[], Ima
     if "fingerprint" in meta:
         same = meta["fingerprint"] == found["fingerprint"]
     else:
-        _check_order(config, meta, found["class_names"])
+        if began:
+            _check_order(config, found["class_names"])
         same = all(meta.get(key, found[key]) == found[key] for key in ("classes", "image_shape"))
     if not same:
         raise _changed(config, _difference(meta, found))
@@ -199,9 +202,9 @@ def _listed(parts: Sequence[str]) -> str:
     return ", ".join([*parts[:_NAMED], *([f"{more} more"] if more > 0 else [])])
 
 
-def _check_order(config: RunConfig, meta: Mapping[str, Any], names: Sequence[str]) -> None:
+def _check_order(config: RunConfig, names: Sequence[str]) -> None:
     """Refuse an old run whose classes were numbered in the order of texts, in which 10 comes before 2."""
-    if meta and config.dataset.startswith(folder.PREFIX) and list(names) != sorted(names):
+    if config.dataset.startswith(folder.PREFIX) and list(names) != sorted(names):
         raise InputError(
             f"dataset {config.dataset!r} has its classes in another order than when the run began, since numbers in "
             "names are now sorted by value: start a new run, or resume this one with the version in its meta.json"

@@ -24,7 +24,7 @@ from rwejax.evolve import NSGA2, hypervolume
 from rwejax.evolve.random_search import RandomSearch
 from rwejax.objectives import COMPLEXITY
 from rwejax.runtime import collectives, devices
-from rwejax.runtime.environment import describe_machine, now
+from rwejax.runtime.environment import describe_machine, resumed
 from rwejax.runtime.observer import closing
 from rwejax.runtime.signals import uninterrupted
 from rwejax.runtime.stopwatch import Stopwatch, part
@@ -34,6 +34,7 @@ from rwejax.searching.images import describe_images, load_searched, moved, recor
 from rwejax.searching.observers import PARTS, SearchObserver, make_progress
 from rwejax.searching.records import Evaluation, Run
 from rwejax.searching.result import SearchResult, from_text, make_result, objectives_of, read_genomes, to_text
+from rwejax.storage.files import CHECKPOINTS, newest_checkpoint
 from rwejax.storage.run_dir import check_free
 from rwejax.storage.yaml_config import from_yaml, to_yaml
 
@@ -119,13 +120,16 @@ def resume(
             for observer in observers:
                 observer.on_start(run.config, run.path, run.config.generations)
             return _ended(result, observers)
+        run.check_writable()
+        make_result(run.config, run.path, evaluations)  # what is wrong with a line is answered before there is work
+        _check_checkpoint(run, evaluations)
         collectives.text_of_first_host(to_yaml(config))
         task = _Task(config, meta)
         evaluations, _ = read_genomes(run.path, evaluations, task.space)
         if config != run.config:
             record_move(run, config)
-        meta = {**task.images, **(run.read_meta() or describe_machine(config.seed))}
-        run.write_meta({**meta, "resume_times": [*meta.get("resume_times", []), now()]})
+            meta = run.read_meta()
+        run.write_meta(resumed({**task.images, **meta}, config.seed))
         return _ended(_finish(run, task, evaluations, observers), observers)
 
 
@@ -341,18 +345,28 @@ def _recover(run: Run, task: _Task, evaluations: Sequence[Evaluation]) -> tuple[
     template = jax.eval_shape(
         task.first_state, np.zeros((size, genes), np.int32), np.zeros((size, objectives), np.float32)
     )
+    _check_checkpoint(run, evaluations)
     found = run.checkpoints.load(serialization.to_state_dict(template))
-    generation = 0 if found is None else found[0]
-    # Evaluations are written before their checkpoint, and the next ones after it.
-    if not generation * size <= len(evaluations) or (found is None and len(evaluations) > size):
-        raise InputError(
-            f"run folder {str(run.path)!r} has {len(evaluations)} evaluations and a checkpoint of generation "
-            f"{generation} of {size} each, which do not fit: restore the missing files, or start a new run with its "
-            "config.yaml"
-        )
     if found is None:
         return 0, None
-    return generation, serialization.from_state_dict(template, jax.tree.map(jnp.asarray, found[1]))
+    generation, arrays = found
+    if int(arrays["generation_counter"]) != generation - 1:
+        raise InputError(
+            f"checkpoint {generation} in run folder {str(run.path)!r} is of generation "
+            f"{arrays['generation_counter'] + 1}: put the run's own one there"
+        )
+    return generation, serialization.from_state_dict(template, jax.tree.map(jnp.asarray, arrays))
+
+
+def _check_checkpoint(run: Run, evaluations: Sequence[Evaluation]) -> None:
+    """Refuse a checkpoint that does not fit the lines: these are written first, and the next ones after it."""
+    size, newest = run.config.population_size, newest_checkpoint(run.path / CHECKPOINTS)
+    if (newest or 0) * size > len(evaluations) or (newest is None and len(evaluations) > size):
+        raise InputError(
+            f"run folder {str(run.path)!r} has {len(evaluations)} evaluations and a checkpoint of generation "
+            f"{newest or 0} of {size} each, which do not fit: restore the missing files, or start a new run with its "
+            "config.yaml"
+        )
 
 
 def _to_arrays(state: Any) -> dict[str, np.ndarray]:

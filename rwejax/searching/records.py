@@ -14,21 +14,23 @@ at least the evaluations and rows that it presumes. Whatever lies beyond it is c
 
 import csv
 import dataclasses
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
+import msgspec
 import numpy as np
 from jaxtyping import Float, Int
 
-from rwejax.objectives import recorded
+from rwejax.objectives import RACE_ERROR, recorded
 from rwejax.searching import history
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.observers import Progress
 from rwejax.storage.atomic import replacing
-from rwejax.storage.run_dir import Folder, finite, read_lines, to_json
+from rwejax.storage.lines import finite, read_lines, to_json
+from rwejax.storage.run_dir import Folder
+from rwejax.storage.schema import Natural, Number, Positive, Seconds, Text, convert, parse_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,26 +68,43 @@ class Evaluation:
 
     @classmethod
     def from_json(cls, line: str | bytes, scores: Sequence[str], count: int) -> Self:
-        """Read a line; null becomes the worst value there is.
+        """Read a line; null becomes the worst value there is, and a score that it does not have NaN.
 
         Args:
-            line: what `to_json` wrote.
-            scores: names of the scores.
+            line: what `to_json` wrote, in this version or another one.
+            scores: names of the scores; other keys are left alone.
             count: number of objectives.
 
         Raises:
-            ValueError: the line is no evaluation with these scores and so many objectives.
+            ValueError: the line is no evaluation with so many objectives.
         """
-        fields = json.loads(line)
-        names = {field.name for field in dataclasses.fields(cls)} - {"scores"} | set(scores)
-        if not isinstance(fields, dict) or set(fields) != names:
-            raise ValueError("the keys are not those of an evaluation")
-        worst = {name: -math.inf if name in scores and recorded(name).maximised else math.inf for name in fields}
-        fields = {name: worst[name] if value is None else value for name, value in fields.items()}
-        objectives = tuple(math.inf if value is None else value for value in fields.pop("objectives"))
-        if len(objectives) != count:
-            raise ValueError(f"{len(objectives)} objectives instead of {count}")
-        return cls(objectives=objectives, scores={name: fields.pop(name) for name in scores}, **fields)
+        content = parse_json(line.encode() if isinstance(line, str) else line)
+        fixed = convert(content, _Line)
+        if len(fixed.objectives) != count:
+            raise ValueError(f"{len(fixed.objectives)} objectives instead of {count}")
+        given = convert({name: content[name] for name in scores if name in content}, dict[str, Number | None])
+        measured = {name: _worst(name) if value is None else value for name, value in given.items()}
+        objectives = tuple(math.inf if value is None else value for value in fixed.objectives)
+        values = {name: getattr(fixed, name) for name in fixed.__struct_fields__}
+        unknown = dict.fromkeys(scores, math.nan)
+        return cls(**values | {"objectives": objectives, "scores": unknown | measured})
+
+
+class _Line(msgspec.Struct):
+    """What of a line on disk has the same name in every search."""
+
+    index: Natural
+    generation: Positive
+    architecture: Annotated[Text, msgspec.Meta(min_length=1)]
+    objectives: list[Number | None]
+    macs: Natural
+    params: Natural
+    failed: Natural = 0
+    seconds: Seconds = 0.0
+
+
+def _worst(name: str) -> float:
+    return -math.inf if recorded(name).maximised else math.inf
 
 
 def find_front(objectives: Float[np.ndarray, "n m"]) -> Int[np.ndarray, " front"]:
@@ -119,6 +138,7 @@ class Run(Folder):
 
     defaults = SearchConfig()
     lines = "evaluations.jsonl"
+    appended = lines, history.FILE
 
     config: SearchConfig
 
@@ -190,8 +210,16 @@ def read_evaluations(path: Path, config: SearchConfig) -> list[Evaluation]:
 
     def parse(line: bytes, number: int) -> Evaluation:
         evaluation = Evaluation.from_json(line, config.recorded, len(config.objectives))
-        if evaluation.index != number:
-            raise ValueError(f"the index is {evaluation.index}, not {number}")
+        expected = number, number // config.population_size + 1
+        if (evaluation.index, evaluation.generation) != expected:
+            raise ValueError(
+                f"index and generation are {evaluation.index} and {evaluation.generation}, not {expected[0]} and "
+                f"{expected[1]}"
+            )
+        missing = [name for name in needed if math.isnan(evaluation.scores.get(name, 0.0))]
+        if missing:
+            raise ValueError(f"it has no {missing[0]}")
         return evaluation
 
+    needed = [objective.name for objective in config.objectives] + [RACE_ERROR.name] * bool(config.race_images)
     return read_lines(path / Run.lines, parse)

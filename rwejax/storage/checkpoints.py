@@ -1,7 +1,11 @@
 """The state of an algorithm on disk, by Orbax: named arrays, one folder a generation, each whole or absent."""
 
 import contextlib
+import errno
+import gc
 import logging
+import math
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -11,7 +15,8 @@ from typing import Any
 import numpy as np
 import orbax.checkpoint as ocp
 
-from rwejax.errors import InputError
+from rwejax.errors import InputError, abridged, quoted
+from rwejax.storage.files import check_tree, newest_checkpoint
 
 _KEPT = 2
 
@@ -40,9 +45,7 @@ class Checkpoints:
             multiprocessing_options=first,
         )
         with _quiet_log():
-            self._manager = ocp.CheckpointManager(
-                self._folder, item_handlers=ocp.StandardCheckpointHandler(), options=options
-            )
+            self._manager = ocp.CheckpointManager(self._folder, options=options)
 
     def save(self, generation: int, state: Mapping[str, np.ndarray]) -> None:
         """Save the state after a generation; the checkpoint is complete when this returns.
@@ -50,10 +53,16 @@ class Checkpoints:
         Args:
             generation: the number of finished generations, which grows from call to call.
             state: arrays by name.
+
+        Raises:
+            OSError: the disk is full or has gone; what was there before is still whole.
         """
-        with _quiet_log():
-            self._manager.save(generation, args=ocp.args.StandardSave(dict(state)))
-            self._manager.wait_until_finished()
+        try:
+            with _quiet_log(), _quiet_failure():
+                self._manager.save(generation, args=ocp.args.StandardSave(dict(state)))
+                self._manager.wait_until_finished()
+        except Exception as error:  # tensorstore says in a ValueError what the operating system has said
+            raise _os_error(error) from error
 
     def load(self, like: Mapping[str, Any]) -> tuple[int, dict[str, np.ndarray]] | None:
         """Load the newest checkpoint.
@@ -65,27 +74,23 @@ class Checkpoints:
             The number of finished generations, and the state after them; None if there is no checkpoint yet.
 
         Raises:
-            InputError: the checkpoint cannot be read, or is of another run.
+            InputError: the checkpoint cannot be read, or is of another search or network.
         """
-        generation = self._manager.latest_step()
+        generation = newest_checkpoint(self._folder)
         if generation is None:
             return None
+        path = self._folder / str(generation)
+        expected = {name: np.zeros(array.shape, array.dtype) for name, array in like.items()}
         try:
             with _quiet_log(), _quiet_failure():
-                found = self._manager.item_metadata(generation).tree
-                if fits := _shapes(found) == _shapes(like):
-                    expected = {name: np.zeros(array.shape, array.dtype) for name, array in like.items()}
-                    state = self._manager.restore(generation, args=ocp.args.StandardRestore(expected))
-                    assert _shapes(state) == _shapes(like)
+                _check_arrays(path, expected)  # before a byte of them is read: an array may be of any size
+                state = self._manager.restore(generation, args=ocp.args.StandardRestore(expected))
+        except InputError:
+            raise
         except Exception as error:  # tensorstore, zarr and JSON, each with its own errors
             raise InputError(
-                f"checkpoint {str(self._folder / str(generation))!r} is broken: delete it to go on from the one before"
+                f"checkpoint {str(path)!r} cannot be read: move it out of the run folder to go on from the one before"
             ) from error
-        if not fits:
-            raise InputError(
-                f"checkpoint {str(self._folder / str(generation))!r} is whole and of another run, for it has arrays of "
-                "other shapes: restore the config.yaml and the images that the run began with"
-            )
         return generation, state
 
     def close(self) -> None:
@@ -105,31 +110,58 @@ def read_newest(folder: Path, like: Mapping[str, Any]) -> tuple[int, dict[str, n
     """
     if not folder.is_dir():
         return None
+    check_tree(folder)
     with contextlib.closing(Checkpoints(folder, read_only=True)) as checkpoints:
         return checkpoints.load(like)
 
 
-def _shapes(arrays: Mapping[str, Any]) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-    return {name: (tuple(array.shape), np.dtype(array.dtype)) for name, array in arrays.items()}
+def _check_arrays(path: Path, expected: Mapping[str, np.ndarray]) -> None:
+    """Refuse a checkpoint of other arrays by what it says of them."""
+    found = ocp.StandardCheckpointHandler().metadata(path / "default").tree
+    for name in sorted({*found, *expected}, key=str):
+        mine, other = expected.get(name), found.get(name)
+        if mine is None or other is None or (mine.shape, mine.dtype) != (tuple(other.shape), other.dtype):
+            raise InputError(
+                f"checkpoint {str(path)!r} is of another search or network: it has {_described(other)} where "
+                f"{_described(mine)} is expected as {quoted(name)}; put the run's own one there"
+            )
+        chunk = other.storage.chunk_shape if other.storage else None
+        if chunk is not None and math.prod(chunk) > max(1, mine.size):
+            raise InputError(f"checkpoint {str(path)!r} is none that rwejax has written: put the run's own one there")
+
+
+def _described(array: Any) -> str:
+    return "nothing" if array is None else abridged(f"{np.dtype(array.dtype)}{list(array.shape)}", 80)
+
+
+def _os_error(error: Exception) -> OSError:
+    """What the operating system has said, as it says it."""
+    known = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG, errno.EIO)
+    number = getattr(error, "errno", None) or next((each for each in known if os.strerror(each) in str(error)), None)
+    if number is None:
+        return OSError(errno.EIO, abridged(" ".join(str(error).split()), 200))
+    return OSError(number, os.strerror(number))
 
 
 @contextlib.contextmanager
 def _quiet_log() -> Iterator[None]:
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 @contextlib.contextmanager
 def _quiet_failure() -> Iterator[None]:
     """Keep other tracebacks than the caller's off the screen.
 
-    When one array of a broken checkpoint cannot be read, Orbax closes its event loop, and the reads of the others,
-    still under way, complain a moment later, in threads that nobody listens to.
+    When one array cannot be read or written, Orbax closes its event loop, and the tasks of the others, still under way,
+    complain a moment later, in threads that nobody listens to, or when they are collected.
     """
     hook = sys.unraisablehook
     sys.unraisablehook = lambda _: None
@@ -137,6 +169,7 @@ def _quiet_failure() -> Iterator[None]:
         yield
     except Exception:
         time.sleep(0.2)
+        gc.collect()
         raise
     finally:
         sys.unraisablehook = hook

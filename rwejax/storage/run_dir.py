@@ -1,7 +1,7 @@
 """A folder that a command writes as it goes, so that a kill at any moment is harmless.
 
     config.yaml    what is done; written first and whole, so that a folder without it is no run
-    meta.json      versions, device and times
+    meta.json      versions, device and times; see `rwejax.storage.meta`
     a .jsonl file  one line a step, appended and synced; of a search, history.csv too
     checkpoints/   the state after each of the last two steps
 
@@ -10,14 +10,14 @@ Whatever lies beyond it is cut back and done again.
 """
 
 import contextlib
-import json
-import math
+import errno
+import itertools
 import os
 import re
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
@@ -26,14 +26,15 @@ import filelock
 
 from rwejax.config import RunConfig
 from rwejax.errors import InputError
-from rwejax.storage.atomic import partial_path, replacing
+from rwejax.storage.files import CHECKPOINTS, check_own, check_regular, check_tree, open_own, partial_path
+from rwejax.storage.lines import lines_of
+from rwejax.storage.meta import Meta, read_meta, write_meta
 from rwejax.storage.yaml_config import read_stored, write_config
 
 if TYPE_CHECKING:
     from rwejax.storage.checkpoints import Checkpoints
 
 Config = TypeVar("Config", bound=RunConfig)
-Line = TypeVar("Line")
 
 # Windows lets nobody read a locked file, so that it takes an empty one there.
 _LOCK_FILE = ".lock" if sys.platform == "win32" else "config.yaml"
@@ -54,10 +55,12 @@ class Folder(ABC):
         config: what is done.
         defaults: where the fields come from that config.yaml does not name.
         lines: name of the file of lines.
+        appended: names of all files that are appended to.
     """
 
     defaults: ClassVar[Any]
     lines: ClassVar[str]
+    appended: ClassVar[tuple[str, ...]]
 
     def __init__(self, path: Path, config: Any, lock: int) -> None:
         self.path, self.config, self._lock = path, config, lock
@@ -87,16 +90,19 @@ class Folder(ABC):
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """Open an existing folder.
+        """Open an existing folder, to go on in it.
 
         Args:
             path: the folder.
 
         Raises:
-            InputError: the folder holds no run, its config.yaml is broken, or another process works on it.
+            InputError: the folder holds no run, its config.yaml is broken, something in it leads out of it, or another
+                process works on it.
         """
         path = Path(path)
         config = read_stored(path, cls.defaults)
+        check_own(path)
+        check_tree(path / CHECKPOINTS)
         return cls(path, config, _take_lock(path))
 
     def __enter__(self) -> Self:
@@ -107,18 +113,20 @@ class Folder(ABC):
             self._checkpoints.close()
         os.close(self._lock)
 
-    def write_meta(self, meta: dict[str, Any]) -> None:
-        """Write meta.json."""
-        with replacing(self.path / "meta.json") as file:
-            json.dump(meta, file, indent=2, allow_nan=False)
-            file.write("\n")
+    def write_meta(self, meta: Mapping[str, Any]) -> None:
+        """Write meta.json.
 
-    def read_meta(self) -> dict[str, Any]:
-        """What meta.json says; nothing if the run was killed before it was written.
+        Args:
+            meta: all that it says.
 
         Raises:
-            InputError: it is unreadable, or no JSON.
+            InputError: the folder cannot be written any more.
         """
+        with self.writing():
+            write_meta(self.path, meta)
+
+    def read_meta(self) -> Meta:
+        """What meta.json says; see `rwejax.storage.meta`."""
         return read_meta(self.path)
 
     def replace_config(self, config: Any) -> None:
@@ -154,8 +162,23 @@ class Folder(ABC):
         if self._checkpoints is None:
             from rwejax.storage.checkpoints import Checkpoints  # which starts JAX
 
-            self._checkpoints = Checkpoints(self.path / "checkpoints")
+            with self.writing():
+                self._checkpoints = Checkpoints(self.path / CHECKPOINTS)
         return self._checkpoints
+
+    def check_writable(self) -> None:
+        """Refuse, before anything slow is done, a folder that may only be read.
+
+        Raises:
+            InputError: the folder, or a file in it, cannot be written.
+        """
+        with self.writing():
+            for path in (self.path, self.path / CHECKPOINTS):
+                if path.exists() and not os.access(path, os.W_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            for name in self.appended:
+                with contextlib.suppress(FileNotFoundError):
+                    os.close(open_own(self.path / name, os.O_WRONLY))
 
     def append(self, lines: Sequence[str], file: str | None = None) -> None:
         """Add lines to `lines`, or to another file; they are on the disk when this returns.
@@ -163,9 +186,13 @@ class Folder(ABC):
         Args:
             lines: without their ends.
             file: the other file's name, in the folder.
+
+        Raises:
+            InputError: the folder cannot be written any more.
         """
-        with open(self.path / (file or self.lines), "a", encoding="utf-8") as opened:
-            opened.writelines(line + "\n" for line in lines)
+        path = self.path / (file or self.lines)
+        with self.writing(), open(open_own(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as opened:
+            opened.write("".join(line + "\n" for line in lines).encode("utf-8", "backslashreplace"))
             opened.flush()
             os.fsync(opened.fileno())
 
@@ -175,84 +202,21 @@ class Folder(ABC):
         Args:
             count: how many lines may stay.
             file: the other file's name, in the folder.
+
+        Raises:
+            InputError: the folder cannot be written any more.
         """
         path = self.path / (file or self.lines)
-        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-        kept = [line for line in lines[:count] if line.endswith(b"\n")]
-        if lines[len(kept) :]:
-            os.truncate(path, sum(map(len, kept)))
-        return len(kept)
-
-
-def read_meta(path: Path) -> dict[str, Any]:
-    """What meta.json of a run folder says; nothing if the run was killed before it was written.
-
-    Args:
-        path: the run folder.
-
-    Raises:
-        InputError: it is broken.
-    """
-    try:
-        meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise InputError(f"meta.json in run folder {str(path)!r} is broken ({error}): delete it") from error
-    return meta if isinstance(meta, dict) else {}
-
-
-class BrokenLine(InputError):
-    """A line in the middle of a file is broken.
-
-    Args:
-        message: the sentence for the user.
-        intact: what the lines before it hold.
-
-    Attributes:
-        intact: what the lines before it hold.
-    """
-
-    def __init__(self, message: str, intact: list[Any]) -> None:
-        super().__init__(message)
-        self.intact = intact
-
-
-def read_lines(path: Path, parse: Callable[[bytes, int], Line]) -> list[Line]:
-    """What the complete lines of a file hold; a last line that a kill has torn is left out.
-
-    Args:
-        path: the file; one that is missing holds nothing.
-        parse: is given a line and its number from 0, and raises a ValueError or TypeError where it is broken.
-
-    Raises:
-        InputError: the file is unreadable.
-        BrokenLine: another line than the last is broken.
-    """
-    try:
-        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-    except OSError as error:
-        raise InputError(f"{str(path)!r} is unreadable ({error.strerror}): check it") from error
-    found = []
-    for number, line in enumerate(lines):
-        if not line.endswith(b"\n"):
-            break
-        try:
-            found.append(parse(line, number))
-        except (ValueError, TypeError) as error:
-            message = f"line {number + 1} of {str(path)!r} is broken ({error}): cut the file off before it"
-            raise BrokenLine(message, found) from error
-    return found
-
-
-def to_json(fields: dict[str, Any]) -> str:
-    """A line of strict JSON, without its end; numbers that are not finite are null."""
-    return json.dumps({name: finite(value) for name, value in fields.items()}, allow_nan=False)
-
-
-def finite(value: Any) -> Any:
-    """The value, or None for a number that JSON does not have."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        with self.writing():
+            whole = itertools.takewhile(lambda line: line.endswith(b"\n"), lines_of(path))
+            sizes = [len(line) for line in itertools.islice(whole, count)]
+            if path.exists() and path.stat().st_size > sum(sizes):
+                descriptor = open_own(path, os.O_WRONLY)
+                try:
+                    os.ftruncate(descriptor, sum(sizes))
+                finally:
+                    os.close(descriptor)
+        return len(sizes)
 
 
 def check_free(path: Path | None) -> None:
@@ -319,6 +283,7 @@ def is_in_use(path: Path) -> bool:
         False, too, where nobody can tell: the folder is unreadable, or its file system has no locks.
     """
     try:
+        check_regular(path / _LOCK_FILE)
         lock = os.open(path / _LOCK_FILE, os.O_RDONLY)
     except OSError:
         return False

@@ -1,5 +1,6 @@
 """Configs as YAML: read with every mistake named, written so that the file also starts a fresh run."""
 
+import contextlib
 import dataclasses
 import difflib
 import types
@@ -10,13 +11,19 @@ from typing import Any, TypeVar
 import yaml
 
 from rwejax.config import RunConfig
-from rwejax.errors import InputError
+from rwejax.errors import InputError, quoted
 from rwejax.storage.atomic import replacing
+from rwejax.storage.files import read_whole
+from rwejax.storage.meta import check_format
 
 Config = TypeVar("Config")
 """A flat dataclass with a field `run_dir`, such as `SearchConfig`."""
 
 Stored = TypeVar("Stored", bound=RunConfig)
+
+_MOST_BYTES = 2**16
+_DEEPEST = 4
+_LONGEST_KEY = 100  # which is compared with the known ones
 
 _WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "a text", Path: "a path"}
 
@@ -32,7 +39,7 @@ def read_config(path: str | Path, base: Config) -> Config:
         InputError: the file is missing, unreadable or no YAML, a key is unknown, or a value has the wrong type.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = read_whole(Path(path), _MOST_BYTES).decode("utf-8")
     except FileNotFoundError as error:
         raise InputError(f"config file {str(path)!r} does not exist: check the path") from error
     except OSError as error:
@@ -51,28 +58,72 @@ def from_yaml(text: str, base: Config, path: str | Path = "-") -> Config:
         path: the file, for errors.
 
     Raises:
-        InputError: the text is no YAML, a key is unknown, or a value has the wrong type.
+        InputError: the text is no YAML, a key is unknown or stands there twice, or a value has the wrong type.
     """
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise InputError(f"config file {str(path)!r} is no YAML{where}: write one 'key: value' a line") from error
-    if not isinstance(content, dict):
-        raise InputError(f"config file {str(path)!r} holds no keys: write one 'key: value' a line")
     hints = typing.get_type_hints(type(base))
     types_of = {field.name: hints[field.name] for field in dataclasses.fields(base)}  # type: ignore[arg-type]
     renamed = getattr(base, "renamed", {})
     values = {}
-    for written, value in content.items():
+    for written, value in _pairs(text, path):
         key = renamed.get(written, written)
         if key not in types_of:
-            close = difflib.get_close_matches(str(key), types_of, n=1)
+            close = difflib.get_close_matches(str(key)[:_LONGEST_KEY], types_of, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"the keys are {', '.join(types_of)}"
-            raise InputError(f"config file {str(path)!r} has the unknown key {key!r}: {hint}")
+            raise InputError(f"config file {str(path)!r} has the unknown key {quoted(key)}: {hint}")
+        if key in values:
+            raise InputError(f"config file {str(path)!r} has the key {quoted(key)} twice: leave one out")
         values[key] = _convert(path, key, value, types_of[key])
     return dataclasses.replace(base, **values)  # type: ignore[type-var]
+
+
+def _pairs(text: str, path: str | Path) -> list[tuple[Any, Any]]:
+    """Keys and values; what is no scalar, such as a list, stays text, so that no alias is ever expanded."""
+    loader = None
+    try:
+        loader = _Loader(text)
+        root = loader.get_single_node()
+        if not isinstance(root, yaml.MappingNode):
+            raise InputError(f"config file {str(path)!r} holds no keys: write one 'key: value' a line")
+        return [(_scalar(loader, text, key), _scalar(loader, text, value)) for key, value in root.value]
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise InputError(f"config file {str(path)!r} is no YAML{where}: write one 'key: value' a line") from error
+    finally:
+        if loader is not None:
+            loader.dispose()
+
+
+class _Loader(yaml.SafeLoader):
+    """Gives up early on what is nested, on which PyYAML takes a time that grows with the square of the depth."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Compose a node, and those in it."""
+        if self.depth > _DEEPEST:
+            mark = self.peek_event().start_mark
+            raise yaml.composer.ComposerError(problem="it is nested too deeply", problem_mark=mark)
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+
+def _scalar(loader: yaml.SafeLoader, text: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.ScalarNode):
+        # A date such as 2020-99-99, a number of 5000 digits and an unknown tag are no values of any type.
+        with contextlib.suppress(ValueError, LookupError, yaml.YAMLError):
+            return loader.construct_object(node)
+    return _Written(text[node.start_mark.index : node.end_mark.index].strip())
+
+
+class _Written(str):
+    """What is no value of any type, as it is written; `quoted` shows it without quotes."""
+
+    def __repr__(self) -> str:
+        return " ".join(self.split())
 
 
 def read_stored(path: Path, defaults: Stored) -> Stored:
@@ -106,6 +157,7 @@ def read_unchecked(path: Path, defaults: Stored) -> Stored:
             raise InputError(f"run folder {str(path)!r} {found}: give the folder of a run")
     except OSError as error:
         raise InputError(f"run folder {str(path)!r} is unreadable ({error.strerror}): check the path") from error
+    check_format(path)
     return read_config(path / "config.yaml", dataclasses.replace(defaults, run_dir=path))  # type: ignore[type-var]
 
 
@@ -129,15 +181,16 @@ def to_yaml(config: Any) -> str:
 
 
 def _convert(path: str | Path, key: str, value: Any, kind: Any) -> Any:
-    kinds = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    kinds = typing.get_args(kind) or (kind,)
     if value is None and types.NoneType in kinds:
         return None
-    if isinstance(value, str) and Path in kinds:
+    if isinstance(value, str) and not isinstance(value, _Written) and Path in kinds:
         return Path(value)
-    if isinstance(value, int) and not isinstance(value, bool) and float in kinds:
+    if isinstance(value, int) and not isinstance(value, bool) and float in kinds and abs(value) < 2**53:
         return float(value)
     # True is an int to Python, and 'seed: yes' a mistake to everyone else.
-    if isinstance(value, tuple(kinds)) and (bool in kinds or not isinstance(value, bool)):
+    wrong = isinstance(value, _Written) or (isinstance(value, bool) and bool not in kinds)
+    if isinstance(value, tuple(kinds)) and not wrong:
         return value
     expected = " or ".join(_WORDS.get(each, "null") for each in kinds)
-    raise InputError(f"config file {str(path)!r} has {key}: {value!r}, which should be {expected}")
+    raise InputError(f"config file {str(path)!r} has {key}: {quoted(value)}, which should be {expected}")

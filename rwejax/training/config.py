@@ -1,12 +1,12 @@
 """What a training is told: one flat, frozen dataclass, read from YAML or the command line."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from rwejax.config import LARGEST_SEED, RunConfig
+from rwejax.bounds import Amount, Bounds, Count, Margin, Seed, Share, Size, check_bounds
+from rwejax.config import RunConfig
 from rwejax.errors import InputError
 from rwejax.objectives import COSTS
 
@@ -56,30 +56,30 @@ class TrainConfig(RunConfig):
 
     space: str = "macro"
     architecture: str = ""
-    nodes: int | None = None
-    layers: int | None = None
-    cells: int | None = None
-    channels: int | None = None
+    nodes: Size | None = None
+    layers: Size | None = None
+    cells: Size | None = None
+    channels: Size | None = None
     stem: str = "cifar"
     macs_limit: str | None = None
     dataset: str = "digits"
     data_dir: Path | None = None
-    image_size: int | None = None
-    train_images: int | None = None
-    validation_images: int | None = None
-    epochs: int = 30
-    batch_size: int = 64
-    learning_rate: float = 0.05
-    momentum: float = 0.9
-    weight_decay: float = 3e-4
-    grad_clip: float = 5.0
-    label_smoothing: float = 0.0
-    crop_padding: int | None = None
+    image_size: Size | None = None
+    train_images: Count | None = None
+    validation_images: Count | None = None
+    epochs: Annotated[int, Bounds(1, 10**6)] = 30
+    batch_size: Annotated[int, Bounds(1, 10**6)] = 64
+    learning_rate: Amount = 0.05
+    momentum: Share = 0.9
+    weight_decay: Amount = 3e-4
+    grad_clip: Amount = 5.0
+    label_smoothing: Share = 0.0
+    crop_padding: Margin | None = None
     flip: bool | None = None
-    cutout: int = 0
-    auxiliary: float = 0.0
-    drop_path: float = 0.0
-    seed: int = 0
+    cutout: Margin = 0
+    auxiliary: Amount = 0.0
+    drop_path: Share = 0.0
+    seed: Seed = 0
     run_dir: Path | None = None
 
     @property
@@ -101,18 +101,7 @@ class TrainConfig(RunConfig):
 
         if self.stem not in STEMS:
             raise InputError(f"stem {self.stem!r} is unknown: choose one of {', '.join(STEMS)}")
-        for field in dataclasses.fields(self):
-            value, name = getattr(self, field.name), field.name
-            least = 0 if name in ("crop_padding", "cutout") else 1
-            if isinstance(value, int) and not isinstance(value, bool) and name != "seed" and value < least:
-                raise InputError(f"{name} is {value}: give {least} or more")
-            if isinstance(value, float) and not 0 <= value < math.inf:
-                raise InputError(f"{name} is {value}: give 0 or more")
-        for name in ("momentum", "label_smoothing", "drop_path"):
-            if getattr(self, name) >= 1:
-                raise InputError(f"{name} is {getattr(self, name)}: give less than 1")
-        if not 0 <= self.seed <= LARGEST_SEED:
-            raise InputError(f"seed is {self.seed}: give a seed from 0 to {LARGEST_SEED}")
+        check_bounds(self)
         if self.stem == "imagenet":
             for name in ("train_images", "validation_images", "crop_padding"):
                 if (value := getattr(self, name)) is not None:

@@ -8,7 +8,8 @@ import numpy as np
 from rwejax import networks
 from rwejax.errors import InputError
 from rwejax.storage.checkpoints import read_newest
-from rwejax.storage.run_dir import read_meta
+from rwejax.storage.files import CHECKPOINTS, newest_checkpoint
+from rwejax.storage.meta import read_meta
 from rwejax.storage.yaml_config import read_stored
 from rwejax.training.config import TrainConfig
 from rwejax.training.loop import choose
@@ -33,16 +34,22 @@ def read_result(run_dir: str | Path) -> TrainResult:
     run_dir = Path(run_dir)
     config, meta = read_stored(run_dir, TrainConfig()), read_meta(run_dir)
     try:
-        shape, classes = tuple(meta["image_shape"]), meta["classes"]
+        height, width, channels = meta["image_shape"]
+        shape, classes = (height, width, channels), meta["classes"]
     except KeyError as error:
         raise InputError(
             f"meta.json in run folder {str(run_dir)!r} does not describe the images: resume the run, which mends that"
         ) from error
+    epochs, test = read_epochs(run_dir), read_test(run_dir)
+    if (newest_checkpoint(run_dir / CHECKPOINTS) or 0) > config.epochs:
+        raise InputError(
+            f"run folder {str(run_dir)!r} has a checkpoint beyond its {config.epochs} epochs: restore the missing files"
+        )
     space, genome = choose(config, shape, classes)
     network = networks.build(space, genome, auxiliary=config.auxiliary > 0)
     template = jax.eval_shape(lambda: first_state(jax.random.key(0), network, shape, optimiser(config, 1)))
     # A run at work writes an epoch's line before its checkpoint: read this way round, no line can be missing.
-    found = read_newest(run_dir / "checkpoints", to_arrays(template))
+    found = read_newest(run_dir / CHECKPOINTS, to_arrays(template))
     epochs, test = read_epochs(run_dir), read_test(run_dir)
     if found is None:
         raise InputError(

@@ -7,7 +7,7 @@ from typing import Any
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.images import load_searched
 from rwejax.searching.result import pick, read_result
-from rwejax.storage.run_dir import read_meta
+from rwejax.storage.meta import read_meta
 from rwejax.storage.yaml_config import read_stored
 from rwejax.training.config import TrainConfig
 

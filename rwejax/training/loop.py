@@ -3,9 +3,9 @@
 import dataclasses
 import math
 import time
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,12 @@ from jaxtyping import Int
 from rwejax import data, networks, spaces
 from rwejax.errors import InputError
 from rwejax.objectives import COSTS
-from rwejax.runtime.environment import describe_machine, now
+from rwejax.runtime.environment import describe_machine, resumed
 from rwejax.runtime.observer import closing
 from rwejax.runtime.signals import uninterrupted
 from rwejax.searching.images import describe_images, load_same, moved, record_move
-from rwejax.spaces.sizes import LARGEST_CHANNELS
 from rwejax.spaces.texts import quote
+from rwejax.storage.files import CHECKPOINTS, newest_checkpoint
 from rwejax.storage.run_dir import check_free
 from rwejax.training.batches import Batch, BatchSource, Loaded, standardise_pixels
 from rwejax.training.config import TrainConfig
@@ -42,6 +42,7 @@ from rwejax.training.step import (
 )
 
 _IMAGENET = 224  # pixels
+_WIDEST = 4096  # channels of the first maps
 
 
 def train(
@@ -106,15 +107,18 @@ def resume(
             changed.
     """
     with Training.open(run_dir) as run, closing(observers):
-        epochs, known = run.epochs(), run.read_meta()
+        epochs, known, test = run.epochs(), run.read_meta(), run.test()
+        _check_checkpoint(run, len(epochs))
+        if test is None:
+            run.check_writable()
         config = moved(run.config, known, dataset, data_dir)
         task = _Task(config, known)
         if config != run.config:
             record_move(run, config)
             known = run.read_meta()
         meta = {**describe_machine(run.config.seed), **describe_images(task.source), **known}
-        if run.test() is None:
-            meta["resume_times"] = [*known.get("resume_times", []), now()]
+        if test is None:
+            meta = resumed(meta, run.config.seed)
         if meta != known:
             run.write_meta(meta)
         return _finish(run, task, epochs, observers)
@@ -203,12 +207,15 @@ def choose(
     if config.macs_limit is None:
         return space, genome
     limit = COSTS["macs"].parse(config.macs_limit)
-    numbers = range(2, LARGEST_CHANNELS + 1, 2)
-    widths = (spaces.get(config.space, **config.sizes | {"channels": width}, **options) for width in numbers)
-    allowed = list(takewhile(lambda space: space.macs(genome[None])[0] <= limit, widths))
+
+    def of_width(channels: int) -> spaces.Space:
+        return spaces.get(config.space, **config.sizes | {"channels": channels}, **options)
+
+    widths = range(2, _WIDEST + 2, 2)
+    allowed = bisect_right(widths, limit, key=lambda width: of_width(width).macs(genome[None])[0])
     if not allowed:
         raise InputError(f"macs_limit {config.macs_limit!r} is less than the narrowest network has: give more")
-    return allowed[-1], genome
+    return of_width(widths[allowed - 1]), genome
 
 
 def _load(config: TrainConfig) -> BatchSource:
@@ -306,13 +313,23 @@ def _recover(run: Training, task: _Task, lines: int) -> tuple[int, TrainState]:
     if found is None:
         return 0, task.replicated(task.first_state())
     epoch, arrays = found
-    # Lines are written before their checkpoint.
-    if epoch > lines:
+    state = from_arrays(template, arrays)
+    if int(state.step) != epoch * task.steps:
+        raise InputError(
+            f"checkpoint {epoch} in run folder {str(run.path)!r} is after {int(state.step)} steps and not "
+            f"{epoch * task.steps}: put the run's own one there"
+        )
+    return epoch, task.replicated(state)
+
+
+def _check_checkpoint(run: Training, lines: int) -> None:
+    """Refuse a checkpoint that does not fit the lines, which are written before it."""
+    epoch = newest_checkpoint(run.path / CHECKPOINTS)
+    if epoch is not None and epoch > lines:
         raise InputError(
             f"run folder {str(run.path)!r} has {lines} lines of metrics and a checkpoint of epoch {epoch}, which do "
             "not fit: restore the missing files, or start a new run with its config.yaml"
         )
-    return epoch, task.replicated(from_arrays(template, arrays))
 
 
 def _epoch(number: int, trained: Sums, validated: Sums, seconds: float) -> Epoch:

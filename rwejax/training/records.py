@@ -9,14 +9,23 @@ checkpoints/    weights, statistics and momentum after each of the last two epoc
 """
 
 import dataclasses
-import json
+import math
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, TypeVar
+
+import msgspec
 
 from rwejax.errors import InputError
 from rwejax.storage.atomic import replacing
-from rwejax.storage.run_dir import Folder, read_lines, to_json
+from rwejax.storage.files import read_whole
+from rwejax.storage.lines import read_lines, to_json
+from rwejax.storage.run_dir import Folder
+from rwejax.storage.schema import Number, Percent, Positive, Seconds, convert, parse_json
 from rwejax.training.config import TrainConfig
+
+Record = TypeVar("Record")
+
+_MOST_BYTES = 2**16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +68,8 @@ class Training(Folder):
     """The folder of a training."""
 
     defaults = TrainConfig()
-    lines: ClassVar[str] = "metrics.jsonl"
+    lines = "metrics.jsonl"
+    appended = (lines,)
 
     config: TrainConfig
 
@@ -108,7 +118,7 @@ def read_epochs(path: Path) -> list[Epoch]:
     """
 
     def parse(line: bytes, number: int) -> Epoch:
-        epoch = Epoch(**json.loads(line))
+        epoch = _from_json(line, _EpochLine, Epoch)
         if epoch.epoch != number + 1:
             raise ValueError(f"the epoch is {epoch.epoch}, not {number + 1}")
         return epoch
@@ -127,6 +137,33 @@ def read_test(path: Path) -> Test | None:
     """
     path = path / "result.json"
     try:
-        return Test(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{str(path)!r} is broken ({error}): delete it and resume the run") from error
+        return _from_json(read_whole(path, _MOST_BYTES), _TestFile, Test)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{str(path)!r} is broken ({reason}): restore it") from error
+
+
+class _EpochLine(msgspec.Struct):
+    """A line of metrics.jsonl; null is a number that is not finite."""
+
+    epoch: Positive
+    train_loss: Number | None
+    train_accuracy: Percent
+    validation_loss: Number | None
+    validation_accuracy: Percent
+    seconds: Seconds = 0.0
+
+
+class _TestFile(msgspec.Struct):
+    """result.json."""
+
+    test_loss: Number | None
+    test_accuracy: Percent
+    test_images: Positive
+
+
+def _from_json(text: bytes, kind: type[msgspec.Struct], record: type[Record]) -> Record:
+    fields = msgspec.structs.asdict(convert(parse_json(text), kind))
+    return record(**{name: math.nan if value is None else value for name, value in fields.items()})

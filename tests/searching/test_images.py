@@ -218,6 +218,6 @@ def test_a_config_that_was_edited_is_no_broken_checkpoint(half):
     for line in [(run / "evaluations.jsonl")]:
         text = re.sub(r'"objectives": \[([^\]]*)\]', r'"objectives": [\1, 1.0]', line.read_text())
         line.write_text(text)
-    with pytest.raises(InputError, match="is whole and of another run") as caught:
+    with pytest.raises(InputError, match="is of another search or network") as caught:
         resume(run)
     assert "delete" not in str(caught.value)

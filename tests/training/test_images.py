@@ -131,6 +131,6 @@ def test_a_checkpoint_of_other_shapes_is_whole(half):
     _, run = half
     config = (run / "config.yaml").read_text()
     (run / "config.yaml").write_text(re.sub("channels: 2", "channels: 4", config))
-    with pytest.raises(InputError, match="is whole and of another run") as caught:
+    with pytest.raises(InputError, match="is of another search or network") as caught:
         resume(run)
     assert "delete" not in str(caught.value)
