@@ -10,10 +10,8 @@ import jax
 import numpy as np
 import pytest
 
-from rwejax import data, evolve, spaces
+from rwejax import data, evolve, networks, spaces
 from rwejax.evaluate import costs
-from rwejax.networks.executor import initialise
-from rwejax.networks.registry import lowering_of
 from rwejax.training import augment
 
 SCRIPT = """
@@ -73,7 +71,7 @@ def test_what_a_space_draws_and_costs_is_the_same(name):
         with jax.enable_x64(double):
             genomes = space.sample(jax.random.key(1), 3)
             canonical = space.canonical(genomes)
-            kernels = jax.eval_shape(lambda: initialise(lowering_of(space).network(space), jax.random.key(0)))
+            kernels = jax.eval_shape(lambda: networks.initialise(networks.network(space), jax.random.key(0)))
             assert {genomes.dtype.name, canonical.dtype.name} == {"int32"}
             assert {leaf.dtype.name for leaf in jax.tree.leaves(kernels)} == {"float32"}
             counts = [costs.get(cost, space)(np.asarray(canonical)).tolist() for cost in ("macs", "params", "memory")]

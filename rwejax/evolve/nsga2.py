@@ -331,7 +331,7 @@ class NSGA2:
     ) -> dict[str, Array]:
         """Chooses population_size rows: the fields of the state that follow from them."""
         # Parents come first, so that of equals the one that was evaluated first stays.
-        place = jnp.arange(len(codes))
+        place = jnp.arange(len(codes), dtype=jnp.int32)
         repeats = find_first(codes, codes, place >= 0) != place
         # A repeat, which a used-up space makes unavoidable, ranks like a failure: it must not displace another genome.
         objectives = jnp.where(repeats[:, None], jnp.nan, fitness)
@@ -353,7 +353,7 @@ class NSGA2:
         if self.archive_size == 0:
             return state
         latest = codes[-self.archive_size :]
-        place = (state.archive_count + jnp.arange(latest.shape[0])) % self.archive_size
+        place = (state.archive_count + jnp.arange(latest.shape[0], dtype=jnp.int32)) % self.archive_size
         count = state.archive_count + latest.shape[0]
         archive = state.archive.at[place].set(latest)
         links = relink(state.archive_links, archive, place, count)

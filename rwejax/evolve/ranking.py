@@ -109,7 +109,7 @@ def _sweep(
     first_place, size = (cumsum(sizes) - sizes)[ranks], sizes[ranks]
 
     # The second objective orders a front the other way round, but equal rows among themselves by place, as the first.
-    run = jnp.arange(n) - before
+    run = jnp.arange(n, dtype=jnp.int32) - before
     equals = zeros.at[run].add(1)[run]
     turned = size - ordinal + 2 * before - (equals - 1)
 
@@ -188,7 +188,7 @@ def _crowding_distance(
     """
     values = objectives.astype(jnp.result_type(objectives, float))
     n, m = values.shape
-    place = jnp.arange(n)
+    place = jnp.arange(n, dtype=jnp.int32)
 
     def count(flags: Bool[Array, " n"] | int) -> Int[Array, " n"]:
         """How many there are in each front."""

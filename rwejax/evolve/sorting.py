@@ -60,7 +60,7 @@ def nth(key: Key, row: Int[Array, " n"], among: Bool[Array, " n"], place: int | 
 
 def true_first(flags: Bool[Array, " n"]) -> Int[Array, " n"]:
     """The indices of the true flags, then those of the others, without sorting."""
-    count, row = cumsum(flags.astype(jnp.int32)), jnp.arange(flags.shape[0])
+    count, row = cumsum(flags.astype(jnp.int32)), jnp.arange(flags.shape[0], dtype=jnp.int32)
     place = jnp.where(flags, count - 1, flags.sum() + row - count)
     return jnp.zeros_like(row).at[place].set(row, unique_indices=True)
 

@@ -29,7 +29,8 @@ def augment(key: jax.Array, images: Images, crop_padding: int = 0, flip: bool = 
     if crop_padding:
         corners = jax.random.randint(key_crop, (count, 2), 0, 2 * crop_padding + 1, jnp.int32)
         padded = jnp.pad(images, ((0, 0), (crop_padding, crop_padding), (crop_padding, crop_padding), (0, 0)))
-        cut = jax.vmap(lambda image, corner: lax.dynamic_slice(image, (*corner, 0), (height, width, channels)))
+        shape, first = (height, width, channels), np.int32(0)
+        cut = jax.vmap(lambda image, corner: lax.dynamic_slice(image, (*corner, first), shape))
         images = cut(padded, corners)
     if cutout:
         centres = jax.random.randint(key_cutout, (count, 2), 0, np.array([height, width], np.int32), jnp.int32)
