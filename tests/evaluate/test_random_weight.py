@@ -252,7 +252,7 @@ def test_floats_are_no_genomes(evaluate, space, dataset, genomes):
     for score in (evaluate, evaluate.features, nwot, macs):
         with pytest.raises(InputError, match="genomes is float32, but genes are integers: round it"):
             score(jax.random.key(0), floats)
-    with pytest.raises(InputError, match="genomes is float32"):
+    with pytest.raises(InputError, match="genome is float32"):
         networks.build(space, floats[0])
 
 

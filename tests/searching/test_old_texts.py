@@ -15,10 +15,9 @@ from tests import fakes
 
 BARE = {
     "macro": lambda text: re.sub("-", "", text.removeprefix("macro:3:")),
-    "nasbench_macro": lambda text: re.sub("-", "", text.removeprefix("nasbench_macro:")),
     "micro": lambda text: " ".join(re.sub("-", "", text.removeprefix("micro:"))),
 }
-SIZES = {"macro": {}, "nasbench_macro": {"nodes": None}, "micro": {"nodes": None, "layers": 3}}
+SIZES = {"macro": {}, "micro": {"nodes": None, "layers": 3}}
 
 
 @pytest.fixture(autouse=True)
