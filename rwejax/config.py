@@ -78,10 +78,8 @@ class RunConfig(ABC):
         """
         data_dir = None if self.data_dir is None else _absolute(self.data_dir)
         kind, _, path = self.dataset.partition(":")
-        if kind in PATHS and path:
-            dataset = f"{kind}:{_absolute(path)}"
-        else:
-            dataset = plugins.resolve(self.dataset, "--dataset")
+        placed = f"{kind}:{_absolute(path)}" if kind in PATHS and path else None
+        dataset = placed or plugins.resolve(self.dataset, "--dataset")
         space = plugins.resolve(self.space, "--space")
         return dataclasses.replace(self, data_dir=data_dir, dataset=dataset, space=space)  # type: ignore[type-var]
 

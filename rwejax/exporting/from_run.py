@@ -114,5 +114,5 @@ def _card(config: TrainConfig, space: spaces.Space, genome: Int[np.ndarray, " ge
         provenance={},
         class_names=list(meta.get("class_names", ())),
         cropped=config.stem == "imagenet",
-        preprocessing=preprocessing(shape, config.stem == "imagenet"),
+        preprocessing=preprocessing(space.input_shape, config.stem == "imagenet"),
     )
