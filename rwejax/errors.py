@@ -12,6 +12,9 @@ class InputError(ValueError):
     The message is one sentence that names the input, says what is wrong with it and how to mend it; one that would
     fill a screen is abridged in the middle. Scripts print it and leave with exit code 2; a library user catches it as
     a `ValueError`.
+
+    Args:
+        message: the sentence.
     """
 
     def __init__(self, message: str = "") -> None:

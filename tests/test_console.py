@@ -60,7 +60,7 @@ def test_a_search_has_one_output_in_a_notebook(monkeypatch, notebook, screen, tm
     fakes.use(monkeypatch)
     search(fakes.tiny(generations=generations, run_dir=tmp_path / "run"), [SearchConsole(screen)])
     [live] = notebook.live
-    assert len(notebook.outputs) == 2, "the sentence at the start and the bar"
+    assert len(notebook.outputs) == 3, "the sentence at the start, the images and the bar"
     for generation in range(1, generations + 1):
         assert any(f"generation {generation}/{generations}" in state for state in live)
     assert "compiling" in live[1] + live[2]

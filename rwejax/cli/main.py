@@ -4,9 +4,7 @@ Only the module of the subcommand is imported, and none of them imports JAX befo
 """
 
 import importlib
-import io
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
@@ -31,9 +29,8 @@ def run(command: str | None = None) -> NoReturn:
     Args:
         command: the subcommand; None: the first word of the command line.
     """
-    standard_output.guard()
+    standard_output.prepare()
     words = sys.argv[1:] if command is None else [command, *sys.argv[1:]]
-    _prepare_output()
     leave(exit_code(lambda: main(words)))
 
 
@@ -59,14 +56,6 @@ def main(words: Sequence[str]) -> int:
     text = "Neural architecture search in JAX without training. `rwejax COMMAND --help` lists a command's flags."
     tyro.extras.subcommand_cli_from_dict(described, prog="rwejax", description=text, args=list(words))
     return 0
-
-
-def _prepare_output() -> None:
-    """Show names that are not UTF-8, and any on a terminal that knows ASCII alone; a warning is one line."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
 
 
 def _described(text: str) -> Callable[[], None]:

@@ -2,6 +2,7 @@
 
 import io
 import sys
+import warnings
 from typing import Any
 
 from rwejax.errors import InputError
@@ -13,35 +14,47 @@ class StandardOutput(io.TextIOWrapper):
     Args:
         buffer: of bytes.
         encoding: of the text; by default the locale's.
-
-    Raises:
-        InputError: by `write` and `flush`, where a disk is full or a terminal has gone; a pipe that nobody reads any
-            more stays Python's BrokenPipeError.
     """
 
     def __init__(self, buffer: Any, encoding: str | None = None) -> None:
         super().__init__(buffer, encoding, errors="backslashreplace", line_buffering=True)
 
     def write(self, text: str, /) -> int:
-        """Write text."""
+        """Write text.
+
+        Raises:
+            InputError: it cannot be written.
+            BrokenPipeError: nobody reads it any more.
+        """
         try:
             return super().write(text)
         except OSError as error:
             raise _refused(error) from error
 
     def flush(self) -> None:
-        """Write what is waiting."""
+        """Write what is waiting.
+
+        Raises:
+            InputError: it cannot be written.
+            BrokenPipeError: nobody reads it any more.
+        """
         try:
             super().flush()
         except OSError as error:
             raise _refused(error) from error
 
 
-def guard() -> None:
-    """Make standard output such a one; where there is none, as without a console on Windows, nothing is done."""
+def prepare() -> None:
+    """Make standard output such a one, escape on standard error too, and make each warning one line there.
+
+    Where there is no such stream, as without a console on Windows, nothing is done.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
         encoding = sys.stdout.encoding
         sys.stdout = StandardOutput(sys.stdout.detach(), encoding)
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(errors="backslashreplace")
+    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
 
 
 def _refused(error: OSError) -> OSError | InputError:

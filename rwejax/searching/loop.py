@@ -350,10 +350,10 @@ def _recover(run: Run, task: _Task, evaluations: Sequence[Evaluation]) -> tuple[
     if found is None:
         return 0, None
     generation, arrays = found
-    if int(arrays["generation_counter"]) != generation - 1:
+    told = int(arrays["archive_count"]) // size  # what the archive can hold, it holds from the first generation on
+    if told != generation:
         raise InputError(
-            f"checkpoint {generation} in run folder {str(run.path)!r} is of generation "
-            f"{arrays['generation_counter'] + 1}: put the run's own one there"
+            f"checkpoint {generation} in run folder {str(run.path)!r} is of generation {told}: put the run's own one there"
         )
     return generation, serialization.from_state_dict(template, jax.tree.map(jnp.asarray, arrays))
 

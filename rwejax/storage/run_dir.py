@@ -174,8 +174,7 @@ class Folder(ABC):
         """
         with self.writing():
             for path in (self.path, self.path / CHECKPOINTS):
-                if path.exists() and not os.access(path, os.W_OK):
-                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+                _refuse_read_only(path)
             for name in self.appended:
                 with contextlib.suppress(FileNotFoundError):
                     os.close(open_own(self.path / name, os.O_WRONLY))
@@ -217,6 +216,11 @@ class Folder(ABC):
                 finally:
                     os.close(descriptor)
         return len(sizes)
+
+
+def _refuse_read_only(path: Path) -> None:
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def check_free(path: Path | None) -> None:

@@ -97,7 +97,7 @@ CHANGES = [
     (remove, "class 'cat' is gone"),
     (swap, "classes and their counts are as before, but other pixels"),
     (repaint, "classes and their counts are as before, but other pixels"),
-    (thin_out, "dataset .* has 52 images to draw from"),
+    (thin_out, "52 images to draw from"),
     (thin_out_a_little, r"class 'ant' gives \d+ images instead of 20, class 'bee' gives"),
 ]
 

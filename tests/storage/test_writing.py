@@ -88,15 +88,14 @@ def test_names_that_are_not_utf8_are_written_and_read(tmp_path):
 @pytest.mark.parametrize("name", ["caf\u00e9", os.fsdecode(b"caf\xe9"), "\u56fe"])
 def test_names_are_shown_on_a_terminal_that_knows_ascii(tmp_path, monkeypatch, name):
     folder = shutil.copytree(hostile.OLD / "search", tmp_path / name)
-    screen = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    monkeypatch.setattr(sys, "stdout", screen)
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
     monkeypatch.setattr(sys, "argv", ["rwejax", "status", str(folder)])
     monkeypatch.setattr("warnings.formatwarning", None)
     with pytest.raises(SystemExit) as stop:
         main.run()
-    screen.flush()
     assert stop.value.code == 0
-    assert b"12 of 18" in screen.buffer.getvalue()
+    assert b"12 of 18" in written.getvalue()
 
 
 def test_a_meta_with_what_json_does_not_know_is_a_sentence(run):
