@@ -63,7 +63,7 @@ def no_work():
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         for name in (
-            "rwejax.searching.loop._Task",
+            "rwejax.searching.loop.Task",
             "rwejax.searching.loop._draw",
             "rwejax.searching.compare._curves",
             "rwejax.training.loop._Task",

@@ -22,6 +22,9 @@ class StandardOutput(io.TextIOWrapper):
     def write(self, text: str, /) -> int:
         """Write text.
 
+        Args:
+            text: as much of it as there is.
+
         Raises:
             InputError: it cannot be written.
             BrokenPipeError: nobody reads it any more.

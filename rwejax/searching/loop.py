@@ -1,10 +1,9 @@
 """The loop: ask for genomes, evaluate them, tell the scores, record everything."""
 
 import contextlib
-import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import serialization
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
-from rwejax import data, spaces
 from rwejax.errors import InputError
-from rwejax.evaluate import estimators
-from rwejax.evaluate.racing import Earlier, Race
-from rwejax.evaluate.scoring import PopulationScorer, Scored
-from rwejax.evolve import NSGA2, hypervolume
-from rwejax.evolve.random_search import RandomSearch
+from rwejax.evaluate.scoring import Scored
 from rwejax.objectives import COMPLEXITY
 from rwejax.runtime import collectives, devices
 from rwejax.runtime.environment import describe_machine, resumed
@@ -29,11 +23,11 @@ from rwejax.runtime.observer import closing
 from rwejax.runtime.signals import uninterrupted
 from rwejax.runtime.stopwatch import Stopwatch, part
 from rwejax.searching.config import SearchConfig
-from rwejax.searching.costs import PopulationCosts
-from rwejax.searching.images import describe_images, load_searched, moved, record_move
+from rwejax.searching.images import load_searched, moved, record_move
 from rwejax.searching.observers import PARTS, SearchObserver, make_progress
 from rwejax.searching.records import Evaluation, Run
 from rwejax.searching.result import SearchResult, from_text, make_result, objectives_of, read_genomes, to_text
+from rwejax.searching.task import Task
 from rwejax.storage.files import CHECKPOINTS, newest_checkpoint
 from rwejax.storage.run_dir import check_free
 from rwejax.storage.yaml_config import from_yaml, to_yaml
@@ -74,7 +68,7 @@ def search(config: SearchConfig, observers: Sequence[SearchObserver] = ()) -> Se
         return _follow(config)
     check_free(config.run_dir)
     collectives.text_of_first_host(to_yaml(config))
-    task = _Task(config)
+    task = Task(config)
     with Run.create(task.config) as run, closing(observers):
         run.write_meta({**describe_machine(config.seed), **task.images})
         return _ended(_finish(run, task, [], observers), observers)
@@ -124,7 +118,7 @@ def resume(
         make_result(run.config, run.path, evaluations)  # what is wrong with a line is answered before there is work
         _check_checkpoint(run, evaluations)
         collectives.text_of_first_host(to_yaml(config))
-        task = _Task(config, meta)
+        task = Task(config, meta)
         evaluations, _ = read_genomes(run.path, evaluations, task.space)
         if config != run.config:
             record_move(run, config)
@@ -146,7 +140,7 @@ def _follow(config: SearchConfig | None) -> SearchResult:
         if names:
             flags = ", ".join(f"--{name.replace('_', '-')}" for name in names)
             raise InputError(f"host {jax.process_index()} differs from host 0 in {flags}: give all hosts the same")
-        task = _Task(first)
+        task = Task(first)
         nothing = np.zeros((first.population_size, len(task.space.lower)), np.int32)
         for _ in range(int(collectives.every_host(0)[0])):
             task.evaluate(nothing)
@@ -162,103 +156,7 @@ def _ended(result: SearchResult, observers: Sequence[SearchObserver]) -> SearchR
     return result
 
 
-class _Task:
-    """What a run folder does not hold because it follows from the config: images, space, evaluator, algorithm."""
-
-    def __init__(self, config: SearchConfig, meta: Mapping[str, Any] | None = None) -> None:
-        estimators.register_references(config.estimator or "")
-        spaces.get(config.space, **config.sizes)  # a wrong name or option is answered before images are loaded
-        # Every host sees for itself whether its images are those that the first one's folder describes.
-        dataset = load_searched(config, json.loads(collectives.text_of_first_host(json.dumps(meta or {}))))
-        self.config = config = data.settle(config, dataset)
-        self.images, self.summary = describe_images(dataset), dataset.summary
-        shape, classes = dataset.image_shape, dataset.classes
-        self.space = spaces.get(config.space, input_shape=shape, classes=classes, **config.sizes)
-        # A host that has other images would spoil the scores of all, and nobody would see it.
-        if len(set(collectives.every_host(np.uint32(int(dataset.fingerprint[:8], 16))).tolist())) > 1:
-            raise InputError(f"dataset {config.dataset!r} holds other images on one host than on another: copy it anew")
-        if config.race_images and jax.process_count() > 1:
-            raise InputError(
-                f"race_images is {config.race_images} on several hosts: leave it out, or search on one host"
-            )
-        given: dict[str, Any] = {
-            "seeds": config.seeds,
-            "score": config.score,
-            "genomes_per_program": config.genomes_per_program,
-            "images_per_batch": config.images_per_batch,
-            "calibration_images": config.calibration_images,
-            "precision": config.precision,
-        }
-        self.objectives: PopulationScorer | Race = (
-            Race(self.space, dataset, config.race_images, **given)
-            if config.race_images
-            else PopulationScorer(self.space, dataset, config.estimators, **given)
-        )
-        make = NSGA2 if config.algorithm == "nsga2" else RandomSearch
-        self.algorithm: Any = make(config.population_size, self.space, config.evaluations)
-        self.params = self.algorithm.default_params
-        # One key for all evaluations of a run: genomes of different generations must meet the same weights.
-        self.key_evaluate, self.key_evolve = jax.random.split(jax.random.key(config.seed))
-        self.costs = PopulationCosts(self.space, config)
-
-    def first_state(self, genomes: Int[Any, "n genes"], objectives: Float[np.ndarray, "n m"]) -> Any:
-        return self.algorithm.init(self.key_evolve, genomes, objectives.astype(np.float32), self.params)
-
-    @part("ask")
-    def ask(self, generation: int, state: Any) -> Int[np.ndarray, "n genes"]:
-        """The genomes of a generation, counted from 0, in canonical form."""
-        key = jax.random.fold_in(self.key_evolve, 2 * generation)
-        if state is None:
-            asked = self.algorithm.initial_population(key)
-        else:
-            asked, _ = self.algorithm.ask(key, state, self.params)
-        return np.asarray(self.space.canonical(np.asarray(asked)))
-
-    @part("evaluation")
-    def evaluate(self, genomes: Int[np.ndarray, "n genes"], evaluations: Sequence[Evaluation] = ()) -> Scored:
-        """Score the genomes of the first host, on all hosts. In a race, earlier evaluations say who drops out."""
-        genomes = collectives.every_host(np.asarray(genomes, np.int32))[0]
-        if isinstance(self.objectives, Race):
-            return self.objectives(self.key_evaluate, genomes, _earlier(evaluations, self.config.score))
-        return self.objectives(self.key_evaluate, genomes)
-
-    @part("tell")
-    def tell(self, generation: int, state: Any, genomes: Int[Any, "n genes"], objectives: Float[Any, "n m"]) -> Any:
-        # A low cost is no merit of a network that has no score.
-        objectives = np.where(np.isfinite(objectives).all(1, keepdims=True), objectives, np.inf)
-        if state is None:
-            return self.first_state(genomes, objectives)
-        key = jax.random.fold_in(self.key_evolve, 2 * generation + 1)
-        told = self.algorithm.tell(key, genomes, objectives.astype(np.float32), state, self.params)[0]
-        return jax.block_until_ready(told)  # what is still on its way would count as another part
-
-    def compile_ahead(self, genomes: Int[np.ndarray, "n genes"]) -> None:
-        """Compile what follows on the first evaluation, by calling it and throwing the results away."""
-        objectives = np.ones((len(genomes), len(self.config.objectives)))
-        state = self.tell(0, None, genomes, objectives)
-        self.ask(1, state)
-        self.tell(1, state, genomes, objectives)
-        self.hypervolume(objectives)
-
-    def reference(self, objectives: Float[np.ndarray, "n m"]) -> tuple[float, ...] | None:
-        """What the hypervolume is measured from; the first generation that has scores settles it, None before."""
-        size, scores = self.config.population_size, objectives[:, : len(self.config.estimators)]
-        for start in range(0, len(scores), size):
-            if (worst := self.objectives.reference(scores[start : start + size])) is not None:
-                return *worst, *self.costs.largest
-        return None
-
-    def hypervolume(self, objectives: Float[np.ndarray, "n m"]) -> float:
-        reference = self.reference(objectives)
-        if reference is None:
-            return 0.0
-        # Padded, so that it is compiled once.
-        padded = np.full((self.config.evaluations, objectives.shape[1]), np.inf, np.float32)
-        padded[: len(objectives)] = objectives
-        return float(hypervolume(padded, np.array(reference, np.float32)))
-
-
-def _finish(run: Run, task: _Task, evaluations: list[Evaluation], observers: Sequence[SearchObserver]) -> SearchResult:
+def _finish(run: Run, task: Task, evaluations: list[Evaluation], observers: Sequence[SearchObserver]) -> SearchResult:
     """Run all generations that are missing."""
     config = run.config
     generation, state = _recover(run, task, evaluations)
@@ -286,7 +184,7 @@ def _finish(run: Run, task: _Task, evaluations: list[Evaluation], observers: Seq
 
 def _run_generations(
     run: Run,
-    task: _Task,
+    task: Task,
     evaluations: list[Evaluation],
     generation: int,
     state: Any,
@@ -324,7 +222,7 @@ def _run_generations(
                 observer.on_generation(progress)
 
 
-def _complete_history(run: Run, task: _Task, evaluations: Sequence[Evaluation], generations: int) -> None:
+def _complete_history(run: Run, task: Task, evaluations: Sequence[Evaluation], generations: int) -> None:
     """Leave one row a finished generation in history.csv; those that an older version did not write have no times."""
     config, unknown = run.config, dict.fromkeys(PARTS, math.nan)
     for generation in range(run.cut_history(generations) + 1, generations + 1):
@@ -339,7 +237,7 @@ def _draw(result: SearchResult) -> None:
     plot.save_front(result, result.run_dir / "front.png")
 
 
-def _recover(run: Run, task: _Task, evaluations: Sequence[Evaluation]) -> tuple[int, Any]:
+def _recover(run: Run, task: Task, evaluations: Sequence[Evaluation]) -> tuple[int, Any]:
     """The finished generations, and the algorithm's state after them; None before the first."""
     size, genes, objectives = run.config.population_size, len(task.space.lower), len(run.config.objectives)
     template = jax.eval_shape(
@@ -353,7 +251,8 @@ def _recover(run: Run, task: _Task, evaluations: Sequence[Evaluation]) -> tuple[
     told = int(arrays["archive_count"]) // size  # what the archive can hold, it holds from the first generation on
     if told != generation:
         raise InputError(
-            f"checkpoint {generation} in run folder {str(run.path)!r} is of generation {told}: put the run's own one there"
+            f"checkpoint {generation} in run folder {str(run.path)!r} is of generation {told}: put the run's own one "
+            "there"
         )
     return generation, serialization.from_state_dict(template, jax.tree.map(jnp.asarray, arrays))
 
@@ -375,7 +274,7 @@ def _to_arrays(state: Any) -> dict[str, np.ndarray]:
 
 @part("recording")
 def _records(
-    task: _Task, genomes: Int[np.ndarray, "n genes"], scored: Scored, start: int, generation: int, seconds: float
+    task: Task, genomes: Int[np.ndarray, "n genes"], scored: Scored, start: int, generation: int, seconds: float
 ) -> list[Evaluation]:
     macs, params = task.space.macs(genomes), task.space.params(genomes)
     with part("evaluation"):
@@ -396,9 +295,3 @@ def _records(
         )
         for row in range(len(genomes))
     ]
-
-
-def _earlier(evaluations: Sequence[Evaluation], score: str) -> Earlier:
-    whole = [each.objectives[0] if np.isfinite(each.scores[score]) else np.inf for each in evaluations]
-    first = [each.scores["race_error"] for each in evaluations]
-    return Earlier(np.array(first, float), np.array(whole, float), np.array([each.macs for each in evaluations], float))

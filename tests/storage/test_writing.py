@@ -67,7 +67,7 @@ def test_whatever_writes_says_so(run, monkeypatch, write):
 @pytest.mark.parametrize("name", [".", "checkpoints"])
 def test_a_folder_that_may_only_be_read_is_refused_before_any_work(run, monkeypatch, name):
     fakes.use(monkeypatch)
-    monkeypatch.setattr(loop, "_Task", lambda *_: pytest.fail("this is work"))
+    monkeypatch.setattr(loop, "Task", lambda *_: pytest.fail("this is work"))
     access = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: path != run / name and access(path, mode))
     with pytest.raises(InputError, match=r"cannot be written any more \(Permission denied\)"):
