@@ -55,7 +55,7 @@ RandomSearch = cache(random_search.RandomSearch)
 
 def use(monkeypatch) -> type[FakeEvaluator]:
     """Put the fake in the place of the real evaluator, and let searches of equal sizes share what is slow to make."""
-    search, objectives = map(importlib.import_module, ("rwejax.searching.loop", "rwejax.evaluate.scoring"))
+    search, objectives = map(importlib.import_module, ("rwejax.searching.task", "rwejax.evaluate.scoring"))
     monkeypatch.setattr(objectives, "RandomWeightEvaluator", FakeEvaluator)
     monkeypatch.setattr(search, "NSGA2", NSGA2)
     monkeypatch.setattr(search, "RandomSearch", RandomSearch)
