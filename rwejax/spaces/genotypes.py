@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
+from rwejax.errors import quoted
 from rwejax.spaces import literals
-from rwejax.spaces.texts import quote
 
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 
@@ -75,13 +75,13 @@ def _fields(value: Any) -> list[Any]:
     elif isinstance(value, dict):
         given = value
     else:
-        raise ValueError(f"calls {quote(call.name)} and not Genotype" if call else "is no genotype")
+        raise ValueError(f"calls {quoted(call.name)} and not Genotype" if call else "is no genotype")
     for name in FIELDS:
         if name not in given:
             raise ValueError(f"has no {name}")
     for name in given:
         if name not in FIELDS:
-            raise ValueError(f"has {quote(name)}, which is none of {', '.join(FIELDS)}")
+            raise ValueError(f"has {quoted(name)}, which is none of {', '.join(FIELDS)}")
     return [given[name] for name in FIELDS]
 
 
@@ -112,9 +112,9 @@ def _branch(cell: str, block: int, branch: int, written: Any, operations: Sequen
     op, source = written
     op = _ALIASES.get(op, op) if isinstance(op, str) else op
     if op not in operations:
-        raise ValueError(f": {where} has operation {quote(str(op))}, not one of {', '.join(operations)}")
+        raise ValueError(f": {where} has operation {quoted(str(op))}, not one of {', '.join(operations)}")
     if type(source) is not int or not 0 <= source < 2 + block:
-        raise ValueError(f": {where} has input {quote(str(source))}, not one of 0 to {1 + block}")
+        raise ValueError(f": {where} has input {quoted(str(source))}, not one of 0 to {1 + block}")
     return operations.index(op), source
 
 
@@ -126,4 +126,4 @@ def _check_concat(name: str, concat: Any, nodes: Int[np.ndarray, " outputs"]) ->
     """The order of what is concatenated only numbers channels."""
     listed = isinstance(concat, list | tuple) and not isinstance(concat, literals.Call)
     if not listed or not all(type(node) is int for node in concat) or sorted(concat) != nodes.tolist():
-        raise ValueError(f" has {name} {quote(str(concat))}, where the space concatenates {nodes.tolist()}")
+        raise ValueError(f" has {name} {quoted(str(concat))}, where the space concatenates {nodes.tolist()}")

@@ -18,11 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Int
 
+from rwejax.errors import quoted
 from rwejax.genomes import check_genome, check_genomes
 from rwejax.spaces import genotypes
 from rwejax.spaces.base import Genomes
 from rwejax.spaces.cells import CELLS, OPERATIONS, Cells, CellSpace, canonical_form
-from rwejax.spaces.texts import DigitText, quote, refuse
+from rwejax.spaces.texts import DigitText, refuse
 
 _GENES = ("op1", "input1", "op2", "input2")
 
@@ -131,7 +132,7 @@ class Micro(CellSpace):
                 block, gene = divmod(place, len(_GENES))
                 cell, block = divmod(block, self.blocks)
                 where = f"integer {place + 1} ({_GENES[gene]} of block {block + 1} of the {CELLS[cell]} cell)"
-                refuse(self.name, text, f": {where} is {quote(word)}, not one of 0 to {upper}", form)
+                refuse(self.name, text, f": {where} is {quoted(word)}, not one of 0 to {upper}", form)
         if len(words) != len(self.upper):
             refuse(self.name, text, f" has {len(words)} integers: two cells need {len(self.upper)}", form)
         return np.array([int(word) for word in words], np.int32)

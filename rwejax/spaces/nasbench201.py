@@ -20,12 +20,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from rwejax.errors import InputError
+from rwejax.errors import InputError, quoted
 from rwejax.genomes import check_genome, check_genomes
 from rwejax.spaces import literals
 from rwejax.spaces.base import Genomes
 from rwejax.spaces.sizes import settle_sizes
-from rwejax.spaces.texts import quote, refuse
+from rwejax.spaces.texts import refuse
 
 STAGES = 3
 NODES = 4
@@ -195,14 +195,14 @@ def _read_bars(text: str) -> list[int]:
     for node, part in enumerate(nodes, 1):
         edges = part[1:-1].split("|")
         if len(part) < 2 or part[0] != "|" or part[-1] != "|":
-            raise ValueError(f": node {node} is {quote(part)}, not edges between bars |")
+            raise ValueError(f": node {node} is {quoted(part)}, not edges between bars |")
         if len(edges) != node:
             raise ValueError(f": node {node} has {len(edges)} edges instead of {node}")
         for source, edge in enumerate(edges):
             operation, _, written = edge.rpartition("~")
             if operation not in OPERATIONS or written != str(source):
                 raise ValueError(
-                    f": edge {len(genome) + 1}, from node {source} to node {node}, is {quote(edge)}, not one of "
+                    f": edge {len(genome) + 1}, from node {source} to node {node}, is {quoted(edge)}, not one of "
                     f"{', '.join(OPERATIONS)} and then ~{source}"
                 )
             genome.append(OPERATIONS.index(operation))
@@ -249,10 +249,10 @@ def _of_node(node: int, edges: Any) -> list[int]:
     for edge in edges:
         if not isinstance(edge, list | tuple) or len(edge) != 2 or edge[0] not in OPERATIONS:
             raise ValueError(
-                f": node {node} has {quote(str(edge))}, not one of {', '.join(OPERATIONS)} and the node that it reads"
+                f": node {node} has {quoted(str(edge))}, not one of {', '.join(OPERATIONS)} and the node that it reads"
             )
         if type(edge[1]) is not int or not 0 <= edge[1] < node or edge[1] in found:
-            raise ValueError(f": node {node} reads {quote(str(edge[1]))}, where each of 0 to {node - 1} is read once")
+            raise ValueError(f": node {node} reads {quoted(str(edge[1]))}, where each of 0 to {node - 1} is read once")
         found[edge[1]] = OPERATIONS.index(edge[0])
     return [found[source] for source in range(node)]
 

@@ -16,11 +16,10 @@ from typing import Any, NoReturn
 import numpy as np
 from jaxtyping import Int
 
-from rwejax.errors import InputError
+from rwejax.errors import InputError, quoted
 from rwejax.spaces import literals
 
-_ABRIDGED = 1000  # characters that a sentence quotes
-_LOOKED_AT = 2000  # and of which it is guessed whose text it is
+_LOOKED_AT = 2000  # characters by which it is guessed whose text it is
 
 _FOREIGN = (
     (r"conv[13]x3?1?-bn-relu|maxpool3x3|\bmatrix\b.*\bops\b", "a cell of NAS-Bench-101, whose space is not here"),
@@ -29,17 +28,6 @@ _FOREIGN = (
     (r"^\s*\d{1,4}(:\d{1,4}){2,}\s*$", "a network of the size space of NATS-Bench, which is not here"),
 )
 """What a text that a space cannot read may be instead."""
-
-
-def quote(text: str) -> str:
-    """A text in quotation marks for a sentence, without its middle where it is long.
-
-    Args:
-        text: what the user gave.
-    """
-    if len(text) > _ABRIDGED:
-        text = f"{text[: _ABRIDGED // 2]}...{text[-_ABRIDGED // 10 :]}"
-    return repr(text)
 
 
 def refuse(space: str, text: str, words: str, form: str) -> NoReturn:
@@ -65,7 +53,7 @@ def refuse(space: str, text: str, words: str, form: str) -> NoReturn:
         words = f" is a text of the space {named[1]}"
     elif known:
         words = f" is {known[0]}"
-    raise InputError(f"{space} genome {quote(text)}{words}; the form is {form}")
+    raise InputError(f"{space} genome {quoted(text)}{words}; the form is {form}")
 
 
 @dataclass(frozen=True)
@@ -155,7 +143,7 @@ class DigitText:
         for place, gene in enumerate(genes):
             largest = self.largest[min(place, len(self.largest) - 1)]
             if type(gene) is not int or not 0 <= gene <= largest:
-                self._refuse(text, f": number {place + 1} is {quote(str(gene))}, not {_choice(largest)}")
+                self._refuse(text, f": number {place + 1} is {quoted(str(gene))}, not {_choice(largest)}")
         if _lengths(value) not in (len(genes), self.groups, *self.nested):
             self._refuse(text, " nests its numbers in lists of other lengths than the space has")
         return self._genome(text, genes)

@@ -15,13 +15,12 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Int
 
 from rwejax import data, networks, spaces
-from rwejax.errors import InputError
+from rwejax.errors import InputError, quoted
 from rwejax.objectives import COSTS
 from rwejax.runtime.environment import describe_machine, resumed
 from rwejax.runtime.observer import closing
 from rwejax.runtime.signals import uninterrupted
 from rwejax.searching.images import describe_images, load_same, moved, record_move
-from rwejax.spaces.texts import quote
 from rwejax.storage.files import CHECKPOINTS, newest_checkpoint
 from rwejax.storage.run_dir import check_free
 from rwejax.training.batches import Batch, BatchSource, Loaded, standardise_pixels
@@ -202,7 +201,7 @@ def choose(
         genome = space.from_string(config.architecture)
     except ValueError as error:
         raise InputError(
-            f"architecture {quote(config.architecture)} is none of {config.space_name}: {error}"
+            f"architecture {quoted(config.architecture)} is none of {config.space_name}: {error}"
         ) from error
     if config.macs_limit is None:
         return space, genome
