@@ -143,6 +143,7 @@ class Display(Observer, ABC, Generic[Bars]):
     def __init__(self, console: Console | None, bars: Callable[[Console], Bars]) -> None:
         self.console = console or make_console()
         self.bars = bars(self.console) if is_live(self.console) else None
+        self._first = True
 
     def __enter__(self) -> Self:
         if self.bars:
@@ -160,6 +161,16 @@ class Display(Observer, ABC, Generic[Bars]):
     def say(self, text: str) -> None:
         """Print a line, above the bars."""
         self.console.print(text, markup=False, soft_wrap=True)
+
+    def time_left(self, seconds: float) -> str:
+        """How long it will take: at most so long, as long as only the first step is known, which has compiled.
+
+        Args:
+            seconds: expected.
+        """
+        most = "at most " if self._first and seconds > 0 else ""
+        self._first = False
+        return f"{most}{duration(seconds)} left"
 
     @abstractmethod
     def on_interrupt(self, number: int) -> int:

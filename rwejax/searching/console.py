@@ -8,7 +8,7 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
-from rwejax.console import Display, ProgressBar, duration, make_console, print_next, run_with_display
+from rwejax.console import Display, ProgressBar, make_console, print_next, run_with_display
 from rwejax.objectives import Objective, recorded
 from rwejax.runtime.devices import follows, set_up_process
 from rwejax.runtime.invocation import invocation
@@ -84,7 +84,6 @@ class ConsoleObserver(Display[ProgressBar], SearchObserver):
         self.run_dir: Path | None = None
         super().__init__(console, ProgressBar)
         self._config, self._finished = SearchConfig(), 0
-        self._first = True
 
     def on_start(self, config: SearchConfig, run_dir: Path, generation: int) -> None:
         """Say what is searched, and that compilation, which takes a while, comes next; nothing of a finished search.
@@ -124,9 +123,7 @@ class ConsoleObserver(Display[ProgressBar], SearchObserver):
             f"hypervolume {progress.hypervolume:.5g}{unit}",
             f"best {objectives[0].write(progress.best)}" if math.isfinite(progress.best) else "no network has a score",
         )
-        # The first generation of a process compiles, so the others are faster.
-        left = f"{'at most ' if self._first else ''}{duration(progress.seconds_left)} left"
-        self._first = False
+        left = self.time_left(progress.seconds_left)
         if self.bars:
             self._show(facts, left)
         else:

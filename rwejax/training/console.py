@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from rwejax.console import Display, ProgressBar, duration, make_console, print_next, run_with_display
+from rwejax.console import Display, ProgressBar, make_console, print_next, run_with_display
 from rwejax.runtime.devices import set_up_process
 from rwejax.runtime.invocation import invocation
 from rwejax.training.config import TrainConfig
@@ -68,7 +68,6 @@ class ConsoleObserver(Display[ProgressBar], TrainObserver):
         self._run_dir: Path | None = None
         self._shown = 0.0
         self._left = ""
-        self._first = True
 
     def on_start(self, config: TrainConfig, run_dir: Path, epoch: int, macs: int, params: int) -> None:
         """Say what is trained, and that compilation, which takes a while, comes next; nothing of a finished training.
@@ -125,9 +124,7 @@ class ConsoleObserver(Display[ProgressBar], TrainObserver):
             f"validation {epoch.validation_accuracy:.1f} %",
             f"{epoch.seconds:.3g} s an epoch",
         )
-        # The first epoch of a process compiles, so the others are faster.
-        self._left = f"{'at most ' if self._first else ''}{duration(seconds_left)} left"
-        self._first = False
+        self._left = self.time_left(seconds_left)
         if self.bars:
             self.bars.show(self._label(), self._finished, self._config.epochs, self._left, facts)
         else:
