@@ -352,7 +352,7 @@ def test_latency_is_measured_once_a_run_and_kept(fake, tmp_path, monkeypatch):
             pass
 
     monkeypatch.setattr("rwejax.evaluate.costs.timing.Stopwatch", FakeStopwatch)
-    monkeypatch.setattr("rwejax.evaluate.costs.timing.call_seconds", lambda *_: 1.0)
+    monkeypatch.setattr("rwejax.evaluate.costs.timing.call_seconds", lambda functions, _: [1.0] * len(functions))
     config = fakes.tiny(run_dir=tmp_path / "run", costs="macs,latency", nodes=2)
     result = search(config)
     table = json.loads((tmp_path / "run" / "latency.json").read_text())

@@ -140,13 +140,12 @@ class Latency:
 
     def _measure_whole(self) -> float:
         """The median over some networks; of a network, what beside its pairs it takes for each second of its rows."""
-        ratios: list[float] = []
         drawn = np.asarray(self._space.canonical(self._random()))
         _, features = networks.lower(self._space, self._network, drawn, len(drawn), 1)
         chosen = drawn[features != ABSENT][:_WHOLE]
-        for genome, (alone, beyond) in zip(chosen, self._sums(chosen), strict=True):
-            seconds = timing.call_seconds(*whole_function(self._space, genome, self.batch), _device())
-            ratios.append((1e3 * seconds - beyond) / alone)
+        seconds = timing.call_seconds([whole_function(self._space, each, self.batch) for each in chosen], _device())
+        sums = zip(seconds, self._sums(chosen), strict=True)
+        ratios = [(1e3 * whole - beyond) / alone for whole, (alone, beyond) in sums]
         return float(collectives.text_of_first_host(f"{max(1.0, np.median(ratios)):.3g}"))
 
     def _random(self) -> Int[np.ndarray, "n genes"]:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -12,6 +12,9 @@ from jax import lax
 from jaxtyping import Array
 
 Tree = Any
+
+Timed = tuple[Callable[[Tree, Tree], Array], Tree, Tree]
+"""A function of variables and data, and the shapes of both."""
 
 _ROUNDS = 30
 _SECONDS = 0.001  # of the longer loop: long beside the start of a call, short beside a scheduler's turns
@@ -67,24 +70,23 @@ class Stopwatch:
         return time.perf_counter() - start
 
 
-def call_seconds(function: Callable[[Tree, Tree], Array], variables: Tree, data: Tree, device: jax.Device) -> float:
-    """Seconds of a call of a compiled function, its start included: the shortest of 150.
+def call_seconds(functions: Sequence[Timed], device: jax.Device) -> list[float]:
+    """Seconds of a call of each compiled function, its start included: the shortest of 900, in 30 rounds over all.
 
     Args:
-        function: of the variables and the data, to one array.
-        variables: shapes of weights and statistics, of which random ones are made.
-        data: shapes of the data.
-        device: where it runs.
+        functions: each with the shapes of its variables and its data, of which random ones are made.
+        device: where they run.
     """
-    operands = _random_values((variables, data), device)
-    compiled = jax.jit(function).lower(*operands).compile()
-
-    def take() -> float:
-        start = time.perf_counter()
-        jax.block_until_ready(compiled(*operands))
-        return time.perf_counter() - start
-
-    return min(take() for _ in range(_LONGER * _ROUNDS))
+    operands = [_random_values(shapes, device) for _, *shapes in functions]
+    compiled = [jax.jit(each[0]).lower(*given).compile() for each, given in zip(functions, operands, strict=True)]
+    least = [math.inf] * len(functions)
+    for _ in range(_ROUNDS):
+        for number, (call, given) in enumerate(zip(compiled, operands, strict=True)):
+            for _ in range(_ROUNDS):
+                start = time.perf_counter()
+                jax.block_until_ready(call(*given))
+                least[number] = min(least[number], time.perf_counter() - start)
+    return least
 
 
 def _random_values(shapes: Tree, device: jax.Device) -> Tree:

@@ -40,8 +40,8 @@ def asked(monkeypatch):
         def run(self):
             pass
 
-    def call_seconds(function, variables, data, device):
-        return Fake(function, variables, data, device).seconds
+    def call_seconds(functions, device):
+        return [Fake(*function, device).seconds for function in functions]
 
     monkeypatch.setattr(timing, "Stopwatch", Fake)
     monkeypatch.setattr(timing, "call_seconds", call_seconds)
@@ -91,7 +91,7 @@ def test_the_slowdown_is_that_of_whole_networks_over_their_rows(space, asked, mo
     first = costs.Latency(space)
     first.measure()
     cost = costs.Latency(space, table=dict.fromkeys(first.table, 0.0) | {"head": 20})
-    monkeypatch.setattr(timing, "call_seconds", lambda *_: seconds)
+    monkeypatch.setattr(timing, "call_seconds", lambda functions, _: [seconds] * len(functions))
     np.testing.assert_allclose(cost(genomes(space, POOL_THEN_CONVOLUTION)), [20 * slowdown], rtol=1e-12)
     assert cost.slowdown == slowdown
 
@@ -141,7 +141,8 @@ def test_a_call_is_timed_of_what_is_given():
         seen.append((weights["kernel"].shape, maps[0].shape))
         return maps[0] @ weights["kernel"]
 
-    assert 0 < timing.call_seconds(function, *shapes, jax.devices()[0]) < 1
+    [seconds] = timing.call_seconds([(function, *shapes)], jax.devices()[0])
+    assert 0 < seconds < 1
     assert seen == [((3, 2), (4, 3))]  # traced once, and then called as compiled
 
 
