@@ -6,6 +6,7 @@ carries the beginning of the file's SHA-256, `/abs/mine.py:zen@3fa9c1d2e4f5`, an
 that content, wherever it lies.
 """
 
+import errno
 import hashlib
 import inspect
 import linecache
@@ -97,6 +98,8 @@ def load(text: str) -> Any:
     if reference is None:
         raise InputError(f"{text!r} names no code: give FILE.py:NAME")
     try:
+        if reference.path.exists() and not reference.path.is_file():  # a pipe would be waited for
+            raise OSError(errno.EINVAL, "no file")
         content = reference.path.read_bytes()
     except OSError as error:
         raise InputError(f"file {str(reference.path)!r} is unreadable ({error.strerror}): check the path") from error

@@ -23,6 +23,7 @@ from jaxtyping import Float, Int
 
 from rwejax.errors import InputError
 from rwejax.spaces import Space
+from rwejax.storage.files import check_regular
 
 _TEXT_COLUMNS = ("architecture", "genome")
 _NATS_SUFFIX = ".pbz2"
@@ -138,6 +139,7 @@ def _number(row: _Row, column: str) -> float:
 
 
 def _csv(path: Path, column: str, space: Space) -> list[_Row]:
+    check_regular(path)
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)

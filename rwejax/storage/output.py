@@ -22,7 +22,7 @@ def free_output(output: Path | None, name: str, files: Callable[[Path], list[Pat
     """
     if output is not None:
         if existing := [path for path in files(Path(output)) if path.exists()]:
-            raise InputError(f"output {str(existing[0])!r} exists: delete it, or give another file with --output")
+            raise InputError(f"output {str(existing[0])!r} exists: give another file with --output")
         return Path(output)
     plain = re.sub(r"\W+", "-", name)
     suffixes = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))

@@ -46,7 +46,7 @@ def test_nothing_is_overwritten(main, tmp_path):
         assert (tmp_path / "runs" / f"{name}.csv").exists()
     (tmp_path / "mine.png").write_text("mine")
     code, _, err = main(run, "--output", "mine.csv")
-    assert (code, err) == (2, "error: output 'mine.png' exists: delete it, or give another file with --output\n")
+    assert (code, err) == (2, "error: output 'mine.png' exists: give another file with --output\n")
     assert not (tmp_path / "mine.csv").exists()
 
 

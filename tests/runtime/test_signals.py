@@ -231,3 +231,13 @@ def test_a_pipe_that_nobody_reads_stays_one():
         with pytest.raises(BrokenPipeError):
             output.write("a line\n")
         output.detach()
+
+
+@pytest.mark.parametrize("words", [["--truth", "pipe", "--column", "accuracy"], ["--estimator", "{}/pipe.py:mine"]])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path, words):
+    for name in ("pipe", "pipe.py"):
+        os.mkfifo(tmp_path / name)
+    command = "correlate" if "--truth" in words else "search"
+    code, _, err = finish(start(tmp_path, command, "--space", "macro", *(word.format(tmp_path) for word in words)))
+    assert code == 2
+    assert re.fullmatch(r"error: [^\n]*(it is a pipe and no file|unreadable \(no file\))[^\n]*\n", err), err
