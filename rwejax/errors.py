@@ -21,19 +21,22 @@ class InputError(ValueError):
         super().__init__(abridged(message, _LONGEST_MESSAGE))
 
 
-def quoted(value: Any) -> str:
+def quoted(value: Any, longest: int = _LONGEST_QUOTE) -> str:
     """A value as Python writes it, abridged.
 
     Args:
         value: of any type, and of any size.
+        longest: characters of a text.
 
     Example:
         >>> quoted("knee"), quoted("x" * 1000)[:9], len(quoted("x" * 1000)), quoted([[0] * 9] * 9)
         ("'knee'", "'xxxxxxxx", 80, 'a list of 9')
     """
     if isinstance(value, str):
-        short = value if len(value) <= 2 * _LONGEST_QUOTE else abridged(value, 2 * _LONGEST_QUOTE)
-        return abridged(repr(short), _LONGEST_QUOTE)
+        # Only what is shown is escaped, which may make it longer.
+        return abridged(repr(value if len(value) <= longest else value[:longest] + value[-longest:]), longest)
+    if isinstance(value, bytes):
+        return abridged(repr(value[:longest]), longest)
     if isinstance(value, list | tuple | dict | set):
         return f"a {type(value).__name__} of {len(value)}"
     if isinstance(value, int) and abs(value) > 10**_LONGEST_QUOTE:

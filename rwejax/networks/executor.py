@@ -246,4 +246,5 @@ def _variables(network: Network, group: Group, kind: Kind) -> Tree:
         sources = Sources(lambda k: image, jnp.zeros(group.arity, jnp.int32), jnp.int32(1), padded=True)
         return kind.module.init(jax.random.key(0), sources, Norm.BATCH)
 
-    return jax.eval_shape(init)
+    with jax.enable_x64(False):  # Flax's initialisers would make kernels of 64 bits, which fit no map of 32
+        return jax.eval_shape(init)

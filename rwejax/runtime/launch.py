@@ -90,8 +90,9 @@ def _check_port(hosts: HostsConfig) -> None:
         for family, *_, address in socket.getaddrinfo(name.strip("[]"), int(port), type=socket.SOCK_STREAM):
             socket.create_server(address[:2], family=family).close()
     except OSError as error:
+        reason = str(error.strerror).partition(" (")[0]  # Python adds the address
         raise InputError(
-            f"coordinator is {hosts.coordinator!r}, and host 0 cannot listen there ({error.strerror}): give an address "
+            f"coordinator is {hosts.coordinator!r}, and host 0 cannot listen there ({reason}): give an address "
             f"of host 0 and a free port, or set {devices.BIND_ADDRESS} to what it is to listen on"
         ) from error
 

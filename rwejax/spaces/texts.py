@@ -19,6 +19,7 @@ from jaxtyping import Int
 from rwejax.errors import InputError, quoted
 from rwejax.spaces import literals
 
+_QUOTED = 700  # characters of a genome that a sentence has room for
 _LOOKED_AT = 2000  # characters by which it is guessed whose text it is
 
 _FOREIGN = (
@@ -53,7 +54,7 @@ def refuse(space: str, text: str, words: str, form: str) -> NoReturn:
         words = f" is a text of the space {named[1]}"
     elif known:
         words = f" is {known[0]}"
-    raise InputError(f"{space} genome {quoted(text)}{words}; the form is {form}")
+    raise InputError(f"{space} genome {quoted(text, _QUOTED)}{words}; the form is {form}")
 
 
 @dataclass(frozen=True)
