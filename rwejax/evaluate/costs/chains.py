@@ -129,7 +129,9 @@ def whole_function(space: Space, genome: Int[np.ndarray, " genes"], batch: int) 
     def apply(variables: Any, maps: list[Any]) -> Any:
         return module.apply(variables, maps[0])
 
-    return RowFunction(apply, jax.eval_shape(module.init, jax.random.key(0), images), [images])
+    variables = jax.eval_shape(module.init, jax.random.key(0), images)
+    # Its other collections are what gradients are taken of, and would be added to every map.
+    return RowFunction(apply, {name: variables[name] for name in ("params", "batch_stats")}, [images])
 
 
 def _head(classes: int, features: jax.ShapeDtypeStruct) -> RowFunction:

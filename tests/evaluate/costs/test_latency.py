@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rwejax import spaces
+from rwejax import networks, spaces
 from rwejax.errors import InputError
 from rwejax.evaluate import costs
-from rwejax.evaluate.costs import timing
+from rwejax.evaluate.costs import chains, timing
 
 # Stage 1: node 1 is a pool, node 3 a convolution of it; later stages alike.
 POOL_THEN_CONVOLUTION = "|avg_pool_3x3~0|+|none~0|none~1|+|none~0|nor_conv_3x3~1|none~2|"
@@ -131,6 +131,15 @@ def test_a_table_of_something_else_is_refused_in_one_sentence(space, change, rea
 def test_a_batch_of_none_is_refused(space):
     with pytest.raises(InputError, match=r"^batch is 0: give 1 or more$"):
         costs.Latency(space, batch=0)
+
+
+def test_a_whole_network_is_what_runs_at_inference(space):
+    [genome] = genomes(space, POOL_THEN_CONVOLUTION)
+    whole = chains.whole_function(space, genome, 2)
+    assert set(whole.variables) == {"params", "batch_stats"}
+    values = jax.tree.map(lambda leaf: jnp.full(leaf.shape, 0.1, leaf.dtype), (whole.variables, whole.sources))
+    expected = networks.build(space, genome).apply(values[0], values[1][0])
+    np.testing.assert_allclose(whole.apply(*values), expected, rtol=1e-6)
 
 
 def test_a_call_is_timed_of_what_is_given():
