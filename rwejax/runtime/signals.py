@@ -197,6 +197,9 @@ def leave(code: int) -> NoReturn:
         sys.stdout.flush()
     except InputError as error:
         os._exit(code or _refuse(error))
-    if code > 128:
-        os._exit(code)  # XLA may still compile in its threads, and aborts when Python is taken down around them
+    if code:
+        # XLA may still compile in its threads, and complains or aborts when Python is taken down around them.
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)

@@ -73,7 +73,7 @@ def test_an_interruption_at_any_moment_is_one_sentence(whole, tmp_path, seed):
     draw = random.Random(seed)
     words = draw.choice([SEARCH, TRAIN])
     process = start(tmp_path / "work", *words)
-    time.sleep(draw.uniform(0.1, whole[words[0]][1]))  # before that, Python itself starts
+    time.sleep(draw.uniform(0.5, max(1.0, whole[words[0]][1])))  # before that, Python itself starts
     process.send_signal(signal.SIGINT)
     code, out, err = finish(process)
     if code == 0:  # it was quicker
