@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from rwejax.runtime import standard_output
-from rwejax.runtime.signals import exit_code, leave
+from rwejax.runtime.signals import exit_code, leave, outlast_exit
 
 COMMANDS = {
     "search": "Search for neural architectures without training them.",
@@ -29,6 +29,7 @@ def run(command: str | None = None) -> NoReturn:
     Args:
         command: the subcommand; None: the first word of the command line.
     """
+    outlast_exit()
     standard_output.prepare()
     words = sys.argv[1:] if command is None else [command, *sys.argv[1:]]
     leave(exit_code(lambda: main(words)))

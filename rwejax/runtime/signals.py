@@ -1,5 +1,6 @@
 """How a command ends: its exit code; Ctrl-C, SIGTERM and SIGHUP, held back while a record is written, else answered."""
 
+import atexit
 import contextlib
 import os
 import signal
@@ -187,12 +188,23 @@ def _quit(number: int, _: object) -> NoReturn:
     os._exit(128 + number)
 
 
+def outlast_exit() -> None:
+    """Ignore signals while Python takes itself down, where they would kill it without a word; call this first of all.
+
+    What libraries do at the exit, which may take a while, comes before that and can be interrupted.
+    """
+    atexit.register(lambda: [signal.signal(each, signal.SIG_IGN) for each in _SIGNALS])  # the first one runs last
+
+
 def leave(code: int) -> NoReturn:
     """End the process.
 
     Args:
         code: its exit code.
     """
+    for each in _SIGNALS:
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, _quit)
     try:
         sys.stdout.flush()
     except InputError as error:

@@ -187,6 +187,25 @@ raise SystemExit(exit_code(command))
     assert (done.returncode, done.stdout, done.stderr) == (code, "", "interrupted\n")
 
 
+@pytest.mark.parametrize(("moment", "code", "err"), [("atexit.register", 130, "interrupted\n"), ("Late", 0, "")])
+def test_a_signal_while_python_ends_is_answered_or_comes_too_late(moment, code, err):
+    """What libraries do at the exit can be interrupted; after that a signal would kill the process without a word."""
+    program = f"""
+import atexit, os, signal
+from rwejax.runtime.signals import leave, outlast_exit
+class Late:
+    def __init__(self, call):
+        self.call = call
+    def __del__(self):
+        self.call()
+outlast_exit()
+kept = {moment}(lambda: os.kill(os.getpid(), signal.SIGINT))
+leave(0)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", err)
+
+
 FULL = Path("/dev/full")
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
 
