@@ -23,6 +23,7 @@ from rwejax.evaluate.forward import ForwardPass, ForwardScore, Seen
 from rwejax.evaluate.inputs import checked
 from rwejax.evaluate.ridge import FAILED, constant_scores, ridge_scores
 from rwejax.objectives import RWE_SCORES
+from rwejax.runtime.devices import default_devices
 from rwejax.spaces import Space
 
 
@@ -127,7 +128,7 @@ class RandomWeightEvaluator:
             images_per_batch=images_per_batch,
             calibration_images=calibration_images,
             precision=precision,
-            devices=devices,
+            devices=default_devices() if devices is None else devices,
         )
         self.space, self.dataset, self.seeds, self.score = space, self.forward.dataset, seeds, score
 

@@ -123,7 +123,7 @@ def _built(
     if "codes" not in network.buffers:
         return program
     places = math.inf if sizes is None else sizes["codes"] - _behind_codes(network)
-    return program.replace(codes=find_codes(network, builder, features, capacity, chunk, places))
+    return Program(program.rows, program.features, find_codes(network, builder, features, capacity, chunk, places))
 
 
 def _behind_codes(network: Network) -> int:

@@ -16,7 +16,7 @@ from jaxtyping import Array, Int, UInt32
 
 from rwejax.networks.kernels import relu_inputs
 from rwejax.networks.modules import Images
-from rwejax.networks.program import ABSENT, Builder, CapacityError, Codes, Group, Kind, Network
+from rwejax.networks.program import ABSENT, Builder, CapacityError, Codes, Group, Kind, Network, Table
 
 UNITS = 256
 """The most units of a ReLU that are looked at."""
@@ -43,7 +43,11 @@ class ReLU(NamedTuple):
 
 @functools.cache
 def relus(network: Network) -> tuple[ReLU, ...]:
-    """The sizes of ReLU in a network, in ascending order."""
+    """The sizes of ReLU in a network, in ascending order.
+
+    Args:
+        network: the groups and buffers of the space.
+    """
     kinds = [(group, kind) for group in network.groups for _, kind in group.kinds]
     return tuple(sorted({size for group, kind in kinds for size, _ in relus_of(network, group, kind)}))
 
@@ -62,7 +66,12 @@ def relus_of(network: Network, group: Group, kind: Kind) -> list[tuple[ReLU, int
 
 
 def most_relus(network: Network, group: Group) -> int:
-    """The most ReLUs that a row of a group has."""
+    """The most ReLUs that a row of a group has.
+
+    Args:
+        network: the groups and buffers of the space.
+        group: one of them.
+    """
     return max(len(relus_of(network, group, kind)) for _, kind in group.kinds)
 
 
@@ -104,7 +113,12 @@ def disagreements(
 
 
 def codes_of_rows(network: Network, builder: Builder) -> int:
-    """The places for codes that the rows of a population need."""
+    """The places for codes that the rows of a population need.
+
+    Args:
+        network: the groups and buffers of the space.
+        builder: has all rows.
+    """
     total = 0
     for group in network.groups:
         kinds = np.array([len(relus_of(network, group, kind)) for _, kind in group.kinds])
@@ -132,7 +146,8 @@ def find_codes(
         CapacityError: there are fewer than needed.
     """
     groups = {group.name: group for group in network.groups}
-    begin, count = {}, 0
+    begin: dict[str, Table] = {}
+    count = 0
     places = {group.target: np.zeros((3, 0), int) for group in network.groups}  # of each row: place, kind, fan-in
     for name, rows in builder.in_order().items():
         group = groups[name]
@@ -140,8 +155,9 @@ def find_codes(
         first = count + np.cumsum(each) - each
         count += int(each.sum())
         if most_relus(network, group):
-            begin[name] = np.full(group.rows * genomes + chunk, 0 if math.isinf(size) else int(size), np.int32)
-            begin[name][: len(first)] = first
+            table = np.full(group.rows * genomes + chunk, 0 if math.isinf(size) else int(size), np.int32)
+            table[: len(first)] = first
+            begin[name] = table
         known = places[group.target]
         found = np.zeros((3, max([known.shape[1], *(rows.number + 1)])), int)
         found[:, : known.shape[1]] = known

@@ -86,7 +86,7 @@ def make_features(
 
     def run(program: Program, images: Array, kernels: Kernels, carry: _Carry, norm: Norm) -> _Carry:
         # A buffer of one row, number 0, which every program reads first; it is not the caller's to give or get back.
-        buffers = {**carry.buffers, "images": images[None].astype(dtype)}
+        buffers: dict[str, Any] = {**carry.buffers, "images": images[None].astype(dtype)}
         statistics = {}
         for group in network.groups:
             buffers[group.target], statistics[group.name], buffers["codes"] = _run_group(

@@ -61,7 +61,12 @@ def no_statistics(network: Network, group: Group, kind: Kind) -> Tree:
 
 
 def statistics_width(network: Network, group: Group) -> int:
-    """The most statistics that a row of a group has."""
+    """The most statistics that a row of a group has.
+
+    Args:
+        network: the groups and buffers of the space.
+        group: one of them.
+    """
     trees = [no_statistics(network, group, kind) for _, kind in group.kinds]
     return max(sum(leaf.size for leaf in jax.tree.leaves(tree)) for tree in trees)
 

@@ -20,7 +20,7 @@ from rwejax.objectives import (
 )
 
 ALGORITHMS = ("nsga2", "random")
-RECORDS = ("all", "asked")
+RECORDS = ("asked", "all")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,8 +59,8 @@ class SearchConfig(RunConfig):
             look at.
         precision: of the networks that rwe, fit_path, rwf and nwot look at: float32; or for accelerators tensorfloat32,
             rounded factors, or bfloat16, rounded feature maps as well.
-        record: all scores that the networks' one pass gives at little further cost, whichever ranks: all, or asked for
-            those of the estimator alone; None: all.
+        record: scores of the networks' one pass that are recorded: asked, those of the estimator; or all that it gives
+            at little further cost, a tenth to a sixth of an evaluation by fit_path.
         race_images: rwe alone, on one host: so many of the images are seen by all genomes, and the others only by those
             that can still reach the front; the objective of those that drop out is predicted. None: all see all.
         costs: what else is minimised: macs, params, memory (peak bytes of activations for one image) or latency
@@ -95,7 +95,7 @@ class SearchConfig(RunConfig):
     images_per_batch: Count | None = None
     calibration_images: Count = 400
     precision: str = "float32"
-    record: str | None = None
+    record: str = "asked"
     race_images: Count | None = None
     costs: str = "macs"
     latency_batch: Size = 1
@@ -129,9 +129,8 @@ class SearchConfig(RunConfig):
     @property
     def recorded(self) -> tuple[str, ...]:
         """Names of all that is recorded of a genome beside its macs and params."""
-        names = [each for name in self.estimators for each in (RWE_SCORES if name == "rwe" else (name,))]
-        if self.records_all:
-            names += [each for name in seen_together(self.estimators) for each in FORWARD_SCORES[name]]
+        estimators = (*self.estimators, *(seen_together(self.estimators) if self.records_all else ()))
+        names = [each for name in estimators for each in FORWARD_SCORES.get(name, (name,))]
         names += [RACE_ERROR.name] if self.race_images else []
         return tuple(name for name in dict.fromkeys((*names, *self.cost_names)) if name not in COMPLEXITY)
 
@@ -150,7 +149,7 @@ class SearchConfig(RunConfig):
     def resolved(self) -> Self:
         """The same with absolute paths, sizes and estimator named: what means the same anywhere, ever after."""
         estimators = [plugins.resolve(each, "--estimator") for each in self._chosen.split(",")]
-        named: dict[str, Any] = {"estimator": ",".join(estimators), "record": self.record or "all", **self.sizes}
+        named: dict[str, Any] = {"estimator": ",".join(estimators), **self.sizes}
         return dataclasses.replace(super().resolved(), **named)
 
     @property
@@ -178,11 +177,10 @@ class SearchConfig(RunConfig):
                 f"score is {self.score!r} with estimator {','.join(self.estimators)!r}: only rwe has scores; "
                 "give --estimator rwe or leave score out"
             )
-        for name, known in (("score", tuple(RWE_SCORES)), ("algorithm", ALGORITHMS), ("precision", PRECISIONS)):
+        known_names = {"score": tuple(RWE_SCORES), "algorithm": ALGORITHMS, "precision": PRECISIONS, "record": RECORDS}
+        for name, known in known_names.items():
             if (value := getattr(self, name)) not in known:
                 raise InputError(f"{name} {value!r} is unknown: choose one of {', '.join(known)}")
-        if self.record not in (None, *RECORDS):
-            raise InputError(f"record {self.record!r} is unknown: choose one of {', '.join(RECORDS)}")
 
     def _check_costs(self) -> None:
         for name in self.cost_names:

@@ -32,10 +32,11 @@ from rwejax.evaluate.estimators import (
 from rwejax.evaluate.estimators.complexity import Estimate
 from rwejax.evaluate.estimators.per_network import Classifier, PerNetworkEstimator
 from rwejax.evaluate.forward import ForwardPass, ForwardScore
-from rwejax.evaluate.inputs import check_batch
+from rwejax.evaluate.inputs import check_batch, checked
 from rwejax.evaluate.random_weight import RIDGE, check_counts
 from rwejax.networks import Norm
 from rwejax.objectives import FORWARD_SCORES
+from rwejax.runtime.devices import default_devices
 from rwejax.spaces import Space
 
 FORWARD: dict[str, ForwardScore] = {
@@ -66,12 +67,13 @@ def together(
     Raises:
         InputError: an option is out of its range, or there are too few images.
     """
-    scores = [FORWARD[name] for name in names]
+    scores, dataset = [FORWARD[name] for name in names], checked(space, dataset)
     if any(score.all_images for score in scores):
         check_counts(dataset)
     check_batch(images, dataset)
-    given = {} if images is None else {"calibration_images": images}
-    run = ForwardPass(space, dataset, scores, seeds=seeds, three_keys=tuple(names) != ("rwe",), **given)
+    given: dict[str, Any] = {} if images is None else {"calibration_images": images}
+    own_keys = tuple(names) != ("rwe",)
+    run = ForwardPass(space, dataset, scores, seeds=seeds, three_keys=own_keys, devices=default_devices(), **given)
 
     def estimate(key: jax.Array, genomes: Int[Any, "n genes"]) -> dict[str, Float[np.ndarray, " n"]]:
         values, failed = run(key, genomes)

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from rwejax.evaluate.estimators.rwf import agreement, residual, solve
+from rwejax.evaluate.estimators.rwf import agreement, residual, residual_of_features
 from rwejax.evaluate.forward import ForwardScore, Seen
 from rwejax.evaluate.ridge import standardise_features
 
@@ -28,36 +28,20 @@ _STRENGTHS = np.geomspace(0.01, 1, 5, dtype=np.float32)
 def _head(net: Seen) -> Mapping[str, Float[Array, ""]]:
     """Minus the errors with the features' kernel and with the codes', whose sum is the score; higher is better."""
     features = standardise_features(net.batch(), net.batch())
-    return {
-        "fit_path_features": -_error_of_features(features, net.targets),
-        "fit_path_codes": -_error(agreement(net), net.targets),
+    codes = agreement(net)
+    scale = _mean_eigenvalue(jnp.square(features).sum(), net.calibration)
+    left = {
+        "fit_path_features": [residual_of_features(features, s * scale, net.targets) for s in _STRENGTHS],
+        "fit_path_codes": [
+            residual(codes / _mean_eigenvalue(jnp.trace(codes), net.calibration), s, net.targets) for s in _STRENGTHS
+        ],
     }
+    return {name: -jnp.square(jnp.stack(each)).sum((1, 2)).mean() / net.calibration for name, each in left.items()}
 
 
-def _error_of_features(features: Float[Array, "n d"], targets: Float[Array, "n classes"]) -> Float[Array, ""]:
-    """The same as `_error` of the features' kernel, by their covariance where that is the smaller matrix."""
-    n, d = features.shape
-    if n <= d:
-        return _error(features @ features.T, targets)
-    covariance, projected = features.T @ features, features.T @ targets
-    scale = _mean_eigenvalue(covariance, n)
-    # Of K = ZZ', the residual s (K + s)^-1 Y is Y - Z (Z'Z + s)^-1 Z'Y.
-    shrunk = [covariance + strength * scale * jnp.eye(d, dtype=features.dtype) for strength in _STRENGTHS]
-    left = [targets - features @ solve(matrix, projected) for matrix in shrunk]
-    return jnp.stack([jnp.square(each).sum() for each in left]).mean() / n
-
-
-def _error(kernel: Float[Array, "n n"], targets: Float[Array, "n classes"]) -> Float[Array, ""]:
-    """Mean over strengths and images of the squared error, on these images, of ridge regression with the kernel."""
-    scale = _mean_eigenvalue(kernel, len(kernel))
-    left = [residual(kernel / scale, strength, targets) for strength in _STRENGTHS]
-    return jnp.stack([jnp.square(each).sum() for each in left]).mean() / len(targets)
-
-
-def _mean_eigenvalue(matrix: Float[Array, "d d"], count: int) -> Float[Array, ""]:
+def _mean_eigenvalue(trace: Float[Array, ""], images: int) -> Float[Array, ""]:
     """That of a kernel of so many images; 1 where all are alike, so that one can divide by it."""
-    trace = jnp.trace(matrix)
-    return jnp.where(trace > 0, trace / count, 1)
+    return jnp.where(trace > 0, trace / images, 1)
 
 
 SCORE = ForwardScore(

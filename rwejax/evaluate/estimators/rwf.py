@@ -17,6 +17,8 @@ from jaxtyping import Array, Float
 from rwejax.evaluate.forward import ForwardScore, Seen
 from rwejax.evaluate.ridge import standardise_features
 
+Strength = Float[Array, ""] | float
+
 _STRENGTH = 1.0
 _POOL = 2
 
@@ -24,11 +26,12 @@ _POOL = 2
 def _head(net: Seen) -> Mapping[str, Float[Array, ""]]:
     """Minus the two errors, whose sum is the score; higher is better."""
     features = standardise_features(net.batch(_POOL), net.batch(_POOL))
-    maps = features @ features.T / jnp.maximum(features.any(0).sum(), 1)
-    return {
-        f"rwf_{name}": -jnp.square(residual(kernel, _STRENGTH, net.targets)).sum() / len(net.targets)
-        for name, kernel in (("features", maps), ("codes", agreement(net)))
+    strength = _STRENGTH * jnp.maximum(features.any(0).sum(), 1).astype(features.dtype)
+    left = {
+        "rwf_features": residual_of_features(features, strength, net.targets),
+        "rwf_codes": residual(agreement(net), _STRENGTH, net.targets),
     }
+    return {name: -jnp.square(each).sum() / len(net.targets) for name, each in left.items()}
 
 
 def agreement(net: Seen) -> Float[Array, "n n"]:
@@ -36,8 +39,12 @@ def agreement(net: Seen) -> Float[Array, "n n"]:
 
     It is made of the share of sampled units that are on for both or off for both: the mean over the ReLUs of a
     resolution, then over resolutions.
+
+    Args:
+        net: what was seen of the network.
     """
-    total, resolutions = jnp.zeros((net.calibration, net.calibration), jnp.float32), 0
+    total = jnp.zeros((net.calibration, net.calibration), jnp.float32)
+    resolutions = jnp.int32(0)
     for height in sorted({size.height for size in net.counts}):
         sizes = [size for size in net.counts if size.height == height]
         relus = sum(net.counts[size] for size in sizes)
@@ -49,14 +56,37 @@ def agreement(net: Seen) -> Float[Array, "n n"]:
     return kernel - kernel.mean(0) - kernel.mean(1)[:, None] + kernel.mean()
 
 
-def residual(kernel: Float[Array, "n n"], strength: float, targets: Float[Array, "n k"]) -> Float[Array, "n k"]:
-    """What kernel ridge regression leaves of the targets of the images that it was fitted to."""
-    return strength * solve(kernel + strength * jnp.eye(len(kernel), dtype=kernel.dtype), targets)
+def residual(kernel: Float[Array, "n n"], strength: Strength, targets: Float[Array, "n k"]) -> Float[Array, "n k"]:
+    """What kernel ridge regression leaves of the targets of the images that it was fitted to.
+
+    Args:
+        kernel: of the images.
+        strength: of the penalty, in units of the kernel.
+        targets: of the images.
+    """
+    return strength * _solve(kernel, strength, targets)
 
 
-def solve(matrix: Float[Array, "n n"], right: Float[Array, "n k"]) -> Float[Array, "n k"]:
-    """The solution of a positive definite system, by Cholesky's decomposition."""
-    return jax.scipy.linalg.cho_solve((jnp.linalg.cholesky(matrix, symmetrize_input=False), True), right)
+def residual_of_features(
+    features: Float[Array, "n d"], strength: Strength, targets: Float[Array, "n k"]
+) -> Float[Array, "n k"]:
+    """The same with the kernel of some features, by the smaller of their two matrices of products.
+
+    Args:
+        features: of the images.
+        strength: of the penalty, in units of the products.
+        targets: of the images.
+    """
+    if len(features) <= features.shape[1]:
+        return residual(features @ features.T, strength, targets)
+    # Of K = ZZ', the residual s (K + s)^-1 Y is Y - Z (Z'Z + s)^-1 Z'Y.
+    return targets - features @ _solve(features.T @ features, strength, features.T @ targets)
+
+
+def _solve(matrix: Float[Array, "n n"], strength: Strength, right: Float[Array, "n k"]) -> Float[Array, "n k"]:
+    """The solution of a penalised system, by Cholesky's decomposition."""
+    penalised = matrix + strength * jnp.eye(len(matrix), dtype=matrix.dtype)
+    return jax.scipy.linalg.cho_solve((jnp.linalg.cholesky(penalised, symmetrize_input=False), True), right)
 
 
 SCORE = ForwardScore(
