@@ -7,7 +7,7 @@ units of its objective, and negated where more is better.
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rwejax.errors import InputError, quoted
@@ -101,6 +101,38 @@ RWE_SCORES = {
     )
 }
 """The scores of random-weight evaluation, any of which can rank."""
+
+FORWARD_SCORES: dict[str, tuple[str, ...]] = {
+    "rwe": tuple(RWE_SCORES),
+    "rwe_softmax": ("rwe_softmax",),
+    "rwf": ("rwf", "rwf_features", "rwf_codes"),
+    "fit_path": ("fit_path", "fit_path_features", "fit_path_codes"),
+    "nwot": ("nwot",),
+}
+"""The estimators that one pass forwards is enough for, any of them together, and the scores that each gives."""
+
+_HEADS = ("rwe", "rwe_softmax")  # look at all images, the others at the calibration images alone
+
+
+def seen_together(names: Sequence[str]) -> tuple[str, ...]:
+    """The forward estimators that some of them leave next to no work for: their names, and the others'.
+
+    The softmax head is trained, and so is none of them unless it is asked for.
+
+    Args:
+        names: of estimators; those that are not in `FORWARD_SCORES` are left out.
+
+    Example:
+        >>> seen_together(("snip", "fit_path")), seen_together(("rwe",))
+        (('fit_path', 'rwf', 'nwot'), ('rwe', 'rwf', 'fit_path', 'nwot'))
+    """
+    looks = tuple(name for name in names if name in FORWARD_SCORES)
+    if not looks:
+        return ()
+    heads = _HEADS[:1] if set(looks) & set(_HEADS) else ()
+    others = [name for name in FORWARD_SCORES if name not in _HEADS]
+    return *looks, *(name for name in (*heads, *others) if name not in looks)
+
 
 RACE_ERROR = Objective("race_error", "error on the first images", "%")
 """What a race records of every genome."""

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 
 from rwejax import evolve
-from rwejax.evaluate import Scores
+from rwejax.evaluate.forward import ForwardScores
 from rwejax.evolve import random_search
 from rwejax.searching.config import SearchConfig
 
@@ -20,13 +20,13 @@ def tiny(**changes) -> SearchConfig:
 class FakeEvaluator:
     """Counts its calls, and does as its class is told: `failing` genomes a population have infinite features."""
 
-    reference = 100.0
     calls = 0
     failing = 0
     before_call = staticmethod(lambda calls: None)
 
-    def __init__(self, space, dataset, seeds=1, score="loo_error", **knobs):
-        self.space, self.score, self.images = space, score, len(dataset.train_images)
+    def __init__(self, space, dataset, scores, **knobs):
+        self.space, self.images = space, len(dataset.train_images)
+        self.worst = {name: score.worst.get(name, -np.inf) for score in scores for name in score.names}
 
     def __call__(self, key, genomes):
         FakeEvaluator.calls += 1
@@ -37,15 +37,15 @@ class FakeEvaluator:
         error = np.array([60 - 20 * genome.mean() + 10 * draw[0] for genome, draw in zip(genomes, draws, strict=True)])
         # Fewer images than `tiny` has are taken for more.
         error += [5 * draw[2] * max(0, 1 - self.images / 40) for draw in draws]
+        ridge = {
+            "loo_error": error,
+            "validation_error": error + [draw[1] for draw in draws],
+            "loo_squared_error": error / 100,
+            "log_evidence": -error / 50,
+        }
         failed = np.arange(len(genomes)) < self.failing
-        return Scores(
-            loo_error=np.where(failed, 100.0, error),
-            validation_error=np.where(failed, 100.0, error + [draw[1] for draw in draws]),
-            loo_squared_error=np.where(failed, np.inf, error / 100),
-            log_evidence=np.where(failed, -np.inf, -error / 50),
-            failed=failed.astype(int),
-            score=self.score,
-        )
+        values = {name: np.where(failed, bad, ridge.get(name, -error)) for name, bad in self.worst.items()}
+        return ForwardScores(values, failed.astype(int))
 
 
 # An algorithm is compiled anew for every object that is made.
@@ -56,7 +56,7 @@ RandomSearch = cache(random_search.RandomSearch)
 def use(monkeypatch) -> type[FakeEvaluator]:
     """Put the fake in the place of the real evaluator, and let searches of equal sizes share what is slow to make."""
     search, objectives = map(importlib.import_module, ("rwejax.searching.task", "rwejax.evaluate.scoring"))
-    monkeypatch.setattr(objectives, "RandomWeightEvaluator", FakeEvaluator)
+    monkeypatch.setattr(objectives, "ForwardPass", FakeEvaluator)
     monkeypatch.setattr(search, "NSGA2", NSGA2)
     monkeypatch.setattr(search, "RandomSearch", RandomSearch)
     for name, value in {"calls": 0, "failing": 0, "before_call": staticmethod(lambda calls: None)}.items():

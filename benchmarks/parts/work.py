@@ -9,7 +9,7 @@ import numpy as np
 
 from rwejax import networks, spaces
 from rwejax.evaluate.random_weight import RandomWeightEvaluator
-from rwejax.networks.executor import parameters
+from rwejax.networks.kernels import parameters
 
 
 def count_work(evaluator: RandomWeightEvaluator, genomes: np.ndarray) -> dict[str, Any]:
@@ -20,12 +20,14 @@ def count_work(evaluator: RandomWeightEvaluator, genomes: np.ndarray) -> dict[st
         genomes: a population of the macro or the micro space.
     """
     space, network = evaluator.space, networks.network(evaluator.space)
-    evaluator._prepare(len(genomes))
+    evaluator.forward._prepare(len(genomes))
     start = time.perf_counter()
     canonical = np.asarray(space.canonical(genomes))
-    together = [members for members, _, _ in evaluator._programs(canonical)]
+    together = [members for members, _, _ in evaluator.forward._programs(canonical)]
     lowering = time.perf_counter() - start
-    shared = [networks.lower(space, network, canonical[members], evaluator._capacity, 1)[0] for members in together]
+    shared = [
+        networks.lower(space, network, canonical[members], evaluator.forward._capacity, 1)[0] for members in together
+    ]
     alone = [networks.lower(space, network, genome[None], 1, 1)[0] for genome in genomes]
     return {
         "programs": len(shared),

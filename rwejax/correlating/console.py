@@ -89,7 +89,7 @@ class ConsoleObserver(Display[LiveProgress], CorrelateObserver):
         measured = result.measured[-1]
         if not self.bars:
             self.say(
-                f"{measured.estimator}: Spearman {_interval(measured)}, {_seconds(measured.seconds)} s a network, "
+                f"{measured.estimator}: Spearman {_interval(measured)}, {_seconds(measured)} s a network, "
                 f"and {measured.compile_seconds:.1f} s to compile"
             )
 
@@ -100,7 +100,8 @@ class ConsoleObserver(Display[LiveProgress], CorrelateObserver):
             self.say("interrupted before an estimator was finished: nothing is saved")
         else:
             print_result(self.console, self.result)
-            missing = list(self.result.config.references.values())[len(self.result.measured) :]
+            measured = {each.estimator for each in self.result.measured}
+            missing = [given for name, given in self.result.config.references.items() if name not in measured]
             self.say(
                 f"interrupted: measure the others with --estimator {','.join(missing)} and another --output"
                 if missing
@@ -138,7 +139,7 @@ def print_result(console: Console, result: CorrelateResult) -> None:
             _defined(found.partial),
             _defined(found.quartiles),
             f"{100 * found.recall:.0f}",
-            _seconds(measured.seconds),
+            _seconds(measured),
             str(measured.dead),
         )
     console.print(table)
@@ -218,5 +219,6 @@ def _defined(value: float) -> str:
     return _UNDEFINED if value != value else f"{value:.2f}"
 
 
-def _seconds(value: float) -> str:
-    return f"{value:.2g}" if value >= 1e-3 else "<0.001"
+def _seconds(measured: Measured) -> str:
+    value = f"{measured.seconds:.2g}" if measured.seconds >= 1e-3 else "<0.001"
+    return value if measured.together == 1 else f"{value} (of {measured.together})"

@@ -17,7 +17,7 @@ from rwejax.correlating.result import CorrelateResult, Measured
 from rwejax.correlating.statistics import Correlation
 from rwejax.errors import InputError
 from rwejax.storage.files import read_whole
-from rwejax.storage.schema import Natural, Number, Seconds, Text, convert
+from rwejax.storage.schema import Natural, Number, Positive, Seconds, Text, convert
 
 _SIZES = ("nodes", "layers", "cells", "channels")
 
@@ -89,6 +89,7 @@ class _Row(msgspec.Struct):
     sample: Natural
     seeds: Natural
     seed: Natural
+    together: Positive = 1
     data_dir: Text | None = None
     image_size: Natural | None = None
     images: Natural | None = None
@@ -160,4 +161,5 @@ def _measured(row: _Row, scores: Sequence[str]) -> Measured:
         dead=row.dead,
         seconds=row.seconds,
         compile_seconds=row.compile_seconds,
+        together=row.together,
     )

@@ -3,7 +3,8 @@
 import dataclasses
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -25,6 +26,7 @@ _SLICE = 40  # networks between two signs of life
 _HEADS = ("rwe", "rwe_softmax")  # fit a head on train images, and validate it
 _HEAD_IMAGES = 750
 _BATCH_IMAGES = 500  # the largest default of an estimator that looks at one batch
+_Estimate = Callable[[jax.Array, Int[np.ndarray, "n genes"]], dict[str, Float[np.ndarray, " n"]]]
 _UNSEEN_IMAGES = 250  # validation images of a dataset whose train images alone are looked at; there must be some
 
 
@@ -78,7 +80,7 @@ def correlate(config: CorrelateConfig, observers: Sequence[CorrelateObserver] = 
     shape, classes = any_images.image_shape, any_images.classes
     space = spaces.get(config.space, input_shape=shape, classes=classes, **config.sizes)
     # All are made before the first is run, so that a wrong number of images is answered at once.
-    made = {name: _make(name, config, space, dataset) for name, dataset in found.items()}
+    made = [(names, _make(names, config, space, found[names[0]])) for names in _passes(found)]
     genomes = np.asarray(space.canonical(table.genomes))
     result = CorrelateResult(
         config=config,
@@ -95,13 +97,13 @@ def correlate(config: CorrelateConfig, observers: Sequence[CorrelateObserver] = 
         try:
             for observer in observers:
                 observer.on_start(result)
-            for name, estimate in made.items():
-                measured = _measure(name, estimate, genomes, result, observers)
-                result = dataclasses.replace(result, measured=(*result.measured, measured))
-                with uninterrupted(), writing(result.output):
-                    record(result)
-                for observer in observers:
-                    observer.on_estimator(result)
+            for names, estimate in made:
+                for measured in _measure(names, estimate, genomes, result, observers):
+                    result = dataclasses.replace(result, measured=(*result.measured, measured))
+                    with uninterrupted(), writing(result.output):
+                        record(result)
+                    for observer in observers:
+                        observer.on_estimator(result)
         finally:
             if not result.measured:
                 scores_path(result.output).unlink(missing_ok=True)  # it only kept the place
@@ -137,40 +139,64 @@ class _Images:
         )
 
 
-def _make(name: str, config: CorrelateConfig, space: spaces.Space, dataset: Dataset) -> estimators.Estimate:
+def _passes(found: Mapping[str, Dataset]) -> list[tuple[str, ...]]:
+    """The estimators, those together that one pass forwards over the same images is enough for."""
+    passes: dict[Any, tuple[str, ...]] = {}
+    for name, dataset in found.items():
+        key = id(dataset) if name in estimators.FORWARD else name
+        passes[key] = (*passes.get(key, ()), name)
+    return list(passes.values())
+
+
+def _make(names: Sequence[str], config: CorrelateConfig, space: spaces.Space, dataset: Dataset) -> _Estimate:
     given = {"seeds": config.seeds} if config.images is None else {"seeds": config.seeds, "images": config.images}
-    known = estimators.options_of(name)
-    return estimators.get(name, space, dataset, **{option: value for option, value in given.items() if option in known})
+    known = set.intersection(*(set(estimators.options_of(name)) for name in names))
+    options = {option: value for option, value in given.items() if option in known}
+    if len(names) > 1:
+        return estimators.together(names, space, dataset, **options)
+    (name,) = names
+    estimate = estimators.get(name, space, dataset, **options)
+    return lambda key, genomes: {name: estimate(key, genomes)}
 
 
 def _measure(
-    name: str,
-    estimate: estimators.Estimate,
+    names: Sequence[str],
+    estimate: _Estimate,
     genomes: Int[np.ndarray, "n genes"],
     result: CorrelateResult,
     observers: Sequence[CorrelateObserver],
-) -> Measured:
+) -> list[Measured]:
     """Score the networks slice by slice, two at least: the first one compiles, and only the others are timed."""
     key = jax.random.key(result.config.seed)
     slices = np.array_split(genomes, max(2, -(-len(genomes) // _SLICE)))
-    parts: list[Float[np.ndarray, " m"]] = []
+    parts: list[dict[str, Float[np.ndarray, " m"]]] = []
     times = []
-    for observer in observers:
-        observer.on_slice(name, 0)
+    _tell(observers, names, 0)
     for part in slices:
         start = time.perf_counter()
-        parts.append(np.asarray(estimate(key, part), float))
+        parts.append({name: np.asarray(scores, float) for name, scores in estimate(key, part).items()})
         times.append(time.perf_counter() - start)
-        for observer in observers:
-            observer.on_slice(name, sum(map(len, parts)))
-    scores = np.concatenate(parts)
-    scores = np.where(np.isnan(scores), -np.inf, scores)
+        _tell(observers, names, sum(map(len, slices[: len(parts)])))
     seconds = sum(times[1:]) / (len(genomes) - len(slices[0]))
-    return Measured(
-        estimator=name,
-        scores=scores,
-        correlation=statistics.measure(scores, result.values, result.macs, result.config.seed),
-        dead=int((scores == -np.inf).sum()),
-        seconds=seconds,
-        compile_seconds=max(0.0, times[0] - seconds * len(slices[0])),
-    )
+    measured = []
+    for name in names:
+        scores = np.concatenate([part[name] for part in parts])
+        scores = np.where(np.isnan(scores), -np.inf, scores)
+        measured.append(
+            Measured(
+                estimator=name,
+                scores=scores,
+                correlation=statistics.measure(scores, result.values, result.macs, result.config.seed),
+                dead=int((scores == -np.inf).sum()),
+                seconds=seconds,
+                compile_seconds=max(0.0, times[0] - seconds * len(slices[0])),
+                together=len(names),
+            )
+        )
+    return measured
+
+
+def _tell(observers: Sequence[CorrelateObserver], names: Sequence[str], networks: int) -> None:
+    for observer in observers:
+        for name in names:
+            observer.on_slice(name, networks)

@@ -69,6 +69,7 @@ def _row(result: CorrelateResult, measured: Measured) -> dict[str, Any]:
         **measured.correlation._asdict(),
         "seconds": measured.seconds,
         "compile_seconds": measured.compile_seconds,
+        "together": measured.together,
         "dead": measured.dead,
         "n": len(result.values),
         "available": result.available,

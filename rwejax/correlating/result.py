@@ -31,6 +31,7 @@ class Measured:
         dead: networks that score minus infinity, and so rank last.
         seconds: an architecture, without compilation: the mean over all slices of the sample but the first.
         compile_seconds: that the first slice took longer than that, most of it compilation.
+        together: estimators that one pass scored at once, this one among them; both times are those of all of them.
     """
 
     estimator: str
@@ -39,6 +40,7 @@ class Measured:
     dead: int
     seconds: float
     compile_seconds: float
+    together: int = 1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -52,7 +54,8 @@ class CorrelateResult:
         values: (n,) what they are truly worth.
         macs: (n,) multiply-adds for one image of the dataset.
         available: networks that the table has for the space.
-        measured: the estimators that are finished, in the order of the config.
+        measured: the estimators that are finished, in the order of the config, but for those of one pass, which follow
+            one another.
         output: the table on disk.
         skipped: a sentence for each row of the table that makes no sense and was left out; unknown, and so empty, where
             the result was read back.

@@ -83,3 +83,21 @@ def check_labels(name: str, given: Any, images: int, classes: int) -> Int32[np.n
         label = quoted(int(labels[wrong[0]]))
         raise InputError(f"{name} has {label} for image {wrong[0]}: give classes from 0 to {classes - 1}")
     return labels.astype(np.int32, copy=False)
+
+
+def check_batch(images: int | None, dataset: Dataset) -> None:
+    """Refuse a batch of images that there is not.
+
+    Args:
+        images: its size; None: any.
+        dataset: has the train images that the batch is of.
+
+    Raises:
+        InputError: it is empty or larger than the number of train images.
+    """
+    if images is not None and images < 1:
+        raise InputError(f"images is {images}: give 1 or more")
+    if images is not None and images > len(dataset.train_images):
+        raise InputError(
+            f"images is {images} and the dataset has {len(dataset.train_images)} train images: give fewer, or load more"
+        )

@@ -55,7 +55,7 @@ class Race:
     """
 
     def __init__(
-        self, space: Space, dataset: Dataset, images: int, *, calibration_images: int = 256, **options: Any
+        self, space: Space, dataset: Dataset, images: int, *, calibration_images: int = 400, **options: Any
     ) -> None:
         dataset = checked(space, dataset)
         train, validation = len(dataset.train_labels), len(dataset.validation_labels)

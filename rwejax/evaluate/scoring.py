@@ -10,10 +10,11 @@ from jaxtyping import Float, Int
 from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.evaluate import estimators
-from rwejax.evaluate.random_weight import RandomWeightEvaluator
-from rwejax.evaluate.ridge import RidgeScores
+from rwejax.evaluate.forward import ForwardPass
+from rwejax.evaluate.random_weight import worst_sensible
 from rwejax.genomes import check_genomes
-from rwejax.objectives import COMPLEXITY, score
+from rwejax.objectives import COMPLEXITY, RWE_SCORES, seen_together
+from rwejax.objectives import score as objective_of
 from rwejax.spaces import Space
 
 
@@ -33,52 +34,72 @@ class Scored(NamedTuple):
 
 
 class PopulationScorer:
-    """Scores populations by one or two estimators at once, each compiled once.
+    """Scores populations by one or two estimators at once, each compiled once; those that look forwards make one pass.
 
     Args:
         space: the search space, made for the images of `dataset`.
         dataset: images and labels.
         names: of the estimators.
         seeds: initialisations that every score is averaged over.
-        options: further arguments of `RandomWeightEvaluator`, for `rwe`.
+        score: which score of `rwe` ranks.
+        extras: whether all else that the pass has seen is scored as well.
+        options: further arguments of `ForwardPass`.
 
     Raises:
         InputError: no estimator has such a name, or one is named twice, or an argument is out of its range.
     """
 
-    def __init__(self, space: Space, dataset: Dataset, names: Sequence[str], seeds: int, **options: Any) -> None:
+    def __init__(
+        self,
+        space: Space,
+        dataset: Dataset,
+        names: Sequence[str],
+        seeds: int,
+        *,
+        score: str = "loo_error",
+        extras: bool = False,
+        **options: Any,
+    ) -> None:
         if len(set(names)) < len(names):
             raise InputError(f"estimator {','.join(names)!r} names one twice: give each once")
-        self._rwe = RandomWeightEvaluator(space, dataset, seeds=seeds, **options) if "rwe" in names else None
-        self._estimators = {
+        self._space, self._names, self._rwe_score = space, tuple(names), score
+        self._worst = worst_sensible(score, space, dataset) if "rwe" in names else None
+        looks = [name for name in names if name in estimators.FORWARD]
+        scores = [estimators.FORWARD[name] for name in (seen_together(looks) if extras else looks)]
+        three_keys = not set(looks) <= {"rwe"}
+        self._forward = (
+            ForwardPass(space, dataset, scores, seeds=seeds, three_keys=three_keys, **options) if looks else None
+        )
+        self._others = {
             name: estimators.get(name, space, dataset, **({} if name in COMPLEXITY else {"seeds": seeds}))
             for name in names
-            if name != "rwe"
+            if name not in looks
         }
-        self._space, self._names, self._seeds = space, tuple(names), seeds
+        self._seeds = seeds
 
     def __call__(self, key: jax.Array, genomes: Int[np.ndarray, "n genes"]) -> Scored:
         """Score a population; the same key gives the same weights."""
         genomes = check_genomes(self._space, genomes)
-        columns: list[np.ndarray] = []
         scores: dict[str, np.ndarray] = {}
         failed = np.zeros(len(genomes), int)
+        lost = np.zeros(len(genomes), bool)
+        if self._forward is not None:
+            values, failures = self._forward(key, genomes)
+            scores, lost = dict(values), failures == self._seeds
+            failed += failures if "rwe" in self._names else 0
+        columns = []
         for name in self._names:
             if name == "rwe":
-                assert self._rwe is not None
-                found = self._rwe(key, genomes)
-                scores |= {each: getattr(found, each) for each in RidgeScores._fields if each != "failed"}
-                failed += found.failed
-                column = np.where(found.failed == self._seeds, np.inf, found.objective)
+                column = np.where(lost, np.inf, RWE_SCORES[self._rwe_score].minimised(scores[self._rwe_score]))
             else:
-                values = np.asarray(self._estimators[name](key, genomes), float)
-                values = np.where(np.isfinite(values), values, -np.inf)
-                if name not in COMPLEXITY:
-                    scores[name] = values
-                failed += ~np.isfinite(values)
-                column = score(name).minimised(values)
+                if name in self._others:
+                    scores[name] = np.asarray(self._others[name](key, genomes), float)
+                values_of = scores[name] = np.where(np.isfinite(scores[name]), scores[name], -np.inf)
+                failed += ~np.isfinite(values_of)
+                column = objective_of(name).minimised(values_of)
             columns.append(np.where(np.isfinite(column), column, np.inf))
-        return Scored(np.stack(columns, 1), scores, failed)
+        recorded = {name: values for name, values in scores.items() if name not in COMPLEXITY}
+        return Scored(np.stack(columns, 1), recorded, failed)
 
     def reference(self, first: Float[np.ndarray, "n estimators"]) -> tuple[float, ...] | None:
         """What a hypervolume is measured from: the worst sensible score for `rwe`, else the worst of a population.
@@ -91,7 +112,7 @@ class PopulationScorer:
         """
         worst = np.where(np.isfinite(first), first, -np.inf).max(0, initial=-np.inf)
         found = tuple(
-            self._rwe.reference if name == "rwe" and self._rwe is not None else float(value)
+            self._worst if name == "rwe" and self._worst is not None else float(value)
             for name, value in zip(self._names, worst, strict=True)
         )
         return found if np.isfinite(found).all() else None

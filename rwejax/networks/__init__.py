@@ -1,15 +1,18 @@
 """HOW genomes run: a population becomes a program, and one compiled executor runs any program of a space."""
 
+import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Array, Int
 
 from rwejax.errors import InputError
 from rwejax.genomes import check_genome, check_genomes
-from rwejax.networks.executor import Maps, initialise, make_features, map_shapes
+from rwejax.networks.codes import codes_of_rows, find_codes, most_relus
+from rwejax.networks.executor import Maps, make_features, map_shapes
 from rwejax.networks.forms import Form, Writer
+from rwejax.networks.kernels import Kernels, initialise
 from rwejax.networks.lowering import Lowering
 from rwejax.networks.modules import IMAGES_AXIS, Norm
 from rwejax.networks.per_network import NOTHING, ActivationObserver, PerNetwork, Weights
@@ -31,6 +34,7 @@ __all__ = [
     "CapacityError",
     "Form",
     "Group",
+    "Kernels",
     "Kind",
     "Lowering",
     "Maps",
@@ -54,14 +58,24 @@ __all__ = [
 ]
 
 
-def network(space: Space, pool: int = 1) -> Network:
+def network(space: Space, pool: int | Sequence[int] = 1, codes: bool = False) -> Network:
     """The groups and buffers of a space.
 
     Args:
         space: the space.
-        pool: the last map becomes `pool` x `pool` features a channel; 1 is the global average pool.
+        pool: the last map becomes `pool` x `pool` features a channel; 1 is the global average pool. Of several, the
+            features of each follow one another.
+        codes: whether a pass keeps which ReLUs are on, see `rwejax.networks.codes`.
     """
-    return lowering_of(space).network(space, pool)
+    first, *others = [lowering_of(space).network(space, each) for each in ([pool] if isinstance(pool, int) else pool)]
+    *groups, output = first.groups
+    kinds = [
+        (name, dataclasses.replace(kind, beside=tuple(other.groups[-1].kinds[k][1].module for other in others)))
+        for k, (name, kind) in enumerate(output.kinds)
+    ]
+    features = sum(each.buffers["features"][0] for each in (first, *others))
+    buffers = first.buffers | {"features": (features,)} | ({"codes": ()} if codes else {})
+    return Network((*groups, dataclasses.replace(output, kinds=tuple(kinds))), buffers)
 
 
 @part("planning")
@@ -94,7 +108,27 @@ def lower(
     builder = Builder(network, capacity, chunk, sizes)
     canonical = np.asarray(space.canonical(check_genomes(space, genomes)))
     rows = lowering_of(space).add_rows(space, canonical, builder)
-    return builder.build(), rows
+    return _built(network, builder, rows, capacity, chunk, sizes), rows
+
+
+def _built(
+    network: Network,
+    builder: Builder,
+    features: Int[np.ndarray, " n"],
+    capacity: int,
+    chunk: int,
+    sizes: Mapping[str, float] | None,
+) -> Program:
+    program = builder.build()
+    if "codes" not in network.buffers:
+        return program
+    places = math.inf if sizes is None else sizes["codes"] - _behind_codes(network)
+    return Program(program.rows, program.features, find_codes(network, builder, features, capacity, chunk, places))
+
+
+def _behind_codes(network: Network) -> int:
+    """Places behind the last codes, over which the last row may write."""
+    return max(most_relus(network, group) for group in network.groups)
 
 
 def buffer_sizes(space: Space, network: Network, genomes: int, chunk: int) -> dict[str, int]:
@@ -111,14 +145,19 @@ def buffer_sizes(space: Space, network: Network, genomes: int, chunk: int) -> di
     sizes = dict.fromkeys(network.buffers, 0)
     for group in network.groups:
         sizes[group.target] += group.rows * chunk
+        if "codes" in sizes:
+            sizes["codes"] += group.rows * most_relus(network, group)
     random = np.random.default_rng(0)
     for _ in range(_POPULATIONS):
         drawn = space.canonical(random.integers(space.lower, space.upper + 1, (genomes, len(space.lower))))
         builder = Builder(network, genomes, chunk, dict.fromkeys(network.buffers, math.inf))
         lowering_of(space).add_rows(space, drawn[np.lexsort(drawn.T[::-1])], builder)
         builder.build()
-        for name, used in builder.used.items():
-            sizes[name] = max(sizes[name], math.ceil(1.25 * used) + chunk)
+        used = builder.used | ({"codes": codes_of_rows(network, builder)} if "codes" in sizes else {})
+        for name, count in used.items():
+            sizes[name] = max(sizes[name], math.ceil(1.25 * count) + chunk)
+    if "codes" in sizes:
+        sizes["codes"] += _behind_codes(network)
     return sizes | {"features": genomes + chunk}  # the last chunk may run over the end
 
 
@@ -130,7 +169,7 @@ def empty_program(network: Network, capacity: int, chunk: int) -> Program:
         capacity: genomes whose rows would fit.
         chunk: rows that the executor computes at once.
     """
-    return Builder(network, capacity, chunk).build()
+    return _built(network, Builder(network, capacity, chunk), np.zeros(0, int), capacity, chunk, None)
 
 
 def build(

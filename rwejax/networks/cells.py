@@ -30,6 +30,7 @@ from rwejax.networks.modules import (
     depthwise,
     pointwise,
     relu,
+    show_relus,
 )
 from rwejax.networks.program import ABSENT, Builder, Group, Kind, Network
 from rwejax.spaces import CellSpace
@@ -48,10 +49,11 @@ class Project(nn.Module):
         products = [pointwise(self, sources, self.channels // self.stride, name) for name in names]
 
         def project(count: int) -> Images:
-            maps = [relu(self, sources[k], k < sources.fan_in) for k in range(count)]
+            maps = [nn.relu(sources[k]) for k in range(count)]
             shifted = ([x[:, i :: self.stride, i :: self.stride] for x in maps] for i in range(self.stride))
             return jnp.concatenate([product(each) for product, each in zip(products, shifted, strict=True)], -1)
 
+        show_relus(self, sources)
         x = convolved(self, sources.of_count(project))
         return Normalise()(x, norm)
 

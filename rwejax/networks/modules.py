@@ -17,6 +17,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import struct
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
@@ -85,16 +86,48 @@ class Sources:
         return lax.switch(self.fan_in - 1, [partial(function, count) for count in range(1, self.arity + 1)])
 
 
-def relu(module: nn.Module, x: Images, counts: Bool[Array, ""] | bool = True) -> Images:
-    """ReLU whose input observers of the collection `relus` see, and whether it counts or is padding.
+@struct.dataclass
+class Shown:
+    """What observers find in the collections `relus` and `norms`: the input of a ReLU or of a normalisation.
+
+    Attributes:
+        x: the map.
+        source: of which source it is the map, if of one; sources beyond a row's fan-in are padding and do not count.
+    """
+
+    x: Images
+    source: int | None = struct.field(pytree_node=False, default=None)
+
+    def counts(self, fan_in: Int[Array, ""] | int) -> Bool[Array, ""]:
+        """Whether it is a row's own, or that of one of its sources."""
+        return jnp.asarray(self.source is None or self.source < fan_in)
+
+
+def shown(collection: Any) -> list[Shown]:
+    """All that modules have shown in a collection, in the order of their names."""
+    return jax.tree.leaves(collection, is_leaf=lambda x: isinstance(x, Shown))
+
+
+def relu(module: nn.Module, x: Images) -> Images:
+    """ReLU whose input observers see.
 
     Args:
         module: the one that owns it, in whose variables observers find what was seen.
         x: what the ReLU is given.
-        counts: whether this is a row's own, or of a source that is only padding.
     """
-    module.sow("relus", "input", (x, jnp.asarray(counts)))
+    module.sow("relus", "input", Shown(x))
     return nn.relu(x)
+
+
+def show_relus(module: nn.Module, sources: Sources) -> None:
+    """Show observers that each source goes through a ReLU, where that happens inside `Sources.of_count`.
+
+    Args:
+        module: the one that owns the ReLUs.
+        sources: of the row; those beyond its fan-in are shown too, and are known as such.
+    """
+    for k in range(sources.arity):
+        module.sow("relus", "input", Shown(sources[k], k))
 
 
 def convolved(module: nn.Module, x: Images, counts: Bool[Array, ""] | bool = True) -> Images:
@@ -158,7 +191,7 @@ class Normalise(nn.Module):
     @nn.compact
     def __call__(self, x: Images, norm: Norm) -> Images:
         """Normalise; observers of the collection `norms` see the input."""
-        self.sow("norms", "input", (x, jnp.asarray(True)))
+        self.sow("norms", "input", Shown(x))
         if norm is Norm.NONE:
             return x
         if norm in (Norm.TRAIN, Norm.RUNNING):

@@ -18,8 +18,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from rwejax.networks.executor import Kernels, parameters
-from rwejax.networks.modules import Norm, Sources
+from rwejax.networks.kernels import Kernels, parameters
+from rwejax.networks.modules import Norm, Sources, shown
 from rwejax.networks.program import Group, Kind, Network, Program, Rows
 
 Tree = Any
@@ -125,8 +125,8 @@ class PerNetwork:
                     values = _read(buffers[group.source], rows, r, group.arity)
                     y, inputs = self._apply(group, kind, rows, r, table, values, {}, collection)
                     result = seen
-                    for x, counts in jax.tree.leaves(inputs, is_leaf=_is_pair):
-                        result = observer.add(result, x, counts)
+                    for each in shown(inputs):
+                        result = observer.add(result, each.x, each.counts(rows.fan_in[r]))
                     return y, result
 
                 return row
@@ -211,8 +211,8 @@ class PerNetwork:
         """A row's map, and what its modules show in a collection."""
         sources = Sources(lambda k: values[int(k)], rows.blocks[r], rows.fan_in[r], padded=True)
         variables = {"params": _unpack(self.network, group, kind, table)} | ({"shifts": shifts} if shifts else {})
-        y, shown = kind.module.apply(variables, sources, self.norm, mutable=["batch_stats", seen])
-        return y, shown.get(seen, {})
+        y, changed = kind.module.apply(variables, sources, self.norm, mutable=["batch_stats", seen])
+        return y, changed.get(seen, {})
 
 
 def _read(buffer: Array, rows: Rows, r: Any, arity: int) -> list[Array]:
@@ -224,11 +224,6 @@ def _read(buffer: Array, rows: Rows, r: Any, arity: int) -> list[Array]:
         return jnp.where(k < rows.fan_in[r], source, 0) if k else source
 
     return [read(k) for k in range(arity)]
-
-
-def _is_pair(x: Any) -> bool:
-    # Flax keeps what is sown in a tuple: of two ReLUs of one module that is a pair too, but one of tuples.
-    return isinstance(x, tuple) and len(x) == 2 and not isinstance(x[0], tuple)
 
 
 def _switch(which: Array, branches: list[Callable[..., Any]], *operands: Any) -> Any:

@@ -32,11 +32,13 @@ class Kind:
         module: a Flax module called as `module(sources, norm)`; see `rwejax.networks.modules`.
         slots: number of slots, each with its own kernel.
         branch: whether it is one of the branches that a cell adds up, of which drop-path leaves some out in training.
+        beside: modules of the same variables, whose results are concatenated to its own.
     """
 
     module: nn.Module
     slots: int = 1
     branch: bool = False
+    beside: tuple[nn.Module, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ class Network:
     Attributes:
         groups: in the order in which they run.
         buffers: height, width and channels of the rows of each buffer; a buffer of pooled features has channels alone.
-            `images`, which is given, and `features`, which is the result, belong to it.
+            `images`, which is given, and `features`, which is the result, belong to it; and `codes` where it is kept
+            which ReLUs are on, see `rwejax.networks.codes`.
     """
 
     groups: tuple[Group, ...]
@@ -103,11 +106,27 @@ class Rows:
 
 
 @struct.dataclass
+class Codes:
+    """Where the codes of ReLUs are kept, and whose they are.
+
+    Attributes:
+        begin: for each row of a group the first of its codes, by group.
+        of_features: for each row of features and each size of ReLU the codes of its network.
+        counts: how many these are.
+    """
+
+    begin: dict[str, Int[Table, " rows"]]
+    of_features: Int[Table, "genomes sizes most"]
+    counts: Int[Table, "genomes sizes"]
+
+
+@struct.dataclass
 class Program:
-    """What the executor runs: the rows of each group, and how many rows of features come out."""
+    """What the executor runs: the rows of each group, how many rows of features come out, and where codes are kept."""
 
     rows: dict[str, Rows]
     features: Int[Table, ""]
+    codes: Codes | None = None
 
 
 class CapacityError(Exception):
@@ -130,6 +149,7 @@ class Builder:
 
     Attributes:
         used: the slots that `build` gave to maps in each buffer where maps follow one another.
+        of_genomes: for each call of `add` the group, and for each genome its row, as `add` returned it.
     """
 
     def __init__(
@@ -140,6 +160,7 @@ class Builder:
         self._added = {group.name: [_Rows.none(group.arity)] for group in network.groups}
         self._counts = dict.fromkeys(network.buffers, 0) | {"images": 1}
         self.used: dict[str, int] = {}
+        self.of_genomes: list[tuple[str, Int[np.ndarray, " n"]]] = []
 
     def add(
         self, group: str, kind: str | Int[np.ndarray, " n"], slot: int, *sources: Int[np.ndarray, " n"]
@@ -189,6 +210,7 @@ class Builder:
             raise CapacityError(group)
         rows = np.full(len(columns), ABSENT)
         rows[present] = numbers[inverse.ravel()]
+        self.of_genomes.append((group, rows))
         return rows
 
     def add_sum(self, group: str, *terms: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
@@ -211,7 +233,7 @@ class Builder:
         Raises:
             CapacityError: the maps do not fit.
         """
-        rows = {name: self._in_order(group) for name, group in self._groups.items()}
+        rows = self.in_order()
         slots = {name: np.arange(count) for name, count in self._counts.items()}
         if self._buffer_sizes is not None:
             slots |= self._share(self._buffer_sizes, rows)
@@ -221,8 +243,11 @@ class Builder:
         }
         return Program(tables, np.array(self._counts["features"], np.int32))
 
+    def in_order(self) -> dict[str, "_Rows"]:
+        """The rows of each group in the order in which they run."""
+        return {name: self._in_order(group) for name, group in self._groups.items()}
+
     def _in_order(self, group: Group) -> "_Rows":
-        """The rows of a group in the order in which they run."""
         columns = zip(*self._added[group.name], strict=True)
         rows = _Rows(*(np.concatenate(column) for column in columns))
         # A genome needs no row that a later genome is the first to have.

@@ -29,7 +29,9 @@ def use_all_cores() -> None:
     XLA runs the small convolutions of a search on one thread, so that a batch of images is best split over one device
     a core: on two cores this halves the time of an evaluation. LLVM takes half of a processor's longest vectors unless
     it is asked, and unrolls a short loop, such as that over the channels of a feature map, before it could make vectors
-    of it. Accelerators stay JAX's default where there are any.
+    of it. The decompositions of a head are OpenBLAS's, which takes all cores for each: those of several devices then
+    wait for each other, and a search of the digits takes twice as long. So it is told to take one, unless the
+    environment says how many, or scipy.linalg is there already. Accelerators stay JAX's default where there are any.
 
     Example:
         >>> import rwejax
@@ -48,6 +50,7 @@ def _set_up_cores() -> bool:
     flags = os.environ.get("XLA_FLAGS", "").split()
     flags += [flag for flag in _LONG_VECTORS if not any(each.startswith(flag.split("=")[0]) for each in flags)]
     os.environ["XLA_FLAGS"] = " ".join(flags)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if not _count_is_chosen():
         try:
             jax.config.update("jax_num_cpu_devices", cores())

@@ -8,9 +8,19 @@ from rwejax import plugins
 from rwejax.bounds import Bounds, Count, Seed, Size, check_bounds
 from rwejax.config import PRECISIONS, RunConfig
 from rwejax.errors import InputError
-from rwejax.objectives import COMPLEXITY, COSTS, RACE_ERROR, RWE_SCORES, Objective, score
+from rwejax.objectives import (
+    COMPLEXITY,
+    COSTS,
+    FORWARD_SCORES,
+    RACE_ERROR,
+    RWE_SCORES,
+    Objective,
+    score,
+    seen_together,
+)
 
 ALGORITHMS = ("nsga2", "random")
+RECORDS = ("asked", "all")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +55,12 @@ class SearchConfig(RunConfig):
         run_dir: folder for the results, missing or empty; None: runs/SPACE-DATASET-TIME.
         genomes_per_program: genomes evaluated together, which bounds memory; None: as many as fit, at most 64.
         images_per_batch: images that a device takes at once, which bounds memory; None: as fits the device's cache.
-        calibration_images: train images that give the normalisation statistics.
-        precision: of rwe's networks: float32; or for accelerators tensorfloat32, rounded factors, or bfloat16, rounded
-            feature maps as well.
+        calibration_images: train images that give the normalisation statistics, and all that fit_path, rwf and nwot
+            look at.
+        precision: of the networks that rwe, fit_path, rwf and nwot look at: float32; or for accelerators tensorfloat32,
+            rounded factors, or bfloat16, rounded feature maps as well.
+        record: scores of the networks' one pass that are recorded: asked, those of the estimator; or all that it gives
+            at little further cost, a tenth to a sixth of an evaluation by fit_path.
         race_images: rwe alone, on one host: so many of the images are seen by all genomes, and the others only by those
             that can still reach the front; the objective of those that drop out is predicted. None: all see all.
         costs: what else is minimised: macs, params, memory (peak bytes of activations for one image) or latency
@@ -80,8 +93,9 @@ class SearchConfig(RunConfig):
     run_dir: Path | None = None
     genomes_per_program: Count | None = None
     images_per_batch: Count | None = None
-    calibration_images: Count = 256
+    calibration_images: Count = 400
     precision: str = "float32"
+    record: str = "asked"
     race_images: Count | None = None
     costs: str = "macs"
     latency_batch: Size = 1
@@ -115,9 +129,15 @@ class SearchConfig(RunConfig):
     @property
     def recorded(self) -> tuple[str, ...]:
         """Names of all that is recorded of a genome beside its macs and params."""
-        names = [each for name in self.estimators for each in (RWE_SCORES if name == "rwe" else (name,))]
+        estimators = (*self.estimators, *(seen_together(self.estimators) if self.records_all else ()))
+        names = [each for name in estimators for each in FORWARD_SCORES.get(name, (name,))]
         names += [RACE_ERROR.name] if self.race_images else []
-        return tuple(name for name in (*names, *self.cost_names) if name not in COMPLEXITY)
+        return tuple(name for name in dict.fromkeys((*names, *self.cost_names)) if name not in COMPLEXITY)
+
+    @property
+    def records_all(self) -> bool:
+        """Whether all is recorded that a pass gives; a race makes two of different images, and gives its own scores."""
+        return self.record == "all" and not self.race_images
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -157,7 +177,8 @@ class SearchConfig(RunConfig):
                 f"score is {self.score!r} with estimator {','.join(self.estimators)!r}: only rwe has scores; "
                 "give --estimator rwe or leave score out"
             )
-        for name, known in (("score", tuple(RWE_SCORES)), ("algorithm", ALGORITHMS), ("precision", PRECISIONS)):
+        known_names = {"score": tuple(RWE_SCORES), "algorithm": ALGORITHMS, "precision": PRECISIONS, "record": RECORDS}
+        for name, known in known_names.items():
             if (value := getattr(self, name)) not in known:
                 raise InputError(f"{name} {value!r} is unknown: choose one of {', '.join(known)}")
 

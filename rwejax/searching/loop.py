@@ -16,7 +16,6 @@ from jaxtyping import Int
 
 from rwejax.errors import InputError
 from rwejax.evaluate.scoring import Scored
-from rwejax.objectives import COMPLEXITY
 from rwejax.runtime import collectives, devices
 from rwejax.runtime.environment import describe_machine, resumed
 from rwejax.runtime.observer import closing
@@ -25,6 +24,7 @@ from rwejax.runtime.stopwatch import Stopwatch, part
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.images import load_searched, moved, record_move
 from rwejax.searching.observers import PARTS, SearchObserver, make_progress
+from rwejax.searching.old_runs import of_format
 from rwejax.searching.records import Evaluation, Run
 from rwejax.searching.result import SearchResult, from_text, make_result, objectives_of, read_genomes, to_text
 from rwejax.searching.task import Task
@@ -99,6 +99,8 @@ def resume(
         return _follow(None)
     with Run.open(run_dir) as run, closing(observers):
         evaluations, meta = run.evaluations(), run.read_meta()
+        if len(evaluations) < run.config.evaluations and (config := of_format(run.config, meta)) != run.config:
+            run.replace_config(config)
         config = moved(run.config, meta, dataset, data_dir)
         if len(evaluations) >= run.config.evaluations:
             if config != run.config:
@@ -280,7 +282,8 @@ def _records(
     with part("evaluation"):
         costs = task.costs(genomes)
     minimised = np.concatenate([scored.objectives, task.costs.minimised(costs)], 1)
-    scores = scored.scores | {name: values for name, values in costs.items() if name not in COMPLEXITY}
+    known = scored.scores | costs
+    scores = {name: known[name] for name in task.config.recorded}
     return [
         Evaluation(
             index=start + row,

@@ -68,7 +68,7 @@ class Task:
         self.objectives: PopulationScorer | Race = (
             Race(self.space, dataset, config.race_images, **given)
             if config.race_images
-            else PopulationScorer(self.space, dataset, config.estimators, **given)
+            else PopulationScorer(self.space, dataset, config.estimators, extras=config.records_all, **given)
         )
         make = NSGA2 if config.algorithm == "nsga2" else RandomSearch
         self.algorithm: Any = make(config.population_size, self.space, config.evaluations)

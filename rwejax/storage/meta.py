@@ -15,9 +15,9 @@ from rwejax.storage.atomic import replacing
 from rwejax.storage.files import read_whole
 from rwejax.storage.schema import Natural, Number, Positive, Text, convert, parse_json
 
-FORMAT = 2
+FORMAT = 3
 """Version of the run format; folders of rwejax 0.1.0 name none and are 1. It grows when an older rwejax could not go on
-with a folder, not when a key is added."""
+with a folder, not when a key is added: 3, since forward scores come from one pass."""
 
 FILE = "meta.json"
 

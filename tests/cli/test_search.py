@@ -275,7 +275,7 @@ def compile(calls):
     hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # ten minutes without a step of Python's
 signals._PATIENCE = 0.5
 fakes.FakeEvaluator.before_call = staticmethod(compile)
-importlib.import_module("rwejax.evaluate.scoring").RandomWeightEvaluator = fakes.FakeEvaluator
+importlib.import_module("rwejax.evaluate.scoring").ForwardPass = fakes.FakeEvaluator
 sys.argv = ["scripts/search.py"]
 sys.exit(console.run(fakes.tiny(run_dir=Path({str(tmp_path)!r}) / "run")))
 """

@@ -113,18 +113,26 @@ def test_the_options_reach_the_estimators(monkeypatch):
         seen[name] = options, len(dataset.train_images), len(dataset.validation_images), space.layers
         return lambda key, genomes: genomes[:, 0].astype(float)
 
+    def together(names, *given, **options):
+        estimates = {name: get(name, *given, **options) for name in names}
+        return lambda key, genomes: {name: estimate(key, genomes) for name, estimate in estimates.items()}
+
     monkeypatch.setattr(loop.estimators, "get", get)
+    monkeypatch.setattr(loop.estimators, "together", together)
     text = spaces.get("micro").to_string(np.zeros(40, int))
     Path("micro.csv").write_text("genome,space,macs\n" + f"{text},micro,1\n" * 3)
     settings = {"layers": 3, "channels": 2, "estimator": "rwe,rwe_softmax,nwot,macs"}
-    rwejax.correlate(CorrelateConfig("micro", Path("micro.csv"), "macs", images=30, seeds=2, **settings))
+    result = rwejax.correlate(CorrelateConfig("micro", Path("micro.csv"), "macs", images=30, seeds=2, **settings))
+    assert [each.together for each in result.measured] == [2, 2, 1, 1]
     assert seen == {
         "rwe": ({"seeds": 2}, 20, 10, 3),
         "rwe_softmax": ({"seeds": 2}, 20, 10, 3),
         "nwot": ({"seeds": 2, "images": 30}, 30, 30, 3),
         "macs": ({}, 30, 30, 3),
     }
-    rwejax.correlate(CorrelateConfig("micro", Path("micro.csv"), "macs", **settings))
+    result = rwejax.correlate(CorrelateConfig("micro", Path("micro.csv"), "macs", **settings))
+    assert [each.together for each in result.measured] == [3, 3, 3, 1]
+    assert rwejax.load(result.output).measured[0].together == 3
     assert seen["rwe"] == ({"seeds": 1}, 500, 250, 3)
     assert seen["nwot"] == ({"seeds": 1}, 500, 250, 3)
 

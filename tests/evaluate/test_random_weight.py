@@ -7,7 +7,6 @@ import subprocess
 import sys
 import weakref
 from pathlib import Path
-from types import SimpleNamespace
 from unittest.mock import Mock
 
 import jax
@@ -16,7 +15,7 @@ import pytest
 
 from rwejax import data, networks, spaces
 from rwejax.errors import InputError
-from rwejax.evaluate import RandomWeightEvaluator, estimators, random_weight, ridge_scores
+from rwejax.evaluate import RandomWeightEvaluator, estimators, ridge_scores
 from rwejax.objectives import RWE_SCORES
 
 
@@ -78,7 +77,7 @@ for devices in (jax.devices(), jax.devices()[:1]):
 def test_bfloat16_rounds_the_maps_and_little_else(evaluate, space, dataset, genomes):
     half = RandomWeightEvaluator(space, dataset, calibration_images=32, precision="bfloat16")
     ours, exact = (each.features(jax.random.key(0), genomes) for each in (half, evaluate))
-    assert {leaf.dtype.name for name, leaf in half._maps[0].items() if name != "features"} == {"bfloat16"}
+    assert {leaf.dtype.name for name, leaf in half.forward._maps[0].items() if name != "features"} == {"bfloat16"}
     assert ours.dtype == np.float32
     for one, other in zip(ours, exact, strict=True):
         assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.99
@@ -106,14 +105,18 @@ def test_no_compilation_after_the_first_call(evaluate, space):
 
 
 def test_seeds_are_averaged(space, dataset, genomes):
-    evaluate = RandomWeightEvaluator(space, dataset, seeds=2, calibration_images=32)
-    averaged = evaluate(jax.random.key(3), genomes)
+    evaluate, single = (
+        RandomWeightEvaluator(space, dataset, seeds=seeds, calibration_images=32).forward for seeds in (2, 1)
+    )
+    averaged = evaluate(jax.random.key(3), genomes).values["loo_error"]
+    single(jax.random.key(3), genomes)
     [(members, program, rows)] = evaluate._programs(np.asarray(space.canonical(genomes)))
-    draws = [
-        np.asarray(evaluate._run(evaluate._evaluate, program, evaluate._initialise(draw)).loo_error)[rows]
-        for draw in jax.random.split(jax.random.key(3), 2)
-    ]
-    np.testing.assert_allclose(averaged.loo_error[members], np.mean(draws, 0), atol=1e-4)
+    drawn = evaluate._initialise(jax.random.split(jax.random.key(3), 2))
+    draws = []
+    for draw in range(2):
+        kernels, keys = jax.tree.map(lambda x, draw=draw: x[draw : draw + 1], drawn)
+        draws.append(np.asarray(single._run(single._evaluate, program, kernels, keys)["loo_error"])[0, rows])
+    np.testing.assert_allclose(averaged[members], np.mean(draws, 0), atol=1e-4)
     assert not np.array_equal(*draws)
 
 
@@ -126,7 +129,7 @@ def test_the_key_decides(evaluate, genomes):
 def test_an_interrupted_call_leaves_the_next_one_as_it_was(evaluate, genomes, monkeypatch):
     before = evaluate(jax.random.key(0), genomes)
     with monkeypatch.context() as patch:
-        patch.setattr(evaluate, "_evaluate", Mock(side_effect=KeyboardInterrupt))
+        patch.setattr(evaluate.forward, "_evaluate", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             evaluate(jax.random.key(0), genomes)
     assert (evaluate(jax.random.key(0), genomes).loo_error == before.loo_error).all()
@@ -135,7 +138,7 @@ def test_an_interrupted_call_leaves_the_next_one_as_it_was(evaluate, genomes, mo
 def test_the_maps_go_with_the_evaluator(space, dataset, genomes):
     evaluate = RandomWeightEvaluator(space, dataset)
     evaluate(jax.random.key(0), genomes)
-    maps = [weakref.ref(leaf) for leaf in jax.tree.leaves(evaluate._maps)]
+    maps = [weakref.ref(leaf) for leaf in jax.tree.leaves(evaluate.forward._maps)]
     assert maps
     assert all(each() is not None for each in maps)
     gc.disable()
@@ -233,12 +236,6 @@ def test_accelerators_round_no_factor_unless_they_may(space, dataset, precision,
 def test_bad_arguments_are_one_sentence(space, dataset, options, sentence):
     with pytest.raises(InputError, match=sentence):
         RandomWeightEvaluator(space, dataset, **options)
-
-
-def test_calibration_images_that_hosts_cannot_share_are_refused():
-    devices = [SimpleNamespace(process_index=host) for host in (0, 0, 1, 1, 2, 2)]
-    with pytest.raises(InputError, match="calibration_images is 256: give a multiple of 3, the number of hosts"):
-        random_weight._mesh(devices, 256)
 
 
 def test_a_space_for_other_images_is_refused(dataset):

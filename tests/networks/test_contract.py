@@ -31,7 +31,7 @@ def test_the_trained_network_computes_what_is_searched(name):
     evaluator = RandomWeightEvaluator(space, dataset, calibration_images=TRAIN)
     searched = evaluator.features(KEY, genome[None])[0]
 
-    kernels = evaluator._initialise(jax.random.split(KEY, 1)[0])
+    kernels = evaluator.forward.kernels(KEY)
     network = networks.network(space)
     module = networks.build(space, genome, classes=0)
     images = dataset.train_images

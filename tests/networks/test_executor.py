@@ -42,7 +42,7 @@ def whole(space, dataset):
 
 def test_features_equal_the_plain_reference(space, dataset, whole):
     genomes, found = whole
-    kernels = evaluator(space, dataset)._initialise(jax.random.split(jax.random.key(7), 1)[0])
+    kernels = evaluator(space, dataset).forward.kernels(jax.random.key(7))
     images = np.concatenate([dataset.train_images, dataset.validation_images])
     for genome, ours in zip(space.canonical(genomes), found, strict=True):
         np.testing.assert_allclose(ours, features(space, genome, kernels, images, CALIBRATION), atol=1e-4)
@@ -66,7 +66,7 @@ def test_rows_at_once_change_last_bits_only(space, dataset, whole):
     """The accelerator's way through the executor: several rows of a slot under vmap."""
     genomes, found = whole
     wide = evaluator(space, dataset)
-    wide._chunk = 3
+    wide.forward._chunk = 3
     np.testing.assert_allclose(wide.features(jax.random.key(7), genomes), found, atol=1e-5)
 
 
@@ -94,7 +94,7 @@ def test_too_many_rows_are_refused_and_split(space, dataset, whole):
     network = networks.network(space)
     with pytest.raises(networks.CapacityError):
         networks.lower(space, network, genomes, 4, 1)
-    narrow = evaluator(space, dataset, genomes_per_program=len(genomes))
+    narrow = evaluator(space, dataset, genomes_per_program=len(genomes)).forward
     narrow._prepare(len(genomes))
     narrow._buffer_sizes = networks.buffer_sizes(space, network, 2, 1) | {"features": narrow._buffer_sizes["features"]}
     assert len(list(narrow._programs(np.asarray(space.canonical(genomes))))) > 1
@@ -103,7 +103,7 @@ def test_too_many_rows_are_refused_and_split(space, dataset, whole):
 
 def test_kernels_are_he_normal(space, dataset):
     wide = spaces.get("macro", channels=32, input_shape=space.input_shape)
-    nodes = evaluator(wide, dataset)._initialise(jax.random.key(0))["nodes3"]["node"]
+    nodes = evaluator(wide, dataset).forward.kernels(jax.random.key(0))["nodes3"]["node"]
     assert jnp.std(nodes["Convolution_0"]["kernel"]) == pytest.approx(np.sqrt(2 / (9 * 128)), rel=0.01)
     assert jnp.std(nodes["Mix_0"]["blocks"]) == pytest.approx(np.sqrt(2 / 128), rel=0.01)
     first, second = nodes["Convolution_0"]["kernel"][:2]

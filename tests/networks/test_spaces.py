@@ -53,14 +53,14 @@ class Case:
 
     def another(self, **options):
         evaluator = make_evaluator(self.space, self.dataset, **options)
-        evaluator._initialise = self.evaluator._initialise  # compiled already
+        evaluator.forward._initialise = self.evaluator.forward._initialise  # compiled already
         return evaluator
 
     def reference(self, genome):
         """The network written down plainly, computed once a genome."""
         if genome.tobytes() not in self.expected:
             images = np.concatenate([self.dataset.train_images, self.dataset.validation_images])
-            kernels = self.evaluator._initialise(jax.random.split(KEY, 1)[0])
+            kernels = self.evaluator.forward.kernels(KEY)
             features = REFERENCES[self.space.name].features(self.space, genome, kernels, images, CALIBRATION)
             self.expected[genome.tobytes()] = features
         return self.expected[genome.tobytes()]

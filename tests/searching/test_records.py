@@ -235,7 +235,7 @@ from pathlib import Path
 import rwejax.searching.records
 from tests import fakes
 search = importlib.import_module("rwejax.searching.loop")
-importlib.import_module("rwejax.evaluate.scoring").RandomWeightEvaluator = fakes.FakeEvaluator
+importlib.import_module("rwejax.evaluate.scoring").ForwardPass = fakes.FakeEvaluator
 def kill(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 place = {place!r}

@@ -51,12 +51,12 @@ def history(path):
 @pytest.mark.parametrize(
     ("changes", "worst"),
     [
-        ({"estimator": "nwot"}, -np.inf),
-        ({"estimator": "nwot"}, np.inf),
-        ({"estimator": "nwot,zen_score"}, np.nan),
-        ({"estimator": "nwot", "costs": "macs,memory"}, np.nan),
-        ({"estimator": "rwe,nwot"}, -np.inf),
-        ({"estimator": "nwot", "algorithm": "random"}, np.nan),
+        ({"estimator": "snip"}, -np.inf),
+        ({"estimator": "snip"}, np.inf),
+        ({"estimator": "snip,zen_score"}, np.nan),
+        ({"estimator": "snip", "costs": "macs,memory"}, np.nan),
+        ({"estimator": "rwe,snip"}, -np.inf),
+        ({"estimator": "snip", "algorithm": "random"}, np.nan),
     ],
     ids=str,
 )
@@ -74,7 +74,7 @@ def test_a_search_without_scores_ends(scores, tmp_path, changes, worst):
     assert len((result.run_dir / "front.csv").read_text().splitlines()) == 1
     assert (result.run_dir / "front.png").stat().st_size > 1000
     for line in (result.run_dir / "evaluations.jsonl").read_text().splitlines():
-        assert json.loads(line, parse_constant=pytest.fail)["nwot"] is None
+        assert json.loads(line, parse_constant=pytest.fail)["snip"] is None
     for again in (resume(result.run_dir), rwejax.load(result.run_dir)):
         np.testing.assert_array_equal(again.genomes, result.genomes)
         np.testing.assert_array_equal(again.objectives, result.objectives)
@@ -99,7 +99,7 @@ def from_the_third_generation(call, genomes):
 @pytest.mark.parametrize("stop", [1, 2, 3])
 def test_the_first_generation_with_scores_settles_the_reference(scores, tmp_path, stop):
     scores["function"] = from_the_third_generation
-    whole = search(fakes.tiny(estimator="nwot", run_dir=tmp_path / "whole"))
+    whole = search(fakes.tiny(estimator="snip", run_dir=tmp_path / "whole"))
     volumes = [float(row["hypervolume"]) for row in history(whole.run_dir)]
     assert volumes[:2] == [0.0, 0.0]
     assert 0 <= volumes[2] <= volumes[3]
@@ -107,7 +107,7 @@ def test_the_first_generation_with_scores_settles_the_reference(scores, tmp_path
     reference = json.loads((whole.run_dir / "meta.json").read_text())["hypervolume_reference"]
     assert reference[0] == whole.objectives[12:18, 0].max()
     with pytest.raises(Interrupted):
-        search(fakes.tiny(estimator="nwot", run_dir=tmp_path / "run"), [Stop(stop)])
+        search(fakes.tiny(estimator="snip", run_dir=tmp_path / "run"), [Stop(stop)])
     scores["start"] = stop
     resumed = resume(tmp_path / "run")
     np.testing.assert_array_equal(resumed.objectives, whole.objectives)
@@ -118,7 +118,7 @@ def test_the_first_generation_with_scores_settles_the_reference(scores, tmp_path
 def test_the_console_says_it(scores, tmp_path, capsys):
     from rwejax.searching import console
 
-    assert console.run(fakes.tiny(estimator="nwot", generations=2, run_dir=tmp_path / "run")) == 0
+    assert console.run(fakes.tiny(estimator="snip", generations=2, run_dir=tmp_path / "run")) == 0
     said = capsys.readouterr().out
     assert "no network has a score" in said
     assert "12 evaluations had no finite features or score" in said
@@ -135,6 +135,6 @@ def test_black_images_have_a_score_or_none(tmp_path):
             Image.new("L", (8, 8)).save(tmp_path / "black" / name / f"{i}.png")
     small = {"channels": 2, "train_images": 16, "validation_images": 8, "population_size": 4, "generations": 2}
     where = {"dataset": f"folder:{tmp_path / 'black'}", "run_dir": tmp_path / "run"}
-    result = search(fakes.tiny(**small, **where, nodes=2, estimator="nwot"))
+    result = search(fakes.tiny(**small, **where, nodes=2, estimator="snip"))
     assert np.isfinite(result.objectives[result.front]).all()
     assert len(resume(result.run_dir).genomes) == 8

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from rwejax import networks
-from rwejax.networks.executor import Kernels
+from rwejax.networks.kernels import Kernels
 from rwejax.spaces import Space
 
 from .cells import CellNetwork

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rwejax.networks.executor import Kernels
+from rwejax.networks.kernels import Kernels
 from rwejax.spaces.cells import CellSpace
 
 from .layers import AveragePool, MaxPool, Tree, Zero, concatenated, convolution, norm, pointwise, slot

@@ -4,7 +4,7 @@ import numpy as np
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rwejax.networks.executor import Kernels
+from rwejax.networks.kernels import Kernels
 from rwejax.spaces import Macro
 
 from .layers import concatenated, convolution, norm, pointwise

@@ -3,7 +3,7 @@
 import numpy as np
 from torch import Tensor, nn
 
-from rwejax.networks.executor import Kernels
+from rwejax.networks.kernels import Kernels
 from rwejax.spaces import NASBenchMacro
 
 from .layers import convolution, norm

@@ -2,11 +2,13 @@
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Float, Int
 
 from rwejax import plugins
 from rwejax.data import Dataset
@@ -20,6 +22,7 @@ from rwejax.evaluate.estimators import (
     jacob_cov,
     nwot,
     rwe,
+    rwe_softmax,
     rwf,
     short_training,
     snip,
@@ -28,9 +31,69 @@ from rwejax.evaluate.estimators import (
 )
 from rwejax.evaluate.estimators.complexity import Estimate
 from rwejax.evaluate.estimators.per_network import Classifier, PerNetworkEstimator
+from rwejax.evaluate.forward import ForwardPass, ForwardScore
+from rwejax.evaluate.inputs import check_batch, checked
+from rwejax.evaluate.random_weight import RIDGE, check_counts
 from rwejax.networks import Norm
-from rwejax.objectives import RWE_SCORES
+from rwejax.objectives import FORWARD_SCORES
+from rwejax.runtime.devices import default_devices
 from rwejax.spaces import Space
+
+FORWARD: dict[str, ForwardScore] = {
+    "rwe": RIDGE,
+    "rwe_softmax": rwe_softmax.SCORE,
+    "rwf": rwf.SCORE,
+    "fit_path": fit_path.SCORE,
+    "nwot": nwot.SCORE,
+}
+"""The estimators that need one pass forwards; any of them together need one."""
+
+
+def together(
+    names: Sequence[str], space: Space, dataset: Dataset, *, seeds: int = 1, images: int | None = None
+) -> Callable[[jax.Array, Int[Any, "n genes"]], dict[str, Float[np.ndarray, " n"]]]:
+    """Several estimators of `FORWARD` in one pass.
+
+    Args:
+        names: of the estimators.
+        space: the search space, made for the images of `dataset`.
+        dataset: images and labels.
+        seeds: initialisations to average over.
+        images: calibration images, which are all that some of them look at; None: 400, or as many as there are.
+
+    Returns:
+        A function of a key, which draws the weights, and genomes, to the scores of each; higher is better.
+
+    Raises:
+        InputError: an option is out of its range, or there are too few images.
+    """
+    scores, dataset = [FORWARD[name] for name in names], checked(space, dataset)
+    if any(score.all_images for score in scores):
+        check_counts(dataset)
+    check_batch(images, dataset)
+    given: dict[str, Any] = {} if images is None else {"calibration_images": images}
+    own_keys = tuple(names) != ("rwe",)
+    run = ForwardPass(space, dataset, scores, seeds=seeds, three_keys=own_keys, devices=default_devices(), **given)
+
+    def estimate(key: jax.Array, genomes: Int[Any, "n genes"]) -> dict[str, Float[np.ndarray, " n"]]:
+        values, failed = run(key, genomes)
+        if "rwe" in names:
+            values["rwe"] = np.where(failed == seeds, -np.inf, -values["loo_error"])
+        return {name: values[name] for name in names}
+
+    return estimate
+
+
+def _forward(name: str) -> Callable[..., Estimate]:
+    def make(space: Space, dataset: Dataset, *, seeds: int = 1, images: int | None = None) -> Estimate:
+        estimate = together((name,), space, dataset, seeds=seeds, images=images)
+        return lambda key, genomes: estimate(key, genomes)[name]
+
+    return make
+
+
+def _softmax(space: Space, dataset: Dataset, *, seeds: int = 1) -> Estimate:
+    return _forward("rwe_softmax")(space, dataset, seeds=seeds)
 
 
 def _single(score: Callable[[Classifier], Any], default_images: int = 128, **fixed: Any) -> Callable[..., Estimate]:
@@ -43,10 +106,10 @@ def _single(score: Callable[[Classifier], Any], default_images: int = 128, **fix
 
 _ESTIMATORS: dict[str, Callable[..., Estimate]] = {
     "rwe": rwe.ridge,
-    "rwe_softmax": rwe.softmax,
-    "rwf": _single(rwf.score, 400, pool=2),
-    "fit_path": _single(fit_path.score, 400),
-    "nwot": _single(nwot.score),
+    "rwe_softmax": _softmax,
+    "rwf": _forward("rwf"),
+    "fit_path": _forward("fit_path"),
+    "nwot": _forward("nwot"),
     "synflow": _single(synflow.score, norm=Norm.NONE, double=True),
     "snip": _single(snip.score),
     "grasp": _single(grasp.score),
@@ -61,10 +124,14 @@ _ESTIMATORS: dict[str, Callable[..., Estimate]] = {
 
 _registered: dict[str, Callable[..., Any]] = {}  # what users gave, by name
 
-_TAKEN = ("index", "generation", "architecture", "objectives", "failed", "seconds", "race_error", *RWE_SCORES)
+_TAKEN = (
+    *("index", "generation", "architecture", "objectives", "failed", "seconds", "race_error"),
+    *(score for scores in FORWARD_SCORES.values() for score in scores),
+)
 """Names of what is recorded beside the estimators' scores."""
 
 __all__ = [
+    "FORWARD",
     "Classifier",
     "Estimate",
     "PerNetworkEstimator",
@@ -73,6 +140,7 @@ __all__ = [
     "options_of",
     "register_estimator",
     "register_references",
+    "together",
 ]
 
 

@@ -12,28 +12,38 @@ average pool, which is what a trained network's head sees.
 [1] Ali, Kolter, Tibshirani, "A continuous-time view of early stopping for least squares regression", AISTATS 2019.
 """
 
+from collections.abc import Mapping
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from rwejax.evaluate.estimators.per_network import Classifier
-from rwejax.evaluate.estimators.rwf import centred, centred_targets, maps_and_codes
+from rwejax.evaluate.estimators.rwf import agreement, residual, residual_of_features
+from rwejax.evaluate.forward import ForwardScore, Seen
+from rwejax.evaluate.ridge import standardise_features
 
 _STRENGTHS = np.geomspace(0.01, 1, 5, dtype=np.float32)
 
 
-def score(net: Classifier) -> Float[Array, ""]:
-    """Minus the sum of the errors with the features' kernel and with the codes'; higher is better."""
-    features, codes = maps_and_codes(net)
-    targets = centred_targets(net)
-    return -(_error(features, targets) + _error(codes, targets))
+def _head(net: Seen) -> Mapping[str, Float[Array, ""]]:
+    """Minus the errors with the features' kernel and with the codes', whose sum is the score; higher is better."""
+    features = standardise_features(net.batch(), net.batch())
+    codes = agreement(net)
+    scale = _mean_eigenvalue(jnp.square(features).sum(), net.calibration)
+    left = {
+        "fit_path_features": [residual_of_features(features, s * scale, net.targets) for s in _STRENGTHS],
+        "fit_path_codes": [
+            residual(codes / _mean_eigenvalue(jnp.trace(codes), net.calibration), s, net.targets) for s in _STRENGTHS
+        ],
+    }
+    return {name: -jnp.square(jnp.stack(each)).sum((1, 2)).mean() / net.calibration for name, each in left.items()}
 
 
-def _error(kernel: Float[Array, "n n"], targets: Float[Array, "n classes"]) -> Float[Array, ""]:
-    """Mean over strengths and images of the squared error, on these images, of ridge regression with the kernel."""
-    values, vectors = jnp.linalg.eigh(centred(kernel))
-    values = jnp.maximum(values, 0) / jnp.maximum(values.mean(), jnp.finfo(values.dtype).tiny)
-    energy = jnp.square(vectors.T @ targets).sum(1) / len(targets)
-    left = _STRENGTHS[:, None] / (values + _STRENGTHS[:, None])
-    # What LAPACK makes of NaN is anybody's guess.
-    return jnp.where(jnp.isfinite(kernel).all(), (jnp.square(left) @ energy).mean(), jnp.nan)
+def _mean_eigenvalue(trace: Float[Array, ""], images: int) -> Float[Array, ""]:
+    """That of a kernel of so many images; 1 where all are alike, so that one can divide by it."""
+    return jnp.where(trace > 0, trace / images, 1)
+
+
+SCORE = ForwardScore(
+    _head, dict.fromkeys(("fit_path_features", "fit_path_codes"), -np.inf), codes=True, total="fit_path"
+)

@@ -1,26 +1,28 @@
 """NWOT: the log-determinant of how alike images look to the ReLUs [1].
 
 Two images are as alike as the number of ReLUs that are on for both or off for both. Networks whose images differ more
-have a larger determinant.
+have a larger determinant. Of each ReLU at most 256 units are looked at, which stand for all of its units.
 
 [1] Mellor, Turner, Storkey, Crowley, "Neural architecture search without training", ICML 2021.
 """
 
+from collections.abc import Mapping
+
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-from rwejax.evaluate.estimators.per_network import Classifier
-from rwejax.networks import ActivationObserver
+from rwejax.evaluate.forward import ForwardScore, Seen
 
 
-def score(net: Classifier) -> Float[Array, ""]:
+def _head(net: Seen) -> Mapping[str, Float[Array, ""]]:
     """The log-determinant; higher is better."""
-    n = len(net.images)
+    alike = jnp.zeros((net.calibration, net.calibration), jnp.float32)
+    for size, differ in net.disagreements.items():
+        agree = (net.counts[size] * size.sampled - differ).astype(jnp.float32)
+        alike += agree * np.float32(size.units / size.sampled)
+    # Positive definite, or there is no score: twice the logarithms of the diagonal of Cholesky's factor.
+    return {"nwot": 2 * jnp.log(jnp.diagonal(jnp.linalg.cholesky(alike, symmetrize_input=False))).sum()}
 
-    def add(alike: Array, x: Array, counts: Array) -> Array:
-        on = (x > 0).reshape(n, -1).astype(x.dtype)
-        return alike + jnp.where(counts, on @ on.T + (1 - on) @ (1 - on).T, 0)
 
-    features, alike = net.observe(ActivationObserver(jnp.zeros((n, n), jnp.float32), add))
-    # A sign shows nothing of a NaN.
-    return jnp.where(jnp.isfinite(features).all(), jnp.linalg.slogdet(alike)[1], jnp.nan)
+SCORE = ForwardScore(_head, {"nwot": -np.inf}, codes=True)

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int
 from rwejax import networks
 from rwejax.data import Dataset
 from rwejax.errors import InputError
-from rwejax.evaluate.inputs import checked
+from rwejax.evaluate.inputs import check_batch, checked
 from rwejax.genomes import check_genomes
 from rwejax.networks import IMAGES_AXIS, NOTHING, ActivationObserver, Norm, PerNetwork, Program
 from rwejax.runtime import collectives
@@ -140,14 +140,9 @@ class PerNetworkEstimator:
         devices: Sequence[jax.Device] | None = None,
     ) -> None:
         dataset = checked(space, dataset)
-        for name, value in (("images", images), ("seeds", seeds)):
-            if value < 1:
-                raise InputError(f"{name} is {value}: give 1 or more")
-        if images > len(dataset.train_images):
-            raise InputError(
-                f"images is {images} and the dataset has {len(dataset.train_images)} train images: "
-                "give fewer, or load more"
-            )
+        check_batch(images, dataset)
+        if seeds < 1:
+            raise InputError(f"seeds is {seeds}: give 1 or more")
         self.space, self.seeds, self._double = space, seeds, double
         self._network = networks.network(space, pool)
         self._images, self._labels = dataset.train_images[:images], dataset.train_labels[:images]

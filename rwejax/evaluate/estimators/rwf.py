@@ -7,71 +7,88 @@ proxies it ranked every one of five tables of trained networks at a Spearman cor
 the same for kernels of one scale.
 """
 
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from rwejax.evaluate.estimators.per_network import Classifier
+from rwejax.evaluate.forward import ForwardScore, Seen
 from rwejax.evaluate.ridge import standardise_features
-from rwejax.networks import ActivationObserver
+
+Strength = Float[Array, ""] | float
 
 _STRENGTH = 1.0
-_UNITS = 256
+_POOL = 2
 
 
-def score(net: Classifier) -> Float[Array, ""]:
-    """Minus the sum of the two errors; higher is better."""
-    features, codes = maps_and_codes(net)
-    targets = centred_targets(net)
-    return -(_fit(features, targets) + _fit(centred(codes), targets))
+def _head(net: Seen) -> Mapping[str, Float[Array, ""]]:
+    """Minus the two errors, whose sum is the score; higher is better."""
+    features = standardise_features(net.batch(_POOL), net.batch(_POOL))
+    strength = _STRENGTH * jnp.maximum(features.any(0).sum(), 1).astype(features.dtype)
+    left = {
+        "rwf_features": residual_of_features(features, strength, net.targets),
+        "rwf_codes": residual(agreement(net), _STRENGTH, net.targets),
+    }
+    return {name: -jnp.square(each).sum() / len(net.targets) for name, each in left.items()}
 
 
-def maps_and_codes(net: Classifier) -> tuple[Float[Array, "n n"], Float[Array, "n n"]]:
-    """How alike images are in a network's features, and in which ReLUs are on.
+def agreement(net: Seen) -> Float[Array, "n n"]:
+    """How alike images are in which ReLUs are on, as a kernel of features less their means.
+
+    It is made of the share of sampled units that are on for both or off for both: the mean over the ReLUs of a
+    resolution, then over resolutions.
 
     Args:
-        net: the network, whose own batch of n images is compared.
-
-    Returns:
-        The mean product of their features, standardised over images; and the share of units that are on for both or
-        off for both: of a sample of each ReLU, the mean over the ReLUs of a resolution, then over resolutions.
+        net: what was seen of the network.
     """
-    n = len(net.images)
-
-    def add(alike: dict[int, tuple[Array, Array]], x: Array, counts: Array) -> dict[int, tuple[Array, Array]]:
-        height = x.shape[1]
-        total, relus = alike[height]
-        x = x.reshape(n, -1)
-        units = np.random.default_rng(x.shape[1]).choice(x.shape[1], min(_UNITS, x.shape[1]), replace=False)
-        signs = jnp.where(x[:, np.sort(units)] > 0, 1, -1).astype(x.dtype)
-        agreement = (1 + signs @ signs.T / len(units)) / 2
-        return {**alike, height: (total + jnp.where(counts, agreement, 0), relus + counts)}
-
-    heights = {shape[0] for shape in net.network.network.buffers.values() if len(shape) == 3}
-    start = {height: (jnp.zeros((n, n), jnp.float32), jnp.zeros((), jnp.float32)) for height in heights}
-    features, alike = net.observe(ActivationObserver(start, add))
-
-    standardised = standardise_features(features, features)
-    maps = standardised @ standardised.T / jnp.maximum(standardised.any(0).sum(), 1)
-
-    seen = jnp.stack([relus > 0 for _, relus in alike.values()])
-    means = jnp.stack([total / jnp.maximum(relus, 1) for total, relus in alike.values()])
-    return maps, means.sum(0) / jnp.maximum(seen.sum(), 1)
-
-
-def centred_targets(net: Classifier) -> Float[Array, "n classes"]:
-    """One-hot labels less their mean."""
-    labels = jax.nn.one_hot(net.labels, net.params["head"].shape[1], dtype=jnp.float32)
-    return labels - labels.mean(0)
-
-
-def centred(kernel: Float[Array, "n n"]) -> Float[Array, "n n"]:
-    """The kernel of the same features less their means."""
+    total = jnp.zeros((net.calibration, net.calibration), jnp.float32)
+    resolutions = jnp.int32(0)
+    for height in sorted({size.height for size in net.counts}):
+        sizes = [size for size in net.counts if size.height == height]
+        relus = sum(net.counts[size] for size in sizes)
+        differ = sum(net.disagreements[size] / np.float32(size.sampled) for size in sizes)
+        total += differ / jnp.maximum(relus, 1)
+        resolutions += relus > 0
+    # One minus it would be the share that agrees. That one goes with the means, and took some of the digits along.
+    kernel = -total / jnp.maximum(resolutions, 1)
     return kernel - kernel.mean(0) - kernel.mean(1)[:, None] + kernel.mean()
 
 
-def _fit(kernel: Float[Array, "n n"], targets: Float[Array, "n classes"]) -> Float[Array, ""]:
-    """Mean over images of the squared error, on these images, of ridge regression with the kernel."""
-    dual = jnp.linalg.solve(kernel + _STRENGTH * jnp.eye(len(kernel), dtype=kernel.dtype), targets)
-    return jnp.square(_STRENGTH * dual).sum() / len(targets)
+def residual(kernel: Float[Array, "n n"], strength: Strength, targets: Float[Array, "n k"]) -> Float[Array, "n k"]:
+    """What kernel ridge regression leaves of the targets of the images that it was fitted to.
+
+    Args:
+        kernel: of the images.
+        strength: of the penalty, in units of the kernel.
+        targets: of the images.
+    """
+    return strength * _solve(kernel, strength, targets)
+
+
+def residual_of_features(
+    features: Float[Array, "n d"], strength: Strength, targets: Float[Array, "n k"]
+) -> Float[Array, "n k"]:
+    """The same with the kernel of some features, by the smaller of their two matrices of products.
+
+    Args:
+        features: of the images.
+        strength: of the penalty, in units of the products.
+        targets: of the images.
+    """
+    if len(features) <= features.shape[1]:
+        return residual(features @ features.T, strength, targets)
+    # Of K = ZZ', the residual s (K + s)^-1 Y is Y - Z (Z'Z + s)^-1 Z'Y.
+    return targets - features @ _solve(features.T @ features, strength, features.T @ targets)
+
+
+def _solve(matrix: Float[Array, "n n"], strength: Strength, right: Float[Array, "n k"]) -> Float[Array, "n k"]:
+    """The solution of a penalised system, by Cholesky's decomposition."""
+    penalised = matrix + strength * jnp.eye(len(matrix), dtype=matrix.dtype)
+    return jax.scipy.linalg.cho_solve((jnp.linalg.cholesky(penalised, symmetrize_input=False), True), right)
+
+
+SCORE = ForwardScore(
+    _head, dict.fromkeys(("rwf_features", "rwf_codes"), -np.inf), pools=(_POOL,), codes=True, total="rwf"
+)

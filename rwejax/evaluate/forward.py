@@ -1,0 +1,518 @@
+"""One compiled pass over a population, and every score that needs nothing else.
+
+The networks see the calibration images, which are the first train images, with the statistics of that batch, and the
+images after them with those statistics held. Observers in the pass keep pooled features, and which ReLUs are on; heads
+make scores of what was seen, network by network. Scores that look at the calibration images alone spare the others.
+
+Kernels belong to slots and so are shared by the genomes of a population. On several hosts each takes its part of the
+genomes, and they exchange scores alone.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Bool, Float, Int
+
+from rwejax import networks
+from rwejax.config import PRECISIONS
+from rwejax.data import Dataset
+from rwejax.errors import InputError
+from rwejax.evaluate.inputs import checked
+from rwejax.genomes import check_genomes
+from rwejax.networks import ABSENT, IMAGES_AXIS, Program
+from rwejax.networks.codes import ReLU, disagreements, relus
+from rwejax.networks.program import Codes
+from rwejax.runtime import collectives
+from rwejax.runtime.devices import default_devices, memory
+from rwejax.spaces import Space
+
+_MAX_GENOMES = 64
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a pass has seen of one network.
+
+    Attributes:
+        features: by pool the features of the images, the train images first; the last map has `pool` x `pool` pixels.
+        disagreements: for each size of ReLU in how many of the sampled units of all its ReLUs two of the calibration
+            images differ.
+        counts: for each size how many ReLUs the network has.
+        labels: class of each image.
+        calibration: number of calibration images, the first ones.
+        train: number of train images among the images seen.
+        classes: number of classes.
+        key: for what a head draws itself.
+    """
+
+    features: Mapping[int, Float[Array, "images d"]]
+    disagreements: Mapping[ReLU, Int[Array, "calibration calibration"]]
+    counts: Mapping[ReLU, Int[Array, ""]]
+    labels: Int[Array, " images"]
+    calibration: int
+    train: int
+    classes: int
+    key: jax.Array
+
+    def batch(self, pool: int = 1) -> Float[Array, "calibration d"]:
+        """The features of the calibration images."""
+        return self.features[pool][: self.calibration]
+
+    @property
+    def targets(self) -> Float[Array, "calibration classes"]:
+        """One-hot labels of the calibration images less their mean."""
+        targets = jax.nn.one_hot(self.labels[: self.calibration], self.classes, dtype=jnp.float32)
+        return targets - targets.mean(0)
+
+
+@dataclass(frozen=True)
+class ForwardScore:
+    """A score that needs one pass forwards: which observers, and a head.
+
+    Attributes:
+        head: what was seen of a network to numbers, by name.
+        worst: what stands for a number of a network that failed: whose features are NaN or infinite, or of which there
+            are none since no path leads through it. Its keys are the names of all numbers.
+        pools: of the features that it reads.
+        codes: whether it asks which ReLUs are on.
+        all_images: whether it looks at all images, or at the calibration images alone.
+        total: the name of the sum of all numbers, if that is one more.
+    """
+
+    head: Callable[[Seen], Mapping[str, Array]]
+    worst: Mapping[str, float]
+    pools: tuple[int, ...] = (1,)
+    codes: bool = False
+    all_images: bool = False
+    total: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all that it gives."""
+        return *([self.total] if self.total else []), *self.worst
+
+
+class ForwardScores(NamedTuple):
+    """What a population's networks are worth.
+
+    Attributes:
+        values: by name one number a genome, averaged over the initialisations.
+        failed: of each genome the initialisations that failed; see `ForwardScore`.
+    """
+
+    values: dict[str, Float[np.ndarray, " n"]]
+    failed: Int[np.ndarray, " n"]
+
+
+class _Images(NamedTuple):
+    """What the compiled pass is told of the dataset, and how it is split over the devices.
+
+    Attributes:
+        calibration: images that give the normalisation statistics.
+        batches: all others, batch by batch; the last is filled up.
+        labels: of all images, in the order of the dataset.
+    """
+
+    calibration: Any
+    batches: Any
+    labels: Any
+
+
+_SPLIT = _Images(PartitionSpec(IMAGES_AXIS), PartitionSpec(None, IMAGES_AXIS), PartitionSpec())
+
+
+class ForwardPass:
+    """Scores whole populations in one compiled pass.
+
+    The first call compiles, later calls of any population do not. Equal parts of different genomes are computed once.
+
+    Args:
+        space: the search space, made for the images of `dataset`.
+        dataset: images and labels.
+        scores: what is to be known of each network.
+        seeds: initialisations to average over.
+        genomes_per_program: genomes that are evaluated together, by default the size of the first population, at most
+            64 and as many as a third of a CPU's memory holds, or half of an accelerator's. Memory grows with it; so
+            does the share of work that genomes have in common.
+        images_per_batch: images that a device takes through the networks at once, after the calibration images. By
+            default a CPU's largest feature map of a batch has about 2 MiB, and an accelerator takes 1,024.
+        calibration_images: the first so many train images, or all of them, give the normalisation statistics.
+        precision: of the networks on accelerators, see `rwejax.RandomWeightEvaluator`.
+        devices: the devices over which the images are split; by default all of JAX's, as far as they divide the
+            calibration images. Of several hosts, each uses its own.
+        three_keys: whether the kernels are drawn from the first of three keys that a seed's key gives.
+
+    Raises:
+        InputError: an argument is out of its range, or space and dataset do not fit.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        dataset: Dataset,
+        scores: Sequence[ForwardScore],
+        *,
+        seeds: int = 1,
+        genomes_per_program: int | None = None,
+        images_per_batch: int | None = None,
+        calibration_images: int = 400,
+        precision: str = "float32",
+        devices: Sequence[jax.Device] | None = None,
+        three_keys: bool = False,
+    ) -> None:
+        if precision not in PRECISIONS:
+            raise InputError(f"precision {precision!r} is unknown: choose one of {', '.join(PRECISIONS)}")
+        dataset = checked(space, dataset)
+        for name, value in {
+            "seeds": seeds,
+            "genomes_per_program": genomes_per_program,
+            "images_per_batch": images_per_batch,
+            "calibration_images": calibration_images,
+        }.items():
+            if value is not None and value < 1:
+                raise InputError(f"{name} is {value}: give 1 or more")
+        self.space, self.dataset, self.seeds, self.scores = space, dataset, seeds, tuple(scores)
+        self._pools = tuple(sorted({pool for score in scores for pool in score.pools}))
+        self._network = networks.network(space, self._pools, any(score.codes for score in scores))
+        self._dtype = jnp.dtype("bfloat16" if precision == "bfloat16" else "float32")
+        self._products = "tensorfloat32" if precision == "tensorfloat32" else "float32"
+        self._genomes = genomes_per_program
+        calibration = min(calibration_images, len(dataset.train_images))
+        self._mesh = _mesh(default_devices() if devices is None else devices, calibration)
+        cpu = self._mesh.devices.flat[0].platform == "cpu"
+        self._chunk = 1 if cpu else 4
+        if images_per_batch is None:
+            largest = max(self._dtype.itemsize * int(np.prod(shape)) for shape in self._network.buffers.values())
+            images_per_batch = max(8, 2**21 // largest) if cpu else 1024
+        rest = any(score.all_images for score in scores)
+        self._images, self._order = self._split_images(calibration, images_per_batch, rest)
+        self._draw = partial(_draw, self._network, three_keys)
+        # LLVM takes ten seconds to optimise these many small random draws, which run once a search.
+        self._initialise = jax.jit(jax.vmap(self._draw), compiler_options={"xla_backend_optimization_level": 1})
+        self._evaluate: Any = None
+        self._maps: Any = None
+
+    def __call__(self, key: jax.Array, genomes: Int[Any, "n genes"]) -> ForwardScores:
+        """Score a population.
+
+        Args:
+            key: draws the weights; the same key gives the same weights.
+            genomes: the population; genomes that decode to the same network get the same scores.
+
+        Returns:
+            The scores, in the order of the genomes.
+
+        Raises:
+            InputError: the genomes are none of the space, which says where.
+        """
+        genomes = np.asarray(check_genomes(self.space, genomes))
+        with jax.enable_x64(False):  # the numbers are the same, whatever else the program computes
+            return self._score(key, np.asarray(self.space.canonical(genomes)))
+
+    def _score(self, key: jax.Array, genomes: Int[np.ndarray, "n genes"]) -> ForwardScores:
+        shares = self._shares(genomes)
+        self._prepare(max(map(len, shares)))
+        kernels, keys = self._initialise(jax.random.split(key, self.seeds))
+        worst = {name: value for score in self.scores for name, value in score.worst.items()} | {"failed": 1.0}
+        found = np.zeros((len(worst), self.seeds, len(genomes)), np.float32)
+        mine = shares[jax.process_index()]
+        for members, program, rows in self._programs(genomes[mine]):
+            values = self._run(self._evaluate, program, kernels, keys)
+            for number, (name, bad) in enumerate(worst.items()):
+                found[number, :, mine[members]] = np.where(
+                    rows == ABSENT, bad, collectives.gathered(values[name])[:, rows]
+                ).T
+        found = _of_all_hosts(found, shares)
+        values = dict(zip(worst, found.astype(float).mean(1), strict=True))
+        failed = np.rint(self.seeds * values.pop("failed")).astype(int)
+        for score in self.scores:
+            if score.total:  # compiled, the sum would be contracted with what comes before it, here so and there so
+                values[score.total] = sum((values[name] for name in score.worst), np.zeros(len(genomes)))
+        return ForwardScores(values, failed)
+
+    def features(self, key: jax.Array, genomes: Int[Any, "n genes"]) -> Float[np.ndarray, "n images d"]:
+        """The pooled features behind the scores, for studies; a search never moves them off the device.
+
+        Args:
+            key: draws the weights; the features are those of the first of the `seeds` draws.
+            genomes: the population.
+
+        Returns:
+            For each genome one row an image, the train images first, before standardisation; zeros for a network
+            through which no path leads. Features of several pools follow one another.
+
+        Raises:
+            InputError: the genomes are none of the space, which says where.
+        """
+        genomes = np.asarray(self.space.canonical(np.asarray(check_genomes(self.space, genomes))))
+        with jax.enable_x64(False):
+            self._prepare(len(genomes))
+            kernels, _ = self._initialise(jax.random.split(key, self.seeds)[:1])
+            found = np.zeros((len(genomes), len(self._order), *self._network.buffers["features"]), np.float32)
+            for members, program, rows in self._programs(genomes):
+                out = self._run(self._features, program, kernels)
+                there = rows != ABSENT
+                found[members[there]] = collectives.gathered(out)[rows[there]][:, self._order]
+        return found
+
+    def kernels(self, key: jax.Array) -> networks.Kernels:
+        """The kernels that a key draws, for studies.
+
+        Args:
+            key: as it is given with a population; of several `seeds`, the first draw.
+        """
+        return _first(self._initialise(jax.random.split(key, self.seeds))[0])
+
+    def export(self, genomes: int, platforms: Sequence[str]) -> jax.export.Exported:
+        """Lower (program, images, kernels, keys) -> scores for other platforms.
+
+        Args:
+            genomes: the number of genomes that a program holds.
+            platforms: "cpu", "cuda", "rocm" or "tpu".
+
+        Returns:
+            The lowering, made without a population and without those devices.
+        """
+        self._prepare(genomes)
+        program = networks.empty_program(self._network, self._capacity, self._chunk)
+        keys = jax.random.split(jax.random.key(0), self.seeds)
+        drawn = jax.eval_shape(self._initialise, keys)
+        return jax.export.export(self._evaluate, platforms=platforms)(
+            program, self._images, *drawn, jax.eval_shape(self._new_maps)
+        )
+
+    def _split_images(
+        self, calibration: int, images_per_batch: int, rest: bool
+    ) -> tuple["_Images", Int[np.ndarray, " n"]]:
+        """Put the images on the devices, and say where the compiled pass puts each image's features."""
+        devices = self._mesh.size
+        images = np.concatenate([self.dataset.train_images, self.dataset.validation_images])
+        images = images if rest else images[:calibration]
+        after = len(images) - calibration
+        batches = -(-after // (images_per_batch * devices))
+        size = -(-after // (max(batches, 1) * devices)) * devices or devices
+        padded = np.concatenate([np.arange(calibration, len(images)), np.zeros(batches * size - after, int)])
+        padded = padded.reshape(batches, size)
+        # Each device returns its own share of the calibration images, then its own share of every batch.
+        shares = np.split(np.arange(calibration), devices), np.split(padded, devices, axis=1)
+        order = np.concatenate([part.ravel() for pair in zip(*shares, strict=True) for part in pair])
+        place = np.zeros(len(images), int)
+        place[order[::-1]] = np.arange(len(order))[::-1]
+        labels = np.concatenate([self.dataset.train_labels, self.dataset.validation_labels])[: len(images)]
+        found = images[:calibration], images[padded], labels
+        parts = [collectives.spread(x, self._mesh, spec) for x, spec in zip(found, _SPLIT, strict=True)]
+        return _Images(*parts), place
+
+    def _shares(self, genomes: Int[np.ndarray, "n genes"]) -> list[Int[np.ndarray, " m"]]:
+        """Which genomes each host takes: about as many multiply-adds each, neighbours that share rows together."""
+        hosts = jax.process_count()
+        order = np.lexsort(genomes.T[::-1])
+        work = np.cumsum(np.asarray(self.space.macs(genomes), float)[order])
+        ends = np.searchsorted(work, work[-1] * np.arange(1, hosts) / hosts) if hosts > 1 else []
+        return [np.sort(part) for part in np.split(order, ends)]
+
+    def _prepare(self, genomes: int) -> None:
+        """Fix the capacity at the first population, and build the compiled pass."""
+        if self._evaluate is not None:
+            return
+        # The first exchange between hosts fails if one is late, and compilations take a while.
+        collectives.every_host(0)
+        devices = self._mesh.size
+        wanted = self._genomes or self._genomes_in_memory(min(max(genomes, 1), _MAX_GENOMES))
+        self._capacity = -(-wanted // devices) * devices
+        self._chunk = min(self._chunk, self._capacity)
+        self._buffer_sizes = networks.buffer_sizes(self.space, self._network, self._capacity, self._chunk)
+        # Compiled functions must not hold the evaluator, whose maps are to go when it goes.
+        run = networks.make_features(self._network, self._capacity, self._chunk, self._dtype)
+        products, order, seeds = self._products, self._order, self.seeds
+        share = self._capacity // devices
+        score = _make_heads(self.scores, self._network, self.space, self._pools, self._images, self.dataset)
+
+        def features(program: Program, images: _Images, kernels: Any, maps: Any) -> tuple[Array, Any]:
+            with jax.default_matmul_precision(products):
+                return run(program, images.calibration, images.batches, _first(kernels), maps)
+
+        def draw(program: Program, images: _Images, kernels: Any, key: Array, maps: Any) -> tuple[Any, Any]:
+            with jax.default_matmul_precision(products):
+                x, maps = run(program, images.calibration, images.batches, kernels, maps)
+            # From a share of the images of every network to all images of a share of the networks.
+            x = lax.all_to_all(x, IMAGES_AXIS, 0, 1, tiled=True)[:, order]
+            codes = maps[0].get("codes")
+            codes = None if codes is None else lax.all_gather(codes, IMAGES_AXIS, axis=2, tiled=True)
+            begin = lax.axis_index(IMAGES_AXIS) * share
+            mine = jnp.clip(program.features - begin, 0, share)
+
+            def step(row: Array, values: dict[str, Array]) -> dict[str, Array]:
+                seen = program.codes, x[row], codes, begin + row, images.labels, key
+                with jax.default_matmul_precision("float32"):
+                    # Whatever the capacity, a head is compiled alike: nothing around it is fused into a conditional.
+                    new = lax.cond(row < mine, score, lambda *_: nothing, *seen)
+                return {name: values[name].at[row].set(value) for name, value in new.items()}
+
+            return lax.fori_loop(0, mine, step, {name: jnp.zeros(share, jnp.float32) for name in nothing}), maps
+
+        nothing = {name: jnp.float32(0) for each in self.scores for name in each.worst} | {"failed": jnp.float32(0)}
+
+        def evaluate(program: Program, images: _Images, kernels: Any, keys: Array, maps: Any) -> tuple[Any, Any]:
+            if seeds == 1:
+                values, maps = draw(program, images, _first(kernels), keys[0], maps)
+                return jax.tree.map(lambda value: value[None], values), maps
+
+            def step(maps: Any, drawn: tuple[Any, Array]) -> tuple[Any, Any]:
+                values, maps = draw(program, images, *drawn, maps)
+                return maps, values
+
+            maps, values = lax.scan(step, maps, (kernels, keys))
+            return values, maps
+
+        self._evaluate = self._compile(evaluate, 5, PartitionSpec(None, IMAGES_AXIS))
+        self._features = self._compile(features, 4, PartitionSpec(None, IMAGES_AXIS))
+
+    def _genomes_in_memory(self, most: int) -> int:
+        """Genomes, so many at most, whose buffers fill a third of a CPU's memory, or half of an accelerator's."""
+        limit = (self._mesh.local_devices[0].memory_stats() or {}).get("bytes_limit", 0) * self._mesh.size / 2
+        limit = limit or memory() / 3
+        genomes = most
+        while genomes > 1:
+            shapes = self._map_shapes(networks.buffer_sizes(self.space, self._network, genomes, self._chunk))
+            sizes = [shape.size * shape.dtype.itemsize for shape in jax.tree.leaves(shapes)]
+            # Every device gets the codes of all images.
+            codes = shapes[0].get("codes")
+            copies = 0 if codes is None else self._mesh.size * codes.size * codes.dtype.itemsize
+            share = limit / (sum(sizes) + copies)
+            if share >= 1:
+                break
+            genomes = max(1, min(genomes - 1, int(genomes * share)))
+        return genomes
+
+    def _compile(self, function: Callable[..., Any], arguments: int, out_specs: PartitionSpec) -> Any:
+        """Split the images over the devices, and give them all of the program and the kernels."""
+        maps = self._map_specs()
+        in_specs = PartitionSpec(), _SPLIT, *[PartitionSpec()] * (arguments - 3), maps
+        split = jax.shard_map(
+            function, mesh=self._mesh, in_specs=in_specs, out_specs=(out_specs, maps), check_vma=False
+        )
+        return jax.jit(split, donate_argnames="maps")
+
+    def _run(self, function: Any, program: Program, *drawn: Any) -> Any:
+        """Call a compiled pass with the maps of the last call, or with new ones where that was interrupted."""
+        maps, self._maps = self._maps or self._new_maps(), None
+        result, self._maps = function(program, self._images, *drawn, maps)
+        return result
+
+    def _map_shapes(self, sizes: Mapping[str, int]) -> tuple[Any, Any]:
+        """The maps of the calibration images and of a batch."""
+        batches = self._images.batches.shape
+        batch = batches[1] if batches[0] else 0
+        return networks.map_shapes(self._network, sizes, self._images.calibration.shape[0], batch, self._dtype)
+
+    def _map_specs(self) -> Any:
+        """How they are split over the devices: by images."""
+        return jax.tree.map_with_path(
+            lambda path, _: PartitionSpec(None, *[None] * (path[-1].key == "codes"), IMAGES_AXIS),
+            self._map_shapes(self._buffer_sizes),
+        )
+
+    def _new_maps(self) -> tuple[networks.Maps, networks.Maps]:
+        shapes = self._map_shapes(self._buffer_sizes)
+        shardings = jax.tree.map(lambda spec: NamedSharding(self._mesh, spec), self._map_specs())
+        # All in one program: to compile one for each takes a second.
+        return jax.jit(lambda: jax.tree.map(jnp.zeros_like, shapes), out_shardings=shardings)()
+
+    def _programs(
+        self, genomes: Int[np.ndarray, "n genes"]
+    ) -> Iterator[tuple[Int[np.ndarray, " m"], Program, Int[np.ndarray, " m"]]]:
+        """Split a population into programs: which genomes, the program, and the row of features of each genome.
+
+        Sorted genomes lie next to those with which they share rows.
+        """
+        if not len(genomes):
+            return
+        pending = np.array_split(np.lexsort(genomes.T[::-1]), -(-len(genomes) // self._capacity))
+        while pending:
+            members = pending.pop(0)
+            try:
+                program, rows = networks.lower(
+                    self.space, self._network, genomes[members], self._capacity, self._chunk, self._buffer_sizes
+                )
+            except networks.CapacityError:
+                pending[:0] = np.array_split(members, 2)
+            else:
+                yield members, program, rows
+
+
+def _draw(network: networks.Network, three_keys: bool, key: jax.Array) -> tuple[Any, Array]:
+    """Kernels, and the words of a key for what heads draw."""
+    key_kernels, key_heads, _ = jax.random.split(key, 3)
+    return networks.initialise(network, key_kernels if three_keys else key), jax.random.key_data(key_heads)
+
+
+def _first(drawn: Any) -> Any:
+    return jax.tree.map(lambda x: x[0], drawn)
+
+
+def _make_heads(
+    scores: Sequence[ForwardScore],
+    network: networks.Network,
+    space: Space,
+    pools: Sequence[int],
+    images: _Images,
+    dataset: Dataset,
+) -> Callable[..., dict[str, Array]]:
+    """The function that scores one network: where its codes are, its features, all codes, its row, labels, a key."""
+    sizes = relus(network) if "codes" in network.buffers else ()
+    ends = np.cumsum([networks.network(space, pool).buffers["features"][0] for pool in pools])
+    calibration, classes, seen = images.calibration.shape[0], dataset.classes, images.labels.shape[0]
+    train = min(len(dataset.train_labels), seen)
+
+    def look(places: Codes | None, x: Array, codes: Array | None, row: Array, labels: Array, key: Array) -> Seen:
+        disagree, counts = {}, {}
+        for number, size in enumerate(sizes):
+            assert places is not None
+            assert codes is not None
+            chosen, counts[size] = places.of_features[row, number], places.counts[row, number]
+            disagree[size] = disagreements(codes, chosen, counts[size])
+        features = dict(zip(pools, jnp.split(x, ends[:-1], -1), strict=True))
+        return Seen(features, disagree, counts, labels, calibration, train, classes, jax.random.wrap_key_data(key))
+
+    def score(*arguments: Any) -> dict[str, Array]:
+        net = look(*arguments)
+        failed_batch = _not_finite(x[: net.calibration] for x in net.features.values())
+        failed_anywhere = _not_finite(net.features.values())
+        values = {"failed": failed_anywhere.astype(jnp.float32)}
+        for each in scores:
+            failed = failed_anywhere if each.all_images else failed_batch
+            for name, value in each.head(net).items():
+                bad = failed | ~jnp.isfinite(value)
+                values[name] = jnp.where(bad, jnp.float32(each.worst[name]), value.astype(jnp.float32))
+        return values
+
+    return score
+
+
+def _not_finite(arrays: Any) -> Bool[Array, ""]:
+    return ~jnp.array([jnp.isfinite(x).all() for x in arrays]).all()
+
+
+def _of_all_hosts(found: Float[np.ndarray, "... n"], shares: Sequence[Int[np.ndarray, " m"]]) -> Float[Any, "... n"]:
+    """The numbers of all genomes, where each host has those of its share."""
+    if len(shares) == 1:
+        return found
+    everywhere = collectives.every_host(found)
+    for host, share in enumerate(shares):
+        found[..., share] = everywhere[host][..., share]
+    return found
+
+
+def _mesh(devices: Sequence[jax.Device], calibration: int) -> Mesh:
+    """As many devices of this host as divide the calibration images evenly."""
+    mine = [device for device in devices if device.process_index == jax.process_index()]
+    most = max(count for count in range(1, len(mine) + 1) if calibration % count == 0)
+    return Mesh(np.array(mine[:most]), (IMAGES_AXIS,), axis_types=(AxisType.Auto,))

@@ -1,0 +1,231 @@
+"""One pass, every forward score of it: against the networks one by one, in double precision, and against itself."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rwejax import data, networks, spaces
+from rwejax.evaluate import estimators
+from rwejax.evaluate.forward import ForwardPass
+from rwejax.networks import ActivationObserver, PerNetwork, codes
+from rwejax.objectives import FORWARD_SCORES, RWE_SCORES, seen_together
+
+KEY = jax.random.key(3)
+BATCH = 40
+SIZES = {
+    "macro": {"nodes": 3, "channels": 4},
+    "micro": {"layers": 3, "channels": 4},
+    "darts": {"layers": 3, "channels": 4},
+    "nasbench201": {"cells": 1, "channels": 4},
+    "nasbench_macro": {"channels": 4},
+}
+ALL = [name for name in FORWARD_SCORES if name != "rwe_softmax"]
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return data.load("digits", train=60, validation=30, image_size=8)
+
+
+def make(dataset, name="macro", scores=ALL, **options):
+    space = spaces.get(name, **SIZES[name], input_shape=dataset.image_shape, classes=dataset.classes)
+    found = [estimators.FORWARD[each] for each in scores]
+    return ForwardPass(space, dataset, found, **{"calibration_images": BATCH, "three_keys": True, **options})
+
+
+def population(space, count=6):
+    return np.asarray(space.sample(jax.random.key(8), count))
+
+
+@pytest.fixture(scope="module")
+def whole(dataset):
+    evaluate = make(dataset)
+    genomes = population(evaluate.space)
+    return evaluate, genomes, evaluate(KEY, genomes)
+
+
+def one_by_one(space, dataset, genomes, kernels):
+    """Features and agreements of ReLUs of each network by itself, with the same kernels."""
+    pooled = {pool: networks.network(space, pool) for pool in (1, 2)}
+    sizes = codes.relus(networks.network(space))
+
+    def add(seen, x, counts):
+        size = codes.ReLU(x.shape[1], int(np.prod(x.shape[1:])))
+        units = np.random.default_rng(size.units).choice(size.units, size.sampled, replace=False)
+        signs = jnp.where(x.reshape(len(x), -1)[:, np.sort(units)] > 0, 1, -1).astype(jnp.float32)
+        agree, relus = seen[size]
+        return {**seen, size: (agree + jnp.where(counts, (size.sampled + signs @ signs.T) / 2, 0), relus + counts)}
+
+    @jax.jit
+    @jax.vmap  # for the normalisation's axis
+    def look(programs, images):
+        found = {}
+        for pool, network in pooled.items():
+            single = PerNetwork(network)
+            observer = ActivationObserver({size: (jnp.zeros((len(images),) * 2), jnp.zeros(())) for size in sizes}, add)
+            buffers, seen = single.forward(programs, single.weights(programs, kernels), images, observer)
+            found[pool] = buffers["features"][0]
+        return found, list(seen.values())
+
+    look = jax.jit(
+        jax.vmap(look.__wrapped__.__wrapped__, in_axes=(None, None), axis_name=networks.IMAGES_AXIS, axis_size=1)
+    )
+    for genome in genomes:
+        program, (row,) = networks.lower(space, pooled[1], space.canonical(genome[None]), 1, 1)
+        if row == networks.ABSENT:
+            yield None
+            continue
+        found, seen = jax.tree.map(lambda x: np.asarray(x[0], float), look(program, dataset.train_images[:BATCH]))
+        yield found, dict(zip(sizes, seen, strict=True))
+
+
+def centred(kernel):
+    return kernel - kernel.mean(0) - kernel.mean(1)[:, None] + kernel.mean()
+
+
+def gram(features):
+    standardised = features - features.mean(0)
+    std = standardised.std(0)
+    standardised = standardised[:, std > 1e-6 * np.abs(features.mean(0))] / std[std > 1e-6 * np.abs(features.mean(0))]
+    return standardised @ standardised.T / max(1, standardised.shape[1])
+
+
+def error(kernel, targets, strength):
+    left = strength * np.linalg.solve(kernel + strength * np.eye(len(kernel)), targets)
+    return np.square(left).sum() / len(targets)
+
+
+def path(kernel, targets):
+    kernel = kernel * len(kernel) / np.trace(kernel)
+    return np.mean([error(kernel, targets, strength) for strength in np.geomspace(0.01, 1, 5)])
+
+
+def expected_scores(features, seen, targets):
+    present = {size: (agree, relus) for size, (agree, relus) in seen.items() if relus}
+    heights = []
+    for height in {size.height for size in present}:
+        of_height = [(agree / size.sampled, relus) for size, (agree, relus) in present.items() if size.height == height]
+        heights.append(sum(agree for agree, _ in of_height) / sum(relus for _, relus in of_height))
+    alike = centred(np.mean(heights, 0))
+    determinant = sum(agree * size.units / size.sampled for size, (agree, _) in present.items())
+    return {
+        "fit_path_features": -path(gram(features[1]), targets),
+        "fit_path_codes": -path(alike, targets),
+        "rwf_features": -error(gram(features[2]), targets, 1),
+        "rwf_codes": -error(alike, targets, 1),
+        "nwot": np.linalg.slogdet(determinant)[1],
+    }
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_scores_are_those_of_the_networks_one_by_one(dataset, name):
+    # On one device, as the other engine: a unit whose input is constant may be on or off by the order of a sum.
+    evaluate = make(dataset, name, ["fit_path", "rwf", "nwot"], devices=jax.devices()[:1])
+    genomes = population(evaluate.space, 12)
+    found = evaluate(KEY, genomes).values
+    targets = np.eye(10)[dataset.train_labels[:BATCH]]
+    targets -= targets.mean(0)
+    alive = 0
+    for n, seen in enumerate(one_by_one(evaluate.space, dataset, genomes, evaluate.kernels(KEY))):
+        if seen is None:
+            assert all(values[n] == -np.inf for values in found.values())
+            continue
+        alive += 1
+        for score, value in expected_scores(*seen, targets).items():
+            assert found[score][n] == pytest.approx(value, rel=1e-4), score
+    assert alive >= 4
+    for score in ("fit_path", "rwf"):
+        np.testing.assert_allclose(found[score], found[f"{score}_features"] + found[f"{score}_codes"], rtol=1e-6)
+
+
+def test_every_score_has_its_name(whole):
+    assert set(whole[2].values) == {name for each in ALL for name in FORWARD_SCORES[each]}
+    for name, score in estimators.FORWARD.items():
+        assert score.names == FORWARD_SCORES[name]
+
+
+def test_a_score_is_the_same_whatever_else_is_scored(dataset, whole):
+    _, genomes, found = whole
+    for names in (["fit_path"], ["nwot", "rwf"], ["rwe"]):
+        for name, values in make(dataset, scores=names)(KEY, genomes).values.items():
+            np.testing.assert_allclose(values, found.values[name], rtol=1e-5)
+
+
+def test_chunks_of_genomes_change_no_bit(dataset, whole):
+    _, genomes, found = whole
+    for size in (1, 4):
+        pieces = make(dataset, genomes_per_program=size)(KEY, genomes)
+        for name, values in pieces.values.items():
+            assert (values == found.values[name]).all(), name
+
+
+@pytest.mark.parametrize("name", ["macro", "micro"])
+def test_rows_at_once_and_devices_change_last_bits_only(dataset, name):
+    """The accelerator's way through the executor, several rows of a slot under vmap, and one device for two."""
+    evaluate, wide, single = make(dataset, name), make(dataset, name), make(dataset, name, devices=jax.devices()[:1])
+    wide._chunk = 3
+    genomes = population(evaluate.space)
+    found = evaluate(KEY, genomes)
+    for other in (wide, single):
+        for score, values in other(KEY, genomes).values.items():
+            # An error is a count of images, and one image may lie on a boundary.
+            tolerance = (
+                {"atol": 100 / 90 + 1e-3} if RWE_SCORES.get(score) and score.endswith("_error") else {"rtol": 1e-3}
+            )
+            np.testing.assert_allclose(values, found.values[score], err_msg=score, **tolerance)
+
+
+def test_a_dead_network_and_nan_touch_no_neighbour(dataset):
+    evaluate = make(dataset, "nasbench201", genomes_per_program=6)
+    alive = np.array([[1, 1, 1, 1, 1, 1], [3, 0, 2, 0, 0, 3], [0, 0, 0, 2, 0, 0]])
+    dead = np.zeros((2, 6), int)
+    together, apart = evaluate(KEY, np.concatenate([dead[:1], alive, dead[1:]])), evaluate(KEY, alive)
+    for name, values in apart.values.items():
+        assert np.isfinite(values).all(), name
+        assert (together.values[name][1:4] == values).all(), name
+    worst = {name: estimators.FORWARD[each].worst.get(name, -np.inf) for each in ALL for name in FORWARD_SCORES[each]}
+    assert {name: values[[0, 4]].tolist() for name, values in together.values.items()} == {
+        name: [value] * 2 for name, value in worst.items()
+    }
+    assert together.failed.tolist() == [1, 0, 0, 0, 1]
+    kernels = evaluate._initialise
+    evaluate._initialise = lambda keys: (spoil(kernels(keys)[0]), kernels(keys)[1])
+    found = evaluate(KEY, alive)
+    assert found.failed.tolist() == [0, 1, 0], "the second alone has a 3x3 convolution"
+    assert all((found.values[name][[0, 2]] == values[[0, 2]]).all() for name, values in apart.values.items())
+
+
+def spoil(kernels):
+    """Make the kernels of all 3x3 convolutions on edges NaN."""
+    return {
+        group: {
+            kind: jax.tree.map(lambda leaf: leaf * np.nan, tree) if kind == "nor_conv_3x3" else tree
+            for kind, tree in kinds.items()
+        }
+        for group, kinds in kernels.items()
+    }
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_lowers_for_accelerators(dataset, name):
+    exported = make(dataset, name).export(4, ("cuda", "tpu"))
+    assert exported.platforms == ("cuda", "tpu")
+    values, _ = jax.tree.unflatten(exported.out_tree, exported.out_avals)
+    assert {each.shape for each in values.values()} == {(1, 4)}
+
+
+def test_images_behind_the_batch_are_looked_at_by_heads_alone(dataset, whole):
+    _, genomes, found = whole
+    changed = dataclasses.replace(dataset, validation_images=dataset.validation_images[::-1])
+    other = make(changed)(KEY, genomes)
+    for name, values in found.values.items():
+        same = (other.values[name] == values).all()
+        assert same == (name not in RWE_SCORES), name
+
+
+def test_what_is_seen_together():
+    assert seen_together(("macs",)) == ()
+    assert seen_together(("rwe_softmax", "nwot")) == ("rwe_softmax", "nwot", "rwe", "rwf", "fit_path")
