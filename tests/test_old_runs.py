@@ -13,6 +13,7 @@ from rwejax import CorrelateRunsConfig, InputError
 from rwejax.cli import status
 from rwejax.runtime import environment
 from rwejax.searching.loop import resume, search
+from rwejax.searching.old_runs import of_format
 from rwejax.storage.meta import FORMAT
 from rwejax.training.loop import resume as resume_training
 from tests import fakes
@@ -65,6 +66,20 @@ def test_a_search_is_resumed_to_what_a_fresh_one_finds(searched, here, tmp_path)
     assert len(meta["resume_times"]) == 1
     assert "resume_versions" not in meta
     assert rwejax.load(searched).evaluations == result.evaluations
+
+
+def test_later_scores_compare_with_those_of_an_older_format():
+    """`fit_path` and `rwf` looked at 400 images whatever the config said, which now decides."""
+    config = fakes.tiny(estimator="fit_path")
+    for old in ({"versions": {}}, {"format": 2}):
+        assert of_format(config, old) == dataclasses.replace(config, calibration_images=400)
+    for same in ({}, {"format": 3}):
+        assert of_format(config, same) == config
+    for estimator in ("rwe", "snip", "macs"):
+        assert of_format(fakes.tiny(estimator=estimator), {"format": 2}) == fakes.tiny(estimator=estimator)
+    for estimator in ("nwot", "rwe_softmax", "rwe,fit_path"):
+        with pytest.raises(InputError, match=f"older rwejax, whose {estimator.partition(',')[0]} had other weights"):
+            of_format(fakes.tiny(estimator=estimator), {"format": 2})
 
 
 def test_a_training_is_loaded_and_resumed(here, tmp_path):

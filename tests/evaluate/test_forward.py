@@ -178,6 +178,43 @@ def test_rows_at_once_and_devices_change_last_bits_only(dataset, name):
             np.testing.assert_allclose(values, found.values[score], err_msg=score, **tolerance)
 
 
+@pytest.mark.parametrize("names", [ALL, ["fit_path"], ["rwf"], ["nwot"], ["rwe", "rwe_softmax"]], ids=",".join)
+def test_nothing_compiles_after_the_first_population(dataset, names):
+    evaluate = make(dataset, scores=names, seeds=2)
+    genomes = population(evaluate.space, 9)
+    evaluate(KEY, genomes[:5])
+    compilations = []
+
+    def listen(event, duration_secs, **_):
+        if event == "/jax/core/compile/backend_compile_duration":
+            compilations.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        evaluate(KEY, genomes[5:])
+        evaluate(jax.random.key(5), genomes)
+        assert compilations == []
+        jax.jit(lambda x: x * 3.5)(1.5)
+        assert len(compilations) == 1
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+
+
+def test_seeds_of_one_call_are_averaged(dataset, whole):
+    """Each draw alone, and both."""
+    _, genomes, _ = whole
+    both, single = make(dataset, seeds=2), make(dataset)
+    averaged = both(KEY, genomes).values
+    drawn = both._initialise(jax.random.split(KEY, 2))
+    alone = []
+    for draw in range(2):
+        single._initialise = lambda _, draw=draw: jax.tree.map(lambda x: x[draw : draw + 1], drawn)
+        alone.append(single(KEY, genomes).values)
+    for name, values in averaged.items():
+        np.testing.assert_allclose(values, np.mean([each[name] for each in alone], 0), rtol=1e-5)
+        assert (alone[0][name] != alone[1][name]).any()
+
+
 def test_a_dead_network_and_nan_touch_no_neighbour(dataset):
     evaluate = make(dataset, "nasbench201", genomes_per_program=6)
     alive = np.array([[1, 1, 1, 1, 1, 1], [3, 0, 2, 0, 0, 3], [0, 0, 0, 2, 0, 0]])

@@ -151,3 +151,16 @@ print(caught(devices.use_all_cores))
     late = "use_all_cores() came after JAX had started and has no effect: rwejax uses 1 of 8 cores"
     found = run(CAUGHT + code, XLA_FLAGS="", XDG_CACHE_HOME=str(tmp_path)).splitlines()
     assert found == [f"<string> {late}", "[]", "[]"]
+
+
+@pytest.mark.parametrize(("given", "threads"), [({}, 1), ({"OPENBLAS_NUM_THREADS": "2"}, 2)])
+def test_a_decomposition_takes_one_core_unless_somebody_has_said_otherwise(given, threads):
+    """Decompositions of several devices would wait for each other. It is the library of scipy that JAX calls."""
+    code = (
+        "import rwejax; rwejax.use_all_cores(); import jax.numpy as jnp; jnp.linalg.cholesky(jnp.eye(4));"
+        "from threadpoolctl import threadpool_info;"
+        "print(*{each['num_threads'] for each in threadpool_info() if 'scipy.libs' in each['filepath']})"
+    )
+    kept = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run([sys.executable, "-c", code], env=kept | given, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(min(threads, os.cpu_count() or 1))]
