@@ -326,7 +326,8 @@ class ForwardPass:
         collectives.every_host(0)
         devices = self._mesh.size
         wanted = self._genomes or self._genomes_in_memory(min(max(genomes, 1), _MAX_GENOMES))
-        self._capacity = -(-wanted // devices) * devices
+        # Two a device at least: for a single one XLA writes the loop over networks away, and heads come out otherwise.
+        self._capacity = max(2, -(-wanted // devices)) * devices
         self._chunk = min(self._chunk, self._capacity)
         self._buffer_sizes = networks.buffer_sizes(self.space, self._network, self._capacity, self._chunk)
         # Compiled functions must not hold the evaluator, whose maps are to go when it goes.

@@ -17,8 +17,8 @@ KEY = jax.random.key(3)
 BATCH = 40
 SIZES = {
     "macro": {"nodes": 3, "channels": 4},
-    "micro": {"layers": 3, "channels": 4},
-    "darts": {"layers": 3, "channels": 4},
+    "micro": {"layers": 3, "channels": 2},
+    "darts": {"layers": 3, "channels": 2},
     "nasbench201": {"cells": 1, "channels": 4},
     "nasbench_macro": {"channels": 4},
 }
@@ -124,7 +124,7 @@ def expected_scores(features, seen, targets):
 def test_scores_are_those_of_the_networks_one_by_one(dataset, name):
     # On one device, as the other engine: a unit whose input is constant may be on or off by the order of a sum.
     evaluate = make(dataset, name, ["fit_path", "rwf", "nwot"], devices=jax.devices()[:1])
-    genomes = population(evaluate.space, 12)
+    genomes = population(evaluate.space, 8)
     found = evaluate(KEY, genomes).values
     targets = np.eye(10)[dataset.train_labels[:BATCH]]
     targets -= targets.mean(0)
@@ -162,7 +162,7 @@ def test_chunks_of_genomes_change_no_bit(dataset, whole):
             assert (values == found.values[name]).all(), name
 
 
-@pytest.mark.parametrize("name", ["macro", "micro"])
+@pytest.mark.parametrize("name", ["macro", "nasbench201"])
 def test_rows_at_once_and_devices_change_last_bits_only(dataset, name):
     """The accelerator's way through the executor, several rows of a slot under vmap, and one device for two."""
     evaluate, wide, single = make(dataset, name), make(dataset, name), make(dataset, name, devices=jax.devices()[:1])
