@@ -27,11 +27,21 @@ import pytest
 # What tests trace and import is much and stays: to look through it for garbage took a sixth of their time.
 gc.set_threshold(100_000)
 
-# A shell that runs the tests in the background has Ctrl-C ignored, and Python leaves that so.
+# A shell that runs the tests in the background has Ctrl-C ignored, and nohup SIGHUP, and Python leaves that so.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 jax.config.update("jax_num_cpu_devices", 2)
 # Most of a test's time is compilation, and no result may depend on how well the code is optimised.
 jax.config.update("jax_disable_most_optimizations", True)
+
+
+@pytest.fixture(autouse=True)
+def handlers_of_signals():
+    """A command leaves those that end its process, which is the tests' own where a test calls it."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
 
 
 @pytest.fixture(scope="session")

@@ -178,8 +178,8 @@ def test_weights_of_a_program_are_its_kernels(space, genomes):
 
 
 def test_bad_names_and_sizes_are_one_sentence(space, dataset):
-    with pytest.raises(InputError, match="estimator 'zen' is unknown: choose one of rwe"):
-        estimators.get("zen", space, dataset)
+    with pytest.raises(InputError, match="estimator 'nwott' is unknown: choose one of rwe"):
+        estimators.get("nwott", space, dataset)
     with pytest.raises(InputError, match="estimator 'nwot' has no option 'pool': it takes seeds, images"):
         estimators.get("nwot", space, dataset, pool=2)
     with pytest.raises(InputError, match="estimator 'macs' has no option 'seeds': it takes none"):
