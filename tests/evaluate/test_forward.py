@@ -59,8 +59,6 @@ def one_by_one(space, dataset, genomes, kernels):
         agree, relus = seen[size]
         return {**seen, size: (agree + jnp.where(counts, (size.sampled + signs @ signs.T) / 2, 0), relus + counts)}
 
-    @jax.jit
-    @jax.vmap  # for the normalisation's axis
     def look(programs, images):
         found = {}
         for pool, network in pooled.items():
@@ -70,9 +68,8 @@ def one_by_one(space, dataset, genomes, kernels):
             found[pool] = buffers["features"][0]
         return found, list(seen.values())
 
-    look = jax.jit(
-        jax.vmap(look.__wrapped__.__wrapped__, in_axes=(None, None), axis_name=networks.IMAGES_AXIS, axis_size=1)
-    )
+    # The normalisation asks for the axis over which images are split.
+    look = jax.jit(jax.vmap(look, in_axes=(None, None), axis_name=networks.IMAGES_AXIS, axis_size=1))
     for genome in genomes:
         program, (row,) = networks.lower(space, pooled[1], space.canonical(genome[None]), 1, 1)
         if row == networks.ABSENT:
