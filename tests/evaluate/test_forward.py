@@ -49,8 +49,8 @@ def whole(dataset):
 
 def one_by_one(space, dataset, genomes, kernels):
     """Features and agreements of ReLUs of each network by itself, with the same kernels."""
-    pooled = {pool: networks.network(space, pool) for pool in (1, 2)}
-    sizes = codes.relus(networks.network(space))
+    network = networks.network(space, 2)
+    sizes = codes.relus(network)
 
     def add(seen, x, counts):
         size = codes.ReLU(x.shape[1], int(np.prod(x.shape[1:])))
@@ -60,18 +60,18 @@ def one_by_one(space, dataset, genomes, kernels):
         return {**seen, size: (agree + jnp.where(counts, (size.sampled + signs @ signs.T) / 2, 0), relus + counts)}
 
     def look(programs, images):
-        found = {}
-        for pool, network in pooled.items():
-            single = PerNetwork(network)
-            observer = ActivationObserver({size: (jnp.zeros((len(images),) * 2), jnp.zeros(())) for size in sizes}, add)
-            buffers, seen = single.forward(programs, single.weights(programs, kernels), images, observer)
-            found[pool] = buffers["features"][0]
-        return found, list(seen.values())
+        single = PerNetwork(network)
+        observer = ActivationObserver({size: (jnp.zeros((len(images),) * 2), jnp.zeros(())) for size in sizes}, add)
+        buffers, seen = single.forward(programs, single.weights(programs, kernels), images, observer)
+        features = buffers["features"][0]
+        blocks = getattr(space, "blocks", 1)  # of a cell's output; of each four parts of the map, equally large
+        mean = features.reshape(len(images), blocks, 4, -1).mean(2).reshape(len(images), -1)
+        return {1: mean, 2: features}, list(seen.values())
 
     # The normalisation asks for the axis over which images are split.
     look = jax.jit(jax.vmap(look, in_axes=(None, None), axis_name=networks.IMAGES_AXIS, axis_size=1))
     for genome in genomes:
-        program, (row,) = networks.lower(space, pooled[1], space.canonical(genome[None]), 1, 1)
+        program, (row,) = networks.lower(space, network, space.canonical(genome[None]), 1, 1)
         if row == networks.ABSENT:
             yield None
             continue
