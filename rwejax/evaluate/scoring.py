@@ -65,7 +65,8 @@ class PopulationScorer:
         self._space, self._names, self._rwe_score = space, tuple(names), score
         self._worst = worst_sensible(score, space, dataset) if "rwe" in names else None
         looks = [name for name in names if name in estimators.FORWARD]
-        scores = [estimators.FORWARD[name] for name in (seen_together(looks) if extras else looks)]
+        seen = dict.fromkeys((*looks, *(seen_together(looks) if extras else ())))
+        scores = [estimators.FORWARD[name] for name in seen]
         three_keys = not set(looks) <= {"rwe"}
         self._forward = (
             ForwardPass(space, dataset, scores, seeds=seeds, three_keys=three_keys, **options) if looks else None

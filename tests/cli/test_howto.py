@@ -100,7 +100,7 @@ def test_an_estimator_of_ones_own(shell, tmp_path):
     (tmp_path / "mine.py").write_text("\n\n".join(howto.blocks("estimator", "python")))
     write_truth(spaces.get("nasbench_macro"))
     typed = howto.commands("estimator")
-    assert [words[0] for words in typed] == ["correlate", "search", "search"]
+    assert [words[0] for words in typed] == ["correlate", "search", "search", "search"]
 
     for words in typed:
         shell(words)
@@ -116,3 +116,6 @@ def test_an_estimator_of_ones_own(shell, tmp_path):
     assert len(lines) == 8
     for line in lines:
         assert line["objectives"][:2] == [-line["nwot"], -line["zen"]]
+    for line in map(json.loads, (tmp_path / "both" / "evaluations.jsonl").read_text().splitlines()):
+        assert line["objectives"][:2] == [-line["directions"], -line["fit_path"]]
+        assert 0 < line["directions"] <= 30, "there are so many images"

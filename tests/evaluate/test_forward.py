@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from rwejax import data, networks, spaces
+from rwejax.errors import InputError
 from rwejax.evaluate import estimators
-from rwejax.evaluate.forward import ForwardPass
+from rwejax.evaluate.forward import ForwardPass, ForwardScore
+from rwejax.evaluate.scoring import PopulationScorer
 from rwejax.networks import ActivationObserver, PerNetwork, codes
 from rwejax.objectives import FORWARD_SCORES, RWE_SCORES, seen_together
 
@@ -263,3 +265,26 @@ def test_images_behind_the_batch_are_looked_at_by_heads_alone(dataset, whole):
 def test_what_is_seen_together():
     assert seen_together(("macs",)) == ()
     assert seen_together(("rwe_softmax", "nwot")) == ("rwe_softmax", "nwot", "rwe", "rwf", "fit_path")
+
+
+def spread(net):
+    return {"feature_spread": net.batch().std(0).sum()}
+
+
+SPREAD = ForwardScore(spread, worst={"feature_spread": -np.inf})
+
+
+def test_a_head_of_ones_own_is_scored_beside_others(dataset, whole):
+    estimators.register_estimator("feature_spread", SPREAD)
+    evaluate, genomes, found = whole
+    together = estimators.together(("feature_spread", "nwot"), evaluate.space, dataset, images=BATCH)(KEY, genomes)
+    np.testing.assert_allclose(together["nwot"], found.values["nwot"], rtol=1e-5)
+    pooled = make(dataset, scores=["fit_path"]).features(KEY, genomes)[:, :BATCH]
+    np.testing.assert_allclose(together["feature_spread"], pooled.std(1).sum(1), rtol=1e-4)
+    estimators.register_estimator("feature_spread", ForwardScore(spread, worst={"feature_spread": 0.0}))
+    with pytest.raises(InputError, match="'feature_spread' has the name of something else"):
+        estimators.register_estimator("feature_spread", ForwardScore(abs, worst={"feature_spread": 0.0}))
+    with pytest.raises(InputError, match="'wide' gives feature_spread: give one number of its own name"):
+        estimators.register_estimator("wide", SPREAD)
+    scorer = PopulationScorer(evaluate.space, dataset, ("feature_spread",), 1, extras=True, calibration_images=BATCH)
+    assert set(scorer(KEY, genomes).scores) == {"feature_spread"}

@@ -31,7 +31,7 @@ from rwejax.evaluate.estimators import (
 )
 from rwejax.evaluate.estimators.complexity import Estimate
 from rwejax.evaluate.estimators.per_network import Classifier, PerNetworkEstimator
-from rwejax.evaluate.forward import ForwardPass, ForwardScore
+from rwejax.evaluate.forward import ForwardPass, ForwardScore, Seen
 from rwejax.evaluate.inputs import check_batch, checked
 from rwejax.evaluate.random_weight import RIDGE, check_counts
 from rwejax.networks import Norm
@@ -134,7 +134,9 @@ __all__ = [
     "FORWARD",
     "Classifier",
     "Estimate",
+    "ForwardScore",
     "PerNetworkEstimator",
+    "Seen",
     "get",
     "names",
     "options_of",
@@ -188,7 +190,7 @@ def options_of(name: str) -> tuple[str, ...]:
     return tuple(each for each in inspect.signature(_ESTIMATORS[name]).parameters if each not in ("space", "dataset"))
 
 
-def register_estimator(name: str, function: Callable[..., Any]) -> None:
+def register_estimator(name: str, function: Callable[..., Any] | ForwardScore) -> None:
     """Make an estimator of your own known by its name, to `rwejax.search`, `correlate` and this module's `get`.
 
     Args:
@@ -196,10 +198,11 @@ def register_estimator(name: str, function: Callable[..., Any]) -> None:
         function: of one parameter, a `Classifier`, to a scalar, the score of one untrained network, higher being
             better; it is compiled by JAX and averaged over the seeds. Or a factory,
             `make(space, dataset, *, seeds=1, images=None)`, which returns an estimate of whole populations: a function
-            of a key and genomes to (n,) scores, such as a `PerNetworkEstimator`.
+            of a key and genomes to (n,) scores, such as a `PerNetworkEstimator`. Or a `ForwardScore` of one number,
+            which has the estimator's name: it is a head of the pass that scores whole populations at once.
 
     Raises:
-        InputError: the name is taken or cannot be one, or the function is neither of both.
+        InputError: the name is taken or cannot be one, or the function is none of the three.
 
     Example:
         >>> import jax
@@ -217,10 +220,19 @@ def register_estimator(name: str, function: Callable[..., Any]) -> None:
     """
     if not isinstance(name, str) or not re.fullmatch(r"\w+", name):
         raise InputError(f"estimator {name!r} has no proper name: give letters, digits and underscores")
+    code = function.head if isinstance(function, ForwardScore) else function
     taken = name in _TAKEN or (name in _ESTIMATORS and name not in _registered)
-    if taken or (name in _registered and not plugins.alike(_registered[name], function)):
+    if taken or (name in _registered and not plugins.alike(_registered[name], code)):
         raise InputError(f"estimator {name!r} has the name of something else: give it another name")
-    _ESTIMATORS[name], _registered[name] = _factory(name, function), function
+    if isinstance(function, ForwardScore):
+        if function.names != (name,):
+            raise InputError(f"estimator {name!r} gives {', '.join(function.names)}: give one number of its own name")
+        FORWARD[name] = function
+        _ESTIMATORS[name] = _forward(name)
+    else:
+        FORWARD.pop(name, None)
+        _ESTIMATORS[name] = _factory(name, function)
+    _registered[name] = code
     plugins.note(function)
 
 
