@@ -9,7 +9,6 @@ genomes, and they exchange scores alone.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,85 +17,21 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from rwejax import networks
 from rwejax.config import PRECISIONS
 from rwejax.data import Dataset
 from rwejax.errors import InputError
+from rwejax.evaluate.heads import ForwardScore, make_heads
 from rwejax.evaluate.inputs import checked
 from rwejax.genomes import check_genomes
 from rwejax.networks import ABSENT, IMAGES_AXIS, Program
-from rwejax.networks.codes import ReLU, disagreements, relus
-from rwejax.networks.program import Codes
 from rwejax.runtime import collectives
 from rwejax.runtime.devices import default_devices, memory
 from rwejax.spaces import Space
 
 _MAX_GENOMES = 64
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a pass has seen of one network.
-
-    Attributes:
-        features: by pool the features of the images, the train images first; the last map has `pool` x `pool` pixels.
-        disagreements: for each size of ReLU in how many of the sampled units of all its ReLUs two of the calibration
-            images differ.
-        counts: for each size how many ReLUs the network has.
-        labels: class of each image.
-        calibration: number of calibration images, the first ones.
-        train: number of train images among the images seen.
-        classes: number of classes.
-        key: for what a head draws itself.
-    """
-
-    features: Mapping[int, Float[Array, "images d"]]
-    disagreements: Mapping[ReLU, Int[Array, "calibration calibration"]]
-    counts: Mapping[ReLU, Int[Array, ""]]
-    labels: Int[Array, " images"]
-    calibration: int
-    train: int
-    classes: int
-    key: jax.Array
-
-    def batch(self, pool: int = 1) -> Float[Array, "calibration d"]:
-        """The features of the calibration images."""
-        return self.features[pool][: self.calibration]
-
-    @property
-    def targets(self) -> Float[Array, "calibration classes"]:
-        """One-hot labels of the calibration images less their mean."""
-        targets = jax.nn.one_hot(self.labels[: self.calibration], self.classes, dtype=jnp.float32)
-        return targets - targets.mean(0)
-
-
-@dataclass(frozen=True)
-class ForwardScore:
-    """A score that needs one pass forwards: which observers, and a head.
-
-    Attributes:
-        head: what was seen of a network to numbers, by name.
-        worst: what stands for a number of a network that failed: whose features are NaN or infinite, or of which there
-            are none since no path leads through it. Its keys are the names of all numbers.
-        pools: of the features that it reads.
-        codes: whether it asks which ReLUs are on.
-        all_images: whether it looks at all images, or at the calibration images alone.
-        total: the name of the sum of all numbers, if that is one more.
-    """
-
-    head: Callable[[Seen], Mapping[str, Array]]
-    worst: Mapping[str, float]
-    pools: tuple[int, ...] = (1,)
-    codes: bool = False
-    all_images: bool = False
-    total: str | None = None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Of all that it gives."""
-        return *([self.total] if self.total else []), *self.worst
 
 
 class ForwardScores(NamedTuple):
@@ -147,7 +82,8 @@ class ForwardPass:
         precision: of the networks on accelerators, see `rwejax.RandomWeightEvaluator`.
         devices: the devices over which the images are split; by default all of JAX's, as far as they divide the
             calibration images. Of several hosts, each uses its own.
-        three_keys: whether the kernels are drawn from the first of three keys that a seed's key gives.
+        three_keys: whether kernels are drawn from the first of three keys that a seed's key gives, and not from that
+            key itself as those of random-weight evaluation alone are. So the scores of older runs come out again.
 
     Raises:
         InputError: an argument is out of its range, or space and dataset do not fit.
@@ -334,7 +270,15 @@ class ForwardPass:
         run = networks.make_features(self._network, self._capacity, self._chunk, self._dtype)
         products, order, seeds = self._products, self._order, self.seeds
         share = self._capacity // devices
-        score = _make_heads(self.scores, self._network, self.space, self._pools, self._images, self.dataset)
+        score = make_heads(
+            self.scores,
+            self.space,
+            self._network,
+            self._pools,
+            calibration=self._images.calibration.shape[0],
+            train=min(len(self.dataset.train_labels), self._images.labels.shape[0]),
+            classes=self.dataset.classes,
+        )
 
         def features(program: Program, images: _Images, kernels: Any, maps: Any) -> tuple[Array, Any]:
             with jax.default_matmul_precision(products):
@@ -457,49 +401,6 @@ def _draw(network: networks.Network, three_keys: bool, key: jax.Array) -> tuple[
 
 def _first(drawn: Any) -> Any:
     return jax.tree.map(lambda x: x[0], drawn)
-
-
-def _make_heads(
-    scores: Sequence[ForwardScore],
-    network: networks.Network,
-    space: Space,
-    pools: Sequence[int],
-    images: _Images,
-    dataset: Dataset,
-) -> Callable[..., dict[str, Array]]:
-    """The function that scores one network: where its codes are, its features, all codes, its row, labels, a key."""
-    sizes = relus(network) if "codes" in network.buffers else ()
-    ends = np.cumsum([networks.network(space, pool).buffers["features"][0] for pool in pools])
-    calibration, classes, seen = images.calibration.shape[0], dataset.classes, images.labels.shape[0]
-    train = min(len(dataset.train_labels), seen)
-
-    def look(places: Codes | None, x: Array, codes: Array | None, row: Array, labels: Array, key: Array) -> Seen:
-        disagree, counts = {}, {}
-        for number, size in enumerate(sizes):
-            assert places is not None
-            assert codes is not None
-            chosen, counts[size] = places.of_features[row, number], places.counts[row, number]
-            disagree[size] = disagreements(codes, chosen, counts[size])
-        features = dict(zip(pools, jnp.split(x, ends[:-1], -1), strict=True))
-        return Seen(features, disagree, counts, labels, calibration, train, classes, jax.random.wrap_key_data(key))
-
-    def score(*arguments: Any) -> dict[str, Array]:
-        net = look(*arguments)
-        failed_batch = _not_finite(x[: net.calibration] for x in net.features.values())
-        failed_anywhere = _not_finite(net.features.values())
-        values = {"failed": failed_anywhere.astype(jnp.float32)}
-        for each in scores:
-            failed = failed_anywhere if each.all_images else failed_batch
-            for name, value in each.head(net).items():
-                bad = failed | ~jnp.isfinite(value)
-                values[name] = jnp.where(bad, jnp.float32(each.worst[name]), value.astype(jnp.float32))
-        return values
-
-    return score
-
-
-def _not_finite(arrays: Any) -> Bool[Array, ""]:
-    return ~jnp.array([jnp.isfinite(x).all() for x in arrays]).all()
 
 
 def _of_all_hosts(found: Float[np.ndarray, "... n"], shares: Sequence[Int[np.ndarray, " m"]]) -> Float[Any, "... n"]:

@@ -19,7 +19,8 @@ from jaxtyping import Array, Float, Int
 
 from rwejax.data import Dataset
 from rwejax.errors import InputError
-from rwejax.evaluate.forward import ForwardPass, ForwardScore, Seen
+from rwejax.evaluate.forward import ForwardPass
+from rwejax.evaluate.heads import ForwardScore, Seen
 from rwejax.evaluate.inputs import checked
 from rwejax.evaluate.ridge import FAILED, constant_scores, ridge_scores
 from rwejax.objectives import RWE_SCORES

@@ -10,7 +10,8 @@ import pytest
 from rwejax import data, networks, spaces
 from rwejax.errors import InputError
 from rwejax.evaluate import estimators
-from rwejax.evaluate.forward import ForwardPass, ForwardScore
+from rwejax.evaluate.forward import ForwardPass
+from rwejax.evaluate.heads import ForwardScore
 from rwejax.evaluate.scoring import PopulationScorer
 from rwejax.networks import ActivationObserver, PerNetwork, codes
 from rwejax.objectives import FORWARD_SCORES, RWE_SCORES, seen_together

@@ -31,7 +31,8 @@ from rwejax.evaluate.estimators import (
 )
 from rwejax.evaluate.estimators.complexity import Estimate
 from rwejax.evaluate.estimators.per_network import Classifier, PerNetworkEstimator
-from rwejax.evaluate.forward import ForwardPass, ForwardScore, Seen
+from rwejax.evaluate.forward import ForwardPass
+from rwejax.evaluate.heads import ForwardScore, Seen
 from rwejax.evaluate.inputs import check_batch, checked
 from rwejax.evaluate.random_weight import RIDGE, check_counts
 from rwejax.networks import Norm

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from rwejax.evaluate.estimators.rwf import agreement, residual, residual_of_features
-from rwejax.evaluate.forward import ForwardScore, Seen
+from rwejax.evaluate.heads import ForwardScore, Seen
 from rwejax.evaluate.ridge import standardise_features
 
 _STRENGTHS = np.geomspace(0.01, 1, 5, dtype=np.float32)

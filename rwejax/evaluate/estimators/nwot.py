@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from rwejax.evaluate.forward import ForwardScore, Seen
+from rwejax.evaluate.heads import ForwardScore, Seen
 
 
 def _head(net: Seen) -> Mapping[str, Float[Array, ""]]:

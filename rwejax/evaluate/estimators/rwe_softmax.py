@@ -13,7 +13,7 @@ import optax
 from jax import lax
 from jaxtyping import Array, Float
 
-from rwejax.evaluate.forward import ForwardScore, Seen
+from rwejax.evaluate.heads import ForwardScore, Seen
 from rwejax.evaluate.ridge import standardise_features
 
 _EPOCHS = 30

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from rwejax.evaluate.forward import ForwardScore, Seen
+from rwejax.evaluate.heads import ForwardScore, Seen
 from rwejax.evaluate.ridge import standardise_features
 
 Strength = Float[Array, ""] | float
