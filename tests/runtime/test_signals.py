@@ -30,7 +30,12 @@ KILLS = min(REPEATS, 20) if REPEATS > 2 else 1
 def start(folder, *words, **options):
     """The real command in a process of its own, which works in a folder."""
     folder.mkdir(exist_ok=True)
-    environment = {**os.environ, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "TERM": "dumb"}
+    environment = {
+        **os.environ,
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "TERM": "dumb",
+    }
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
     command = [sys.executable, "-m", "rwejax", *map(str, words)]
     return subprocess.Popen(command, cwd=folder, env=environment, text=True, **pipes)
