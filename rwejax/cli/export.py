@@ -25,22 +25,28 @@ class Arguments:
         pick: which network of a search's front: knee, error, or a limit of a cost, such as macs:300M or
             latency:5ms.
         space: FILE.py:CLASS, where the network is of a space of your own.
+        dataset: where the images of a search are now, such as folder:PATH, or FILE.py:NAME for a source of your own.
+        data_dir: where TensorFlow Datasets lies now.
     """
 
     run: tyro.conf.Positional[Path]
     folder: tyro.conf.Positional[Path]
     pick: str = "knee"
     space: str | None = None
+    dataset: str | None = None
+    data_dir: Path | None = None
 
 
 def main(words: Sequence[str]) -> int:
     """Export as the flags say; returns the exit code."""
     arguments = tyro.cli(Arguments, args=list(words), prog=invocation("export"), description=__doc__)
-    load_files(arguments.space)
+    load_files(arguments.space, arguments.dataset)
     from rwejax.console import make_console
     from rwejax.exporting.from_run import export_run
 
-    card = export_run(arguments.run, arguments.folder, arguments.pick)
+    card = export_run(
+        arguments.run, arguments.folder, arguments.pick, dataset=arguments.dataset, data_dir=arguments.data_dir
+    )
     console = make_console()
     console.print(
         f"{card.space} network of {card.macs / 1e6:.3g} M macs and {card.params / 1e3:.4g} k params, "

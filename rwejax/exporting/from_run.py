@@ -15,7 +15,7 @@ from rwejax.errors import InputError
 from rwejax.exporting.card import preprocessing
 from rwejax.exporting.package import Card, export
 from rwejax.runtime.environment import describe_machine
-from rwejax.searching.images import describe_images, load_searched
+from rwejax.searching.images import describe_images, load_searched, moved
 from rwejax.searching.records import Run
 from rwejax.searching.result import read_result
 from rwejax.storage.meta import read_meta
@@ -26,22 +26,33 @@ from rwejax.training.loop import choose
 from rwejax.training.step import first_state, optimiser
 
 
-def export_run(run_dir: str | Path, folder: str | Path, rule: str = "knee") -> Card:
+def export_run(
+    run_dir: str | Path,
+    folder: str | Path,
+    rule: str = "knee",
+    *,
+    dataset: str | None = None,
+    data_dir: str | Path | None = None,
+) -> Card:
     """Write a training's network as it is after its last epoch, or one of a search's front, with random weights.
 
     Args:
         run_dir: the run folder.
         folder: where the files go, missing or empty; see `rwejax.export`.
         rule: which network of a search's front; see `rwejax.pick`.
+        dataset: where the images of a search are now; None: where they were. A training's are not needed.
+        data_dir: likewise.
 
     Returns:
         What is written of it.
 
     Raises:
-        InputError: the run folder holds neither, or no finished epoch, or the other folder holds something.
+        InputError: the run folder holds neither, or no finished epoch, or the images of a search have changed, or the
+            other folder holds something.
     """
     run_dir = Path(run_dir)
-    found = _of_search(run_dir, rule) if (run_dir / Run.lines).exists() else _of_training(run_dir)
+    searched = (run_dir / Run.lines).exists()
+    found = _of_search(run_dir, rule, dataset, data_dir) if searched else _of_training(run_dir)
     export(found.network, found.variables, found.image_shape, found.card, Path(folder))
     return found.card
 
@@ -77,12 +88,14 @@ def _of_training(run_dir: Path) -> _Found:
     return _Found(result.network, result.variables, result.space.input_shape, card)
 
 
-def _of_search(run_dir: Path, rule: str) -> _Found:
-    search = read_result(run_dir).config
+def _of_search(run_dir: Path, rule: str, dataset: str | None, data_dir: str | Path | None) -> _Found:
+    known = read_meta(run_dir)
+    search = moved(read_result(run_dir).config, known, dataset, data_dir)
     config, origin = from_search(run_dir, rule)
-    dataset = load_searched(search, read_meta(run_dir))
-    meta, shape = describe_images(dataset), dataset.image_shape
-    space, genome = choose(config, shape, dataset.classes)
+    config = dataclasses.replace(config, dataset=search.dataset, data_dir=search.data_dir)
+    images = load_searched(search, known)
+    meta, shape = describe_images(images), images.image_shape
+    space, genome = choose(config, shape, images.classes)
     network = networks.build(space, genome, auxiliary=config.auxiliary > 0)
     state = first_state(jax.random.key(config.seed), network, shape, optimiser(config, 1))
     variables = jax.tree.map(np.asarray, {"params": state.params, "batch_stats": state.batch_stats})

@@ -159,6 +159,8 @@ def _divert(log: str) -> None:
 def _connect_and_call(hosts: HostsConfig, command: Callable[[], int]) -> int:
     given = hosts.coordinator is not None
     devices.set_up_process()  # before anything is compiled
+    # JAX waits for the others outside Python, which could not answer; and there is nothing to be saved yet.
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         devices.connect(hosts.coordinator, hosts.hosts if given else None, hosts.host, hosts.host_timeout)
     except ValueError as error:
@@ -168,6 +170,8 @@ def _connect_and_call(hosts: HostsConfig, command: Callable[[], int]) -> int:
             f"hosts is {hosts.hosts} and neither Slurm nor MPI nor a TPU pod says where they are: give --coordinator "
             "and --host"
         ) from error
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if jax.process_count() != hosts.hosts:
         raise InputError(f"hosts is {hosts.hosts} and {jax.process_count()} were started: give --hosts that number")
     os.write(1, _CONNECTED)

@@ -96,6 +96,26 @@ def test_a_space_of_ones_own(shell, tmp_path):
     np.testing.assert_allclose(np.load(folder / "logits.npy"), module.apply(variables, images), rtol=1e-4, atol=1e-4)
 
 
+def test_images_of_ones_own(shell, tmp_path):
+    (code,) = howto.blocks("source", "python")
+    (tmp_path / "mine.py").write_text(code)
+    labels = np.arange(240) % 2
+    pixels = np.random.default_rng(0).integers(0, 100, (240, 10, 10, 1)) + 120 * labels[:, None, None, None]
+    np.savez(tmp_path / "scans.npz", images=pixels.astype(np.uint8), labels=labels)
+    typed = howto.commands("source")
+    assert [words[0] for words in typed] == ["search", "search", "train", "export", "export"]
+
+    for words in typed:
+        shell(words)
+
+    config = read_config(tmp_path / "found" / "config.yaml", SearchConfig())
+    assert config.dataset.startswith(f"{tmp_path / 'mine.py'}:scans@")
+    for folder, metric in (("my-network", "test accuracy (%)"), ("not-trained", "epochs")):
+        card = json.loads((tmp_path / folder / "card.json").read_text())
+        assert card["class_names"] == ["cell", "debris"]
+        assert metric in card["metrics"]
+
+
 def test_an_estimator_of_ones_own(shell, tmp_path):
     (tmp_path / "mine.py").write_text("\n\n".join(howto.blocks("estimator", "python")))
     write_truth(spaces.get("nasbench_macro"))

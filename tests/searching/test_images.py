@@ -11,6 +11,7 @@ from PIL import Image
 
 from rwejax.cli.search import parse
 from rwejax.errors import InputError
+from rwejax.exporting.from_run import export_run
 from rwejax.searching.loop import resume, search
 from rwejax.searching.observers import SearchObserver
 from rwejax.storage.yaml_config import read_config, write_config
@@ -149,6 +150,20 @@ def test_a_finished_search_moves_too(half, tmp_path):
     resumed = resume(run, dataset=f"folder:{moved}")
     np.testing.assert_array_equal(resumed.objectives, before.objectives)
     assert read_config(run / "config.yaml", fakes.tiny()).dataset == f"folder:{moved}"
+
+
+def test_a_search_whose_images_have_moved_is_exported(half, tmp_path):
+    pictures, run = half
+    other = draw(tmp_path / "other", ["ant", "bee", "cat", "dog"])
+    moved = pictures.rename(tmp_path / "moved")
+    before = content(run)
+    with pytest.raises(InputError, match="no longer there: give --dataset folder:PATH"):
+        export_run(run, tmp_path / "exported")
+    with pytest.raises(InputError, match="the images have changed: class 'dog' is new"):
+        export_run(run, tmp_path / "exported", dataset=f"folder:{other}")
+    card = export_run(run, tmp_path / "exported", dataset=f"folder:{moved}")
+    assert (card.dataset, card.class_names) == (f"folder:{moved}", ["ant", "bee", "cat"])
+    assert content(run) == before
 
 
 def test_a_moved_run_stays_locked(half, tmp_path):
