@@ -7,7 +7,7 @@
 """
 
 from collections.abc import Callable
-from typing import Any, no_type_check
+from typing import no_type_check
 
 import jax.numpy as jnp
 import numpy as np
@@ -197,12 +197,12 @@ class NSGA2:
             InputError: if a shape does not fit, the genomes are floats, or a gene is out of its range.
         """
         del key, params
-        population = self._check(population, fitness)
+        self._check_shapes(population, fitness)
         if population.shape[0] != self.population_size:
             raise InputError(
                 f"init was given {population.shape[0]} genomes; give {self.population_size}, one a survivor."
             )
-        return self._init(population, fitness)
+        return self._init(check_genomes(self.space, population, "population"), fitness)
 
     @compiled("self")
     def _init(
@@ -265,12 +265,14 @@ class NSGA2:
         Raises:
             InputError: if a shape does not fit, the genomes are floats, or a gene is out of its range.
         """
-        population = self._check(population, fitness)
+        self._check_shapes(population, fitness)
         if fitness.shape[1] != state.fitness.shape[1]:
             raise InputError(
                 f"tell was given {fitness.shape[1]} objectives; init was given {state.fitness.shape[1]}, give as many."
             )
-        return self._tell(key, population, fitness, state, params)
+        found = self._tell(key, integer_genomes(population, "population"), fitness, state, params)
+        check_genomes(self.space, population, "population")  # while the survivors are chosen
+        return found
 
     @compiled("self")
     def _tell(
@@ -313,8 +315,10 @@ class NSGA2:
             key, self.space, propose, self.population_size, state.archive, state.archive_links, state.codes
         )
 
-    def _check(self, population: Shaped[Array | np.ndarray, "..."], fitness: Real[Array | np.ndarray, "..."]) -> Any:
-        """The population as int32; refuses, with a sentence, what signatures leave open."""
+    def _check_shapes(
+        self, population: Shaped[Array | np.ndarray, "..."], fitness: Real[Array | np.ndarray, "..."]
+    ) -> None:
+        """Refuse, with a sentence, what signatures leave open."""
         if fitness.ndim != 2:
             raise InputError(
                 f"fitness has shape {fitness.shape}; give (n, m), one row a genome, one column an objective."
@@ -324,7 +328,6 @@ class NSGA2:
                 f"population has shape {population.shape}; give {(fitness.shape[0], self.num_dims)}, one genome a row "
                 "of the fitness."
             )
-        return check_genomes(self.space, population, "population")
 
     def _survive(
         self, population: Int[Array, "n genes"], codes: Integer[Array, "n words"], fitness: Float[Array, "n m"]
