@@ -32,6 +32,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 _NARROW, _FEW = 24, 4  # output and input channels below which a convolution is slow
+_PIECE = 2**18  # bytes of images that are convolved at a time: with all that comes of them, they fit in a core's cache
 _TILES = (4, 5)  # rows of the result that are computed together; more are inexact
 _POINTS = (0, 1, -1, 2, -2, 1 / 2)  # where Winograd's polynomials are evaluated, beside infinity
 
@@ -141,7 +142,7 @@ def convolve(
             elsewhere = _differentiated_as(plain, grouped)
         elif keeps_size and (size, tuple(strides), dilation) == ((3, 3), (1, 1), (1, 1)) and x.shape[1] >= min(_TILES):
             form = tiled
-        on_cpu = _rounded(_differentiated_as(product, form))
+        on_cpu = _rounded(_differentiated_as(product, _in_pieces(form)))
     # Chosen when it is lowered, not when it is traced: one export serves several platforms.
     return lax.platform_dependent(x, kernel, cpu=on_cpu, default=elsewhere)
 
@@ -154,6 +155,22 @@ def _rounded(form: Callable[[Array, Array], Array]) -> Callable[[Array, Array], 
         return form(x.astype(wide), kernel.astype(wide)).astype(x.dtype)
 
     return rounded
+
+
+def _in_pieces(form: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:
+    """The same, of as many images at a time as a cache holds: sums of rows and patches are read again while there."""
+
+    def pieces(x: Array, kernel: Array) -> Array:
+        images = len(x)
+        most = max(1, _PIECE * images // (x.size * x.dtype.itemsize))
+        size = next((each for each in range(min(most, images), 0, -1) if images % each == 0), 1)
+        if 2 * size > images:
+            return form(x, kernel)
+        parts = x.reshape(-1, size, *x.shape[1:])
+        y = lax.map(lambda part: form(part, kernel), parts)
+        return y.reshape(images, *y.shape[2:])
+
+    return pieces
 
 
 def _differentiated_as(
