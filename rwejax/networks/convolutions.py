@@ -32,6 +32,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 _NARROW, _FEW = 24, 4  # output and input channels below which a convolution is slow
+_LARGE = 2**21  # bytes of images, beyond which a batch is convolved in pieces
 _PIECE = 2**18  # bytes of images that are convolved at a time: with all that comes of them, they fit in a core's cache
 _TILES = (4, 5)  # rows of the result that are computed together; more are inexact
 _POINTS = (0, 1, -1, 2, -2, 1 / 2)  # where Winograd's polynomials are evaluated, beside infinity
@@ -161,11 +162,11 @@ def _in_pieces(form: Callable[[Array, Array], Array]) -> Callable[[Array, Array]
     """The same, of as many images at a time as a cache holds: sums of rows and patches are read again while there."""
 
     def pieces(x: Array, kernel: Array) -> Array:
-        images = len(x)
-        most = max(1, _PIECE * images // (x.size * x.dtype.itemsize))
-        size = next((each for each in range(min(most, images), 0, -1) if images % each == 0), 1)
-        if 2 * size > images:
+        images, total = len(x), x.size * x.dtype.itemsize
+        if total <= _LARGE:
             return form(x, kernel)
+        most = max(1, _PIECE * images // total)
+        size = next(each for each in range(most, 0, -1) if images % each == 0)
         parts = x.reshape(-1, size, *x.shape[1:])
         y = lax.map(lambda part: form(part, kernel), parts)
         return y.reshape(images, *y.shape[2:])
