@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
 
 from rwejax import networks
@@ -24,6 +24,7 @@ from rwejax.config import PRECISIONS
 from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.evaluate.heads import ForwardScore, make_heads
+from rwejax.evaluate.images import SPLIT, Images, images_mesh, split_images
 from rwejax.evaluate.inputs import checked
 from rwejax.genomes import check_genomes
 from rwejax.networks import ABSENT, IMAGES_AXIS, Program
@@ -44,23 +45,6 @@ class ForwardScores(NamedTuple):
 
     values: dict[str, Float[np.ndarray, " n"]]
     failed: Int[np.ndarray, " n"]
-
-
-class _Images(NamedTuple):
-    """What the compiled pass is told of the dataset, and how it is split over the devices.
-
-    Attributes:
-        calibration: images that give the normalisation statistics.
-        batches: all others, batch by batch; the last is filled up.
-        labels: of all images, in the order of the dataset.
-    """
-
-    calibration: Any
-    batches: Any
-    labels: Any
-
-
-_SPLIT = _Images(PartitionSpec(IMAGES_AXIS), PartitionSpec(None, IMAGES_AXIS), PartitionSpec())
 
 
 class ForwardPass:
@@ -121,14 +105,14 @@ class ForwardPass:
         self._products = "tensorfloat32" if precision == "tensorfloat32" else "float32"
         self._genomes = genomes_per_program
         calibration = min(calibration_images, len(dataset.train_images))
-        self._mesh = _mesh(default_devices() if devices is None else devices, calibration)
+        self._mesh = images_mesh(default_devices() if devices is None else devices, calibration)
         cpu = self._mesh.devices.flat[0].platform == "cpu"
         self._chunk = 1 if cpu else 4
         if images_per_batch is None:
             largest = max(self._dtype.itemsize * int(np.prod(shape)) for shape in self._network.buffers.values())
             images_per_batch = max(8, 2**21 // largest) if cpu else 1024
         rest = any(score.all_images for score in scores)
-        self._images, self._order = self._split_images(calibration, images_per_batch, rest)
+        self._images, self._order = split_images(dataset, self._mesh, calibration, images_per_batch, rest)
         self._draw = partial(_draw, self._network, three_keys)
         # LLVM takes ten seconds to optimise these many small random draws, which run once a search.
         self._initialise = jax.jit(jax.vmap(self._draw), compiler_options={"xla_backend_optimization_level": 1})
@@ -224,28 +208,6 @@ class ForwardPass:
             program, self._images, *drawn, jax.eval_shape(self._new_maps)
         )
 
-    def _split_images(
-        self, calibration: int, images_per_batch: int, rest: bool
-    ) -> tuple["_Images", Int[np.ndarray, " n"]]:
-        """Put the images on the devices, and say where the compiled pass puts each image's features."""
-        devices = self._mesh.size
-        images = np.concatenate([self.dataset.train_images, self.dataset.validation_images])
-        images = images if rest else images[:calibration]
-        after = len(images) - calibration
-        batches = -(-after // (images_per_batch * devices))
-        size = -(-after // (max(batches, 1) * devices)) * devices or devices
-        padded = np.concatenate([np.arange(calibration, len(images)), np.zeros(batches * size - after, int)])
-        padded = padded.reshape(batches, size)
-        # Each device returns its own share of the calibration images, then its own share of every batch.
-        shares = np.split(np.arange(calibration), devices), np.split(padded, devices, axis=1)
-        order = np.concatenate([part.ravel() for pair in zip(*shares, strict=True) for part in pair])
-        place = np.zeros(len(images), int)
-        place[order[::-1]] = np.arange(len(order))[::-1]
-        labels = np.concatenate([self.dataset.train_labels, self.dataset.validation_labels])[: len(images)]
-        found = images[:calibration], images[padded], labels
-        parts = [collectives.spread(x, self._mesh, spec) for x, spec in zip(found, _SPLIT, strict=True)]
-        return _Images(*parts), place
-
     def _shares(self, genomes: Int[np.ndarray, "n genes"]) -> list[Int[np.ndarray, " m"]]:
         """Which genomes each host takes: about as many multiply-adds each, neighbours that share rows together."""
         hosts = jax.process_count()
@@ -280,11 +242,11 @@ class ForwardPass:
             classes=self.dataset.classes,
         )
 
-        def features(program: Program, images: _Images, kernels: Any, maps: Any) -> tuple[Array, Any]:
+        def features(program: Program, images: Images, kernels: Any, maps: Any) -> tuple[Array, Any]:
             with jax.default_matmul_precision(products):
                 return run(program, images.calibration, images.batches, _first(kernels), maps)
 
-        def draw(program: Program, images: _Images, kernels: Any, key: Array, maps: Any) -> tuple[Any, Any]:
+        def draw(program: Program, images: Images, kernels: Any, key: Array, maps: Any) -> tuple[Any, Any]:
             with jax.default_matmul_precision(products):
                 x, maps = run(program, images.calibration, images.batches, kernels, maps)
             # From a share of the images of every network to all images of a share of the networks.
@@ -305,7 +267,7 @@ class ForwardPass:
 
         nothing = {name: jnp.float32(0) for each in self.scores for name in each.worst} | {"failed": jnp.float32(0)}
 
-        def evaluate(program: Program, images: _Images, kernels: Any, keys: Array, maps: Any) -> tuple[Any, Any]:
+        def evaluate(program: Program, images: Images, kernels: Any, keys: Array, maps: Any) -> tuple[Any, Any]:
             if seeds == 1:
                 values, maps = draw(program, images, _first(kernels), keys[0], maps)
                 return jax.tree.map(lambda value: value[None], values), maps
@@ -340,7 +302,7 @@ class ForwardPass:
     def _compile(self, function: Callable[..., Any], arguments: int, out_specs: PartitionSpec) -> Any:
         """Split the images over the devices, and give them all of the program and the kernels."""
         maps = self._map_specs()
-        in_specs = PartitionSpec(), _SPLIT, *[PartitionSpec()] * (arguments - 3), maps
+        in_specs = PartitionSpec(), SPLIT, *[PartitionSpec()] * (arguments - 3), maps
         split = jax.shard_map(
             function, mesh=self._mesh, in_specs=in_specs, out_specs=(out_specs, maps), check_vma=False
         )
@@ -411,10 +373,3 @@ def _of_all_hosts(found: Float[np.ndarray, "... n"], shares: Sequence[Int[np.nda
     for host, share in enumerate(shares):
         found[..., share] = everywhere[host][..., share]
     return found
-
-
-def _mesh(devices: Sequence[jax.Device], calibration: int) -> Mesh:
-    """As many devices of this host as divide the calibration images evenly."""
-    mine = [device for device in devices if device.process_index == jax.process_index()]
-    most = max(count for count in range(1, len(mine) + 1) if calibration % count == 0)
-    return Mesh(np.array(mine[:most]), (IMAGES_AXIS,), axis_types=(AxisType.Auto,))

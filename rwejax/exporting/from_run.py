@@ -15,10 +15,11 @@ from rwejax.errors import InputError
 from rwejax.exporting.card import preprocessing
 from rwejax.exporting.package import Card, export
 from rwejax.runtime.environment import describe_machine
+from rwejax.searching.config import SearchConfig
 from rwejax.searching.images import describe_images, load_searched, moved
 from rwejax.searching.records import Run
-from rwejax.searching.result import read_result
 from rwejax.storage.meta import read_meta
+from rwejax.storage.yaml_config import read_stored
 from rwejax.training.config import TrainConfig
 from rwejax.training.from_checkpoint import read_result as read_training
 from rwejax.training.from_search import from_search
@@ -40,7 +41,7 @@ def export_run(
         run_dir: the run folder.
         folder: where the files go, missing or empty; see `rwejax.export`.
         rule: which network of a search's front; see `rwejax.pick`.
-        dataset: where the images of a search are now; None: where they were. A training's are not needed.
+        dataset: where the images of a search are now; None: where they were.
         data_dir: likewise.
 
     Returns:
@@ -48,10 +49,15 @@ def export_run(
 
     Raises:
         InputError: the run folder holds neither, or no finished epoch, or the images of a search have changed, or the
-            other folder holds something.
+            other folder holds something, or images are given for a training.
     """
     run_dir = Path(run_dir)
     searched = (run_dir / Run.lines).exists()
+    if not searched and (dataset, data_dir) != (None, None):
+        raise InputError(
+            f"run folder {str(run_dir)!r} holds no search, and the images of a training are not needed: leave out "
+            "--dataset and --data-dir"
+        )
     found = _of_search(run_dir, rule, dataset, data_dir) if searched else _of_training(run_dir)
     export(found.network, found.variables, found.image_shape, found.card, Path(folder))
     return found.card
@@ -90,8 +96,8 @@ def _of_training(run_dir: Path) -> _Found:
 
 def _of_search(run_dir: Path, rule: str, dataset: str | None, data_dir: str | Path | None) -> _Found:
     known = read_meta(run_dir)
-    search = moved(read_result(run_dir).config, known, dataset, data_dir)
     config, origin = from_search(run_dir, rule)
+    search = moved(read_stored(run_dir, SearchConfig()), known, dataset, data_dir)
     config = dataclasses.replace(config, dataset=search.dataset, data_dir=search.data_dir)
     images = load_searched(search, known)
     meta, shape = describe_images(images), images.image_shape

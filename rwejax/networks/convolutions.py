@@ -162,11 +162,13 @@ def _in_pieces(form: Callable[[Array, Array], Array]) -> Callable[[Array, Array]
     """The same, of as many images at a time as a cache holds: sums of rows and patches are read again while there."""
 
     def pieces(x: Array, kernel: Array) -> Array:
-        images, total = len(x), x.size * x.dtype.itemsize
-        if total <= _LARGE:
+        images = x.shape[0]
+        if not isinstance(images, int) or (total := x.size * x.dtype.itemsize) <= _LARGE:  # an export's is a symbol
             return form(x, kernel)
         most = max(1, _PIECE * images // total)
         size = next(each for each in range(most, 0, -1) if images % each == 0)
+        if 2 * size < most:  # many pieces far smaller than the cache
+            return form(x, kernel)
         parts = x.reshape(-1, size, *x.shape[1:])
         y = lax.map(lambda part: form(part, kernel), parts)
         return y.reshape(images, *y.shape[2:])

@@ -78,6 +78,15 @@ def test_convolution_equals_laxs_own(shape, padding):
     np.testing.assert_allclose(convolve(x, kernel, (1, 1), around, **OPTIONS), expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("images", [96, 97])  # pieces that come out even, and none
+@pytest.mark.parametrize(("stride", "outputs"), [(1, 32), (1, 8), (2, 32)])
+def test_a_large_batch_is_convolved_like_its_images(images, stride, outputs):
+    x, kernel = draw(images, 32, 32, 8), draw(3, 3, 8, outputs, seed=1)
+    ours = jax.jit(functools.partial(convolve, strides=(stride, stride), padding=[(1, 1)] * 2, **OPTIONS))
+    few = np.concatenate([ours(part, kernel) for part in np.split(x, [40, 80])])
+    np.testing.assert_allclose(ours(x, kernel), few, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(("size", "stride", "padding"), [(3, 1, 1), (3, 2, 1), (2, 2, 0)])
 def test_pools_agree_with_pytorch(torch, size, stride, padding):
     for height, width in SIZES:

@@ -151,6 +151,8 @@ def test_a_cell_network_is_carried_over_to_large_images(tmp_path):
     assert "auxiliary" in result.variables["params"]
     assert result.test.test_images == 10
 
+    with pytest.raises(InputError, match="images of a training are not needed: leave out --dataset"):
+        export_run(result.run_dir, tmp_path / "exported", dataset="digits")
     card = export_run(result.run_dir, tmp_path / "exported")
     assert card.metrics["test accuracy (%)"] == result.test.test_accuracy
     images = generator.normal(size=(3, 224, 224, 3)).astype(np.float32)
