@@ -15,6 +15,9 @@ from .correlating.runs import correlate_runs as correlate_runs
 from .data.registry import register_source as register_source
 from .errors import InputError as InputError
 from .evaluate.estimators import register_estimator as register_estimator
+from .evaluate.population import Recipe as Recipe
+from .evaluate.population import TrainedNetwork as TrainedNetwork
+from .evaluate.population import train_population as train_population
 from .evaluate.problem import RandomWeightProblem as RandomWeightProblem
 from .evaluate.random_weight import RandomWeightEvaluator as RandomWeightEvaluator
 from .evolve.nsga2 import NSGA2 as NSGA2

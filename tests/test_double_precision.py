@@ -12,7 +12,7 @@ import pytest
 
 from rwejax import data, evolve, networks, spaces
 from rwejax.evaluate import costs
-from rwejax.training import augment
+from rwejax.evaluate.population import augment
 
 SCRIPT = """
 import contextlib, json, sys, tempfile

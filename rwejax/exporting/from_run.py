@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Int
 
@@ -24,7 +23,6 @@ from rwejax.training.config import TrainConfig
 from rwejax.training.from_checkpoint import read_result as read_training
 from rwejax.training.from_search import from_search
 from rwejax.training.loop import choose
-from rwejax.training.step import first_state, optimiser
 
 
 def export_run(
@@ -103,8 +101,7 @@ def _of_search(run_dir: Path, rule: str, dataset: str | None, data_dir: str | Pa
     meta, shape = describe_images(images), images.image_shape
     space, genome = choose(config, shape, images.classes)
     network = networks.build(space, genome, auxiliary=config.auxiliary > 0)
-    state = first_state(jax.random.key(config.seed), network, shape, optimiser(config, 1))
-    variables = jax.tree.map(np.asarray, {"params": state.params, "batch_stats": state.batch_stats})
+    variables = networks.first_variables(config.seed, network, shape)
     provenance = {"search": origin["run"], "pick": rule, "versions": describe_machine(config.seed)["versions"]}
     card = dataclasses.replace(
         _card(config, space, genome, meta),

@@ -15,10 +15,18 @@ from rwejax.networks.forms import Form, Writer
 from rwejax.networks.kernels import Kernels, initialise
 from rwejax.networks.lowering import Lowering
 from rwejax.networks.modules import IMAGES_AXIS, Norm
-from rwejax.networks.per_network import NOTHING, ActivationObserver, PerNetwork, Weights
+from rwejax.networks.per_network import NOTHING, ActivationObserver, PerNetwork, Tables
 from rwejax.networks.program import ABSENT, Builder, CapacityError, Group, Kind, Network, Program
 from rwejax.networks.registry import forms_of, lowering_of, register_space
 from rwejax.networks.trainable import AUXILIARY, PlainNetwork, last_reduction, read_rows
+from rwejax.networks.variables import (
+    first_head,
+    first_tables,
+    first_variables,
+    from_tables,
+    own_features,
+    variable_shapes,
+)
 from rwejax.runtime.stopwatch import part
 from rwejax.spaces import CellSpace, Space
 
@@ -43,18 +51,24 @@ __all__ = [
     "PerNetwork",
     "PlainNetwork",
     "Program",
-    "Weights",
+    "Tables",
     "Writer",
     "buffer_sizes",
     "build",
     "empty_program",
+    "first_head",
+    "first_tables",
+    "first_variables",
     "forms_of",
+    "from_tables",
     "initialise",
     "lower",
     "make_features",
     "map_shapes",
     "network",
+    "own_features",
     "register_space",
+    "variable_shapes",
 ]
 
 

@@ -31,6 +31,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from rwejax.networks import gradients
+
 _NARROW, _FEW = 24, 4  # output and input channels below which a convolution is slow
 _LARGE = 2**21  # bytes of images, beyond which a batch is convolved in pieces
 _PIECE = 2**18  # bytes of images that are convolved at a time: with all that comes of them, they fit in a core's cache
@@ -92,6 +94,9 @@ def convolve(
         patches = jnp.concatenate([tap for columns in taps(x) for tap in columns], -1)
         return patches @ kernel.reshape(-1, kernel.shape[-1])
 
+    def pointwise(x: Array, kernel: Array) -> Array:
+        return gradients.product(taps(x)[0][0], kernel[0, 0])
+
     def grouped(x: Array, kernel: Array) -> Array:
         axis, count = neighbours
         stride = strides[axis]
@@ -124,13 +129,41 @@ def convolve(
         y = jnp.stack(_sums(output_sums, products), 2)
         return y.reshape(x.shape[0], -1, *y.shape[3:])[:, :height]
 
+    def turned(gradient: Array, kernel: Array) -> Array:
+        return convolve(
+            gradient,
+            kernel[::-1, ::-1] if depthwise else gradients.turned(kernel),
+            strides,
+            gradients.turned_padding(padding, size, dilation),
+            rhs_dilation=dilation,
+            feature_group_count=feature_group_count,
+            **options,
+        )
+
+    def trained(form: Callable[[Array, Array], Array], by_taps: Callable[[Array, Array], Array]) -> Any:
+        """A form with the gradients of training; `by_taps` is differentiated where its own are not known."""
+        if not gradients.is_training():
+            return form
+
+        def transposed(gradient: Array, kernel: Array) -> Array:
+            (found,) = jax.linear_transpose(lambda x: by_taps(x, kernel), x)(gradient)
+            return found
+
+        def in_kernel(x: Array, gradient: Array) -> Array:
+            if depthwise:
+                return gradients.of_depthwise_kernel(x, gradient, taps, size)
+            return gradients.of_kernel(x, gradient, size, strides, padding, dilation)
+
+        in_x = turned if tuple(strides) == (1, 1) else transposed
+        return gradients.differentiated(form, in_x, in_kernel)
+
     on_cpu: Callable[[Array, Array], Array] = plain
     elsewhere: Callable[[Array, Array], Array] = plain
     if depthwise:
-        on_cpu = _rounded(shifted)
-        elsewhere = plain if max(size) > 3 and dilation == (1, 1) else on_cpu
+        on_cpu = _rounded(trained(shifted, shifted))
+        elsewhere = plain if max(size) > 3 and dilation == (1, 1) else _rounded(shifted)
     elif size == (1, 1):
-        on_cpu, elsewhere = _rounded(product), product
+        on_cpu, elsewhere = _rounded(pointwise), pointwise
     elif feature_group_count == 1:
         form = plain
         spans = [each + sum(ends) for each, ends in zip(x.shape[1:3], padding, strict=True)]
@@ -143,7 +176,8 @@ def convolve(
             elsewhere = _differentiated_as(plain, grouped)
         elif keeps_size and (size, tuple(strides), dilation) == ((3, 3), (1, 1), (1, 1)) and x.shape[1] >= min(_TILES):
             form = tiled
-        on_cpu = _rounded(_differentiated_as(product, _in_pieces(form)))
+        quick = _in_pieces(form)
+        on_cpu = _rounded(trained(quick, product) if gradients.is_training() else _differentiated_as(product, quick))
     # Chosen when it is lowered, not when it is traced: one export serves several platforms.
     return lax.platform_dependent(x, kernel, cpu=on_cpu, default=elsewhere)
 

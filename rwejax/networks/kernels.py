@@ -44,7 +44,7 @@ def parameters(network: Network, group: Group, kind: Kind) -> Tree:
         group: the kind's group, whose source says what a row reads.
         kind: the operation.
     """
-    shapes = _variables(network, group, kind).get("params", {})
+    shapes = row_variables(network, group, kind).get("params", {})
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((kind.slots, *leaf.shape), leaf.dtype), shapes)
 
 
@@ -56,7 +56,7 @@ def no_statistics(network: Network, group: Group, kind: Kind) -> Tree:
         group: the kind's group.
         kind: the operation.
     """
-    shapes = _variables(network, group, kind).get("batch_stats", {})
+    shapes = row_variables(network, group, kind).get("batch_stats", {})
     return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
 
 
@@ -79,18 +79,25 @@ def relu_inputs(network: Network, group: Group, kind: Kind) -> list[Shown]:
         group: the kind's group.
         kind: the operation.
     """
-    return shown(_variables(network, group, kind).get("relus", {}))
+    return shown(row_variables(network, group, kind).get("relus", {}))
 
 
 @functools.cache
-def _variables(network: Network, group: Group, kind: Kind) -> Tree:
-    """Shapes of the variables of one slot."""
+def row_variables(network: Network, group: Group, kind: Kind, norm: Norm = Norm.BATCH) -> Tree:
+    """Shapes of the variables of one row, by collection.
+
+    Args:
+        network: the groups and buffers of the space.
+        group: the kind's group.
+        kind: the operation.
+        norm: `Norm.TRAIN` for those of a network that is trained.
+    """
 
     def init() -> Tree:
         image = jnp.zeros((1, *network.buffers[group.source]), jnp.float32)
         # The fan-in is an array, for with a plain 1 a `Mix` would make no kernel.
         sources = Sources(lambda k: image, jnp.zeros(group.arity, jnp.int32), jnp.int32(1), padded=True)
-        return kind.module.init(jax.random.key(0), sources, Norm.BATCH)
+        return kind.module.init(jax.random.key(0), sources, norm)
 
     with jax.enable_x64(False):  # Flax's initialisers would make kernels of 64 bits, which fit no map of 32
         return jax.eval_shape(init)

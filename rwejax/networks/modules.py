@@ -21,7 +21,7 @@ from flax import struct
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from rwejax.networks import convolutions
+from rwejax.networks import convolutions, gradients
 
 Images = Float[Array, "images height width channels"]
 Index = Int[Array, ""] | int
@@ -133,11 +133,16 @@ def show_relus(module: nn.Module, sources: Sources) -> None:
 def convolved(module: nn.Module, x: Images, counts: Bool[Array, ""] | bool = True) -> Images:
     """A convolution's output: observers see it in the collection `outputs`, zero where none; `shifts` are added.
 
+    The collection `kept` has it as it is; where an earlier pass has left it there, it is not computed again.
+
     Args:
         module: the one that owns it, in whose variables observers find what was seen.
         x: what the convolution has given.
         counts: whether this is a row's own, or of a source that is only padding.
     """
+    if module.has_variable("kept", "output"):
+        x = gradients.known(x, module.get_variable("kept", "output"))
+    module.sow("kept", "output", x, reduce_fn=lambda _, new: new, init_fn=lambda: 0)
     module.sow("outputs", "output", jnp.where(counts, x, 0), reduce_fn=lambda _, new: new, init_fn=lambda: 0)
     return module.perturb("output", x, "shifts")
 
@@ -225,7 +230,7 @@ def pointwise(module: nn.Module, sources: Sources, channels: int, name: str = "b
 
     def product(maps: list[Images]) -> Images:
         blocks = kernel[sources.blocks[: len(maps)]] * scale
-        return jnp.concatenate(maps, -1) @ blocks.reshape(-1, channels)
+        return gradients.product(jnp.concatenate(maps, -1), blocks.reshape(-1, channels))
 
     return product
 

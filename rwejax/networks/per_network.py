@@ -5,27 +5,32 @@ from its sources and transposed, and the gradients that several readers send to 
 So one compilation serves every genome, memory is that of two sets of maps, and gradients pass through the normalisation
 statistics of the batch. Both passes can be differentiated forwards (`jax.jvp`).
 
-The weights of a network are a table for each group: a row of the program, a layer of its operation, the flat kernel,
-padded with zeros.
+The weights of a network are a table for each group: a row of the program, and the variables of its operation one after
+another, padded with zeros. So are the running statistics of one that is trained.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from rwejax.networks.kernels import Kernels, parameters
+from rwejax.networks.kernels import Kernels, row_variables
 from rwejax.networks.modules import Norm, Sources, shown
 from rwejax.networks.program import Group, Kind, Network, Program, Rows
 
 Tree = Any
-Weights = dict[str, Float[Array, "rows layers size"]]
+Tables = dict[str, Float[Array, "rows size"]]
 Buffers = dict[str, Array]
 Images = Float[Array, "images height width channels"]
+_Forward = tuple[Buffers, Array, Tree, Array]
+"""What lives on from row to row forwards: maps, running statistics, what was observed, and outputs of convolutions."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +49,36 @@ class ActivationObserver:
 NOTHING = ActivationObserver((), lambda seen, first, second: seen)
 
 
+class Passed(NamedTuple):
+    """What a pass forwards leaves.
+
+    Attributes:
+        buffers: the maps of every buffer, of which `features` has the pooled features in its row 0.
+        statistics: with `Norm.TRAIN`, the running statistics of each row after it.
+        seen: what was observed.
+        kept: with `Norm.TRAIN`, the output of each convolution, which the pass backwards need not compute again.
+    """
+
+    buffers: Buffers
+    statistics: Tables
+    seen: Tree
+    kept: Tables
+
+
 @dataclass(frozen=True)
 class PerNetwork:
     """The passes of one genome's network. Programs are built for one genome and chunks of one row.
 
     Attributes:
         network: the groups of the space.
-        norm: `Norm.BATCH`, or `Norm.NONE` for a network without normalisation.
+        norm: `Norm.BATCH`, or `Norm.NONE` for a network without normalisation; `Norm.TRAIN` and `Norm.RUNNING` for one
+            with scale, bias and running statistics.
     """
 
     network: Network
     norm: Norm = Norm.BATCH
 
-    def weights(self, program: Program, kernels: Kernels) -> Weights:
+    def weights(self, program: Program, kernels: Kernels) -> Tables:
         """The kernels of a program's rows, as the tables that the other methods take.
 
         Args:
@@ -65,14 +87,12 @@ class PerNetwork:
         """
         tables = {}
         for group in self.network.groups:
-            rows, (layers, size) = program.rows[group.name], _table_shape(self.network, group)
+            rows, size = program.rows[group.name], table_size(self.network, group, "params")
 
-            def gather(kernels: Tree, layers: int = layers, size: int = size) -> Callable[[Array], Array]:
+            def gather(kernels: Tree, size: int = size) -> Callable[[Array], Array]:
                 def row(slot: Array) -> Array:
-                    table = jnp.zeros((layers, size), jnp.float32)
-                    for layer, leaf in enumerate(jax.tree.leaves(kernels)):
-                        table = table.at[layer, : leaf[0].size].set(leaf[slot].ravel())
-                    return table
+                    flat, _ = ravel_pytree(jax.tree.map(lambda leaf: leaf[slot], kernels))
+                    return jnp.pad(flat, (0, size - len(flat)))
 
                 return row
 
@@ -80,17 +100,39 @@ class PerNetwork:
             found = lax.map(lambda row, branches=branches: _switch(row[0], branches, row[1]), (rows.kind, rows.slot))
             # Rows beyond the program's name slot 0, whose kernel would pass for weights of this network.
             used = jnp.arange(len(rows.slot)) < rows.chunks
-            tables[group.name] = jnp.where(used[:, None, None], found, 0)
+            tables[group.name] = jnp.where(used[:, None], found, 0)
         return tables
+
+    def layer_sums(self, program: Program, tables: Tables) -> Float[Array, " layers"]:
+        """The sum over each layer of each row, and zeros for rows and layers that a network lacks.
+
+        Args:
+            program: of one genome, in chunks of one row.
+            tables: a number for each weight, as `weights` has them.
+        """
+        found = []
+        for group in self.network.groups:
+            table, trees = tables[group.name], [self._shapes(group, kind).get("params", {}) for _, kind in group.kinds]
+            leaves = [[leaf.size for leaf in jax.tree.leaves(tree)] for tree in trees]
+            most = max(map(len, leaves))
+            # What is beyond a row's last layer counts for one more, which is left out.
+            of_kind = np.full((len(leaves), table.shape[1]), most)
+            for kind, sizes in enumerate(leaves):
+                of_kind[kind, : sum(sizes)] = np.repeat(np.arange(len(sizes)), sizes)
+            layers = jnp.asarray(of_kind)[program.rows[group.name].kind]
+            sums = jax.vmap(functools.partial(jax.ops.segment_sum, num_segments=most + 1))(table, layers)
+            found.append(sums[:, :most].ravel())
+        return jnp.concatenate(found)
 
     def forward(
         self,
         program: Program,
-        weights: Weights,
+        weights: Tables,
         images: Images,
         observer: ActivationObserver = NOTHING,
         collection: str = "relus",
-    ) -> tuple[Buffers, Tree]:
+        statistics: Tables | None = None,
+    ) -> Passed:
         """Run the network.
 
         Args:
@@ -99,52 +141,69 @@ class PerNetwork:
             images: one batch, whose statistics normalise.
             observer: is shown inputs, and whether each counts or is padding.
             collection: whose inputs: those of every ReLU, "relus", or of every normalisation, "norms".
-
-        Returns:
-            The maps of every buffer, of which `features` has the pooled features in its row 0, and what was observed.
+            statistics: with `Norm.TRAIN` and `Norm.RUNNING`, the running statistics of each row.
         """
         capacities = dict.fromkeys(self.network.buffers, 0)
         for group in self.network.groups:
             capacities[group.target] += group.rows
         shapes = {name: (capacities[name], len(images), *shape) for name, shape in self.network.buffers.items()}
         buffers = {name: jnp.zeros(shape, images.dtype) for name, shape in shapes.items()} | {"images": images[None]}
-        seen = observer.start
+        seen, moved, kept = observer.start, dict(statistics or {}), {}
         for group in self.network.groups:
-            step = self._forward_step(group, program.rows[group.name], weights[group.name], observer, collection)
-            buffers, seen = lax.fori_loop(0, program.rows[group.name].chunks, step, (buffers, seen))
-        return buffers, seen
+            rows, table = program.rows[group.name], moved.get(group.name, jnp.zeros((1, 0), jnp.float32))
+            outputs = jnp.zeros((group.rows, self._outputs_size(group, len(images))), jnp.float32)
+            step = self._forward_step(group, rows, weights[group.name], observer, collection)
+            buffers, moved[group.name], seen, kept[group.name] = lax.fori_loop(
+                0, rows.chunks, step, (buffers, table, seen, outputs)
+            )
+        return Passed(buffers, moved, seen, kept)
+
+    def _outputs_size(self, group: Group, images: int) -> int:
+        """Numbers in the outputs of all convolutions of a row, the most of the group's."""
+        if self.norm is not Norm.TRAIN:
+            return 0
+        trees = [row_variables(self.network, group, kind, Norm.TRAIN).get("kept", {}) for _, kind in group.kinds]
+        return images * max(sum(leaf.size for leaf in jax.tree.leaves(tree)) for tree in trees)
 
     def _forward_step(
         self, group: Group, rows: Rows, weights: Array, observer: ActivationObserver, collection: str
-    ) -> Callable[[Array, tuple[Buffers, Tree]], tuple[Buffers, Tree]]:
-        def step(r: Array, carry: tuple[Buffers, Tree]) -> tuple[Buffers, Tree]:
-            buffers, seen = carry
+    ) -> Callable[[Array, _Forward], _Forward]:
+        def step(r: Array, carry: _Forward) -> _Forward:
+            buffers, statistics, seen, kept = carry
 
-            def branch(kind: Kind) -> Callable[[Array], tuple[Array, Tree]]:
-                def row(table: Array) -> tuple[Array, Tree]:
+            def branch(kind: Kind) -> Callable[[Array, Array], tuple[Array, Array, Tree, Array]]:
+                def row(table: Array, before: Array) -> tuple[Array, Array, Tree, Array]:
                     values = _read(buffers[group.source], rows, r, group.arity)
-                    y, inputs = self._apply(group, kind, rows, r, table, values, {}, collection)
+                    params = self._params(group, kind, table)
+                    y, changed = self._apply(group, kind, rows, r, params, values, {}, (collection, "kept"), before)
                     result = seen
-                    for each in shown(inputs):
+                    for each in shown(changed.get(collection, {})):
                         result = observer.add(result, each.x, each.counts(rows.fan_in[r]))
-                    return y, result
+                    trained = self.norm is Norm.TRAIN
+                    flat, _ = ravel_pytree(changed["batch_stats"] if trained else ())
+                    outputs, _ = ravel_pytree(changed.get("kept", {}) if trained else ())
+                    outputs = jnp.pad(outputs, (0, kept.shape[1] - len(outputs)))
+                    return y, before.at[: len(flat)].set(flat), result, outputs
 
                 return row
 
-            y, seen = _switch(rows.kind[r], [branch(kind) for _, kind in group.kinds], weights[r])
+            branches = [branch(kind) for _, kind in group.kinds]
+            y, after, seen, outputs = _switch(rows.kind[r], branches, weights[r], statistics[r])
             target = lax.dynamic_update_index_in_dim(buffers[group.target], y, rows.buffer_slot[r], 0)
-            return {**buffers, group.target: target}, seen
+            kept = lax.dynamic_update_index_in_dim(kept, outputs, r, 0)
+            return {**buffers, group.target: target}, statistics.at[r].set(after), seen, kept
 
         return step
 
     def backward(
         self,
         program: Program,
-        weights: Weights,
+        weights: Tables,
         buffers: Buffers,
         features: Float[Array, "images d"],
         observer: ActivationObserver = NOTHING,
-    ) -> tuple[Weights, Images, Tree]:
+        kept: Tables | None = None,
+    ) -> tuple[Tables, Images, Tree]:
         """Run the network backwards.
 
         Args:
@@ -153,6 +212,7 @@ class PerNetwork:
             buffers: what `forward` returned for them.
             features: the gradient of a loss in the pooled features.
             observer: is shown the output of every convolution, and the gradient in it.
+            kept: the outputs of convolutions that `forward` kept, if it did.
 
         Returns:
             The gradients in the weights and in the images, and what was observed.
@@ -161,15 +221,22 @@ class PerNetwork:
         gradients[0]["features"] = features[None]
         carry = *gradients, observer.start
         for group in reversed(self.network.groups):
-            step = self._backward_step(group, program.rows[group.name], weights[group.name], buffers, observer)
+            outputs = None if kept is None else kept[group.name]
+            step = self._backward_step(group, program.rows[group.name], weights[group.name], buffers, observer, outputs)
             carry = lax.fori_loop(0, program.rows[group.name].chunks, step, carry)
         maps, tables, seen = carry
         return tables, maps["images"][0], seen
 
     def _backward_step(
-        self, group: Group, rows: Rows, weights: Array, buffers: Buffers, observer: ActivationObserver
-    ) -> Callable[[Array, tuple[Buffers, Weights, Tree]], tuple[Buffers, Weights, Tree]]:
-        def step(n: Array, carry: tuple[Buffers, Weights, Tree]) -> tuple[Buffers, Weights, Tree]:
+        self,
+        group: Group,
+        rows: Rows,
+        weights: Array,
+        buffers: Buffers,
+        observer: ActivationObserver,
+        kept: Array | None,
+    ) -> Callable[[Array, tuple[Buffers, Tables, Tree]], tuple[Buffers, Tables, Tree]]:
+        def step(n: Array, carry: tuple[Buffers, Tables, Tree]) -> tuple[Buffers, Tables, Tree]:
             maps, tables, seen = carry
             r = rows.chunks - 1 - n
             # It is complete: whoever reads a row comes after it, and has sent its part before.
@@ -178,15 +245,23 @@ class PerNetwork:
             def branch(kind: Kind) -> Callable[[Array], tuple[Array, Array, Tree]]:
                 def row(table: Array) -> tuple[Array, Array, Tree]:
                     values = _read(buffers[group.source], rows, r, group.arity)
-                    _, outputs = jax.eval_shape(lambda: self._apply(group, kind, rows, r, table, values, {}, "outputs"))
+
+                    params = self._params(group, kind, table)
+                    before = None if kept is None else lax.dynamic_index_in_dim(kept, r, 0, keepdims=False)
+
+                    def apply(params: Tree, values: list[Array], shifts: Tree) -> tuple[Array, Tree]:
+                        y, changed = self._apply(
+                            group, kind, rows, r, params, values, shifts, ("outputs",), kept=before
+                        )
+                        return y, changed.get("outputs", {})
+
                     # Zeros added to what convolutions give: the gradient in them is that in the outputs.
+                    _, outputs = jax.eval_shape(lambda: apply(params, values, {}))
                     shifts = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), outputs)
-
-                    def apply(table: Array, values: list[Array], shifts: Tree) -> tuple[Array, Tree]:
-                        return self._apply(group, kind, rows, r, table, values, shifts, "outputs")
-
-                    _, transpose, outputs = jax.vjp(apply, table, values, shifts, has_aux=True)
-                    in_table, in_values, in_outputs = transpose(gradient)
+                    _, transpose, outputs = jax.vjp(apply, params, values, shifts, has_aux=True)
+                    in_params, in_values, in_outputs = transpose(gradient)
+                    in_table, _ = ravel_pytree(in_params)
+                    in_table = jnp.pad(in_table, (0, len(table) - len(in_table))).astype(table.dtype)
                     result = seen
                     for output, in_output in zip(*map(jax.tree.leaves, (outputs, in_outputs)), strict=True):
                         result = observer.add(result, output, in_output)
@@ -205,14 +280,42 @@ class PerNetwork:
 
         return step
 
+    def _params(self, group: Group, kind: Kind, table: Array) -> Tree:
+        """The parameters of a row, as its module takes them."""
+        return unravel(self._shapes(group, kind).get("params", {}), table)
+
+    def _shapes(self, group: Group, kind: Kind) -> Tree:
+        trained = self.norm in (Norm.TRAIN, Norm.RUNNING)
+        return row_variables(self.network, group, kind, Norm.TRAIN if trained else Norm.BATCH)
+
     def _apply(
-        self, group: Group, kind: Kind, rows: Rows, r: Any, table: Array, values: list[Array], shifts: Tree, seen: str
-    ) -> tuple[Array, list[Any]]:
-        """A row's map, and what its modules show in a collection."""
+        self,
+        group: Group,
+        kind: Kind,
+        rows: Rows,
+        r: Any,
+        params: Tree,
+        values: list[Array],
+        shifts: Tree,
+        seen: tuple[str, ...],
+        statistics: Array | None = None,
+        kept: Array | None = None,
+    ) -> tuple[Array, Tree]:
+        """A row's map, and what its modules leave: running statistics, and what they show in some collections."""
         sources = Sources(lambda k: values[int(k)], rows.blocks[r], rows.fan_in[r], padded=True)
-        variables = {"params": _unpack(self.network, group, kind, table)} | ({"shifts": shifts} if shifts else {})
-        y, changed = kind.module.apply(variables, sources, self.norm, mutable=["batch_stats", seen])
-        return y, changed.get(seen, {})
+        shapes, variables = self._shapes(group, kind), {"params": params}
+        if shifts:
+            variables["shifts"] = shifts
+        if statistics is not None and self.norm in (Norm.TRAIN, Norm.RUNNING):
+            variables["batch_stats"] = unravel(shapes.get("batch_stats", {}), statistics)
+        if kept is not None:
+            images = len(values[0])
+            outputs = jax.tree.map(
+                lambda leaf: jax.ShapeDtypeStruct((images, *leaf.shape[1:]), leaf.dtype), shapes.get("kept", {})
+            )
+            variables["kept"] = unravel(outputs, kept)
+        y, changed = kind.module.apply(variables, sources, self.norm, mutable=["batch_stats", *seen])
+        return y, {"batch_stats": variables.get("batch_stats", {}), **changed}
 
 
 def _read(buffer: Array, rows: Rows, r: Any, arity: int) -> list[Array]:
@@ -230,14 +333,28 @@ def _switch(which: Array, branches: list[Callable[..., Any]], *operands: Any) ->
     return lax.switch(which, branches, *operands) if len(branches) > 1 else branches[0](*operands)
 
 
-def _table_shape(network: Network, group: Group) -> tuple[int, int]:
-    """Layers of the group's operations and size of their kernels, the largest of both."""
-    leaves = [jax.tree.leaves(parameters(network, group, kind)) for _, kind in group.kinds]
-    return max(map(len, leaves)), max((leaf.size // leaf.shape[0] for each in leaves for leaf in each), default=0)
+def table_size(network: Network, group: Group, collection: str, norm: Norm = Norm.BATCH) -> int:
+    """The most variables that a row of a group has, or 1.
+
+    Args:
+        network: the groups and buffers of the space.
+        group: one of them.
+        collection: "params" or "batch_stats".
+        norm: `Norm.TRAIN` for those of a network that is trained.
+    """
+    trees = [row_variables(network, group, kind, norm).get(collection, {}) for _, kind in group.kinds]
+    # JAX forgets how an array without elements is split over devices, and compiles anew for what it has forgotten.
+    return max([1, *(sum(leaf.size for leaf in jax.tree.leaves(tree)) for tree in trees)])
 
 
-def _unpack(network: Network, group: Group, kind: Kind, table: Float[Array, "layers size"]) -> Tree:
-    """The kernels of a row, as its module takes them."""
-    leaves, tree = jax.tree.flatten(parameters(network, group, kind))
-    kernels = [table[layer, : leaf.size // leaf.shape[0]].reshape(leaf.shape[1:]) for layer, leaf in enumerate(leaves)]
-    return jax.tree.unflatten(tree, kernels)
+def unravel(shapes: Tree, row: Float[Array, " size"]) -> Tree:
+    """The variables that a row of a table holds.
+
+    Args:
+        shapes: of the variables.
+        row: of the table, at least as long as they are.
+    """
+    leaves, tree = jax.tree.flatten(shapes)
+    ends = np.cumsum([leaf.size for leaf in leaves])
+    parts = [row[end - leaf.size : end].reshape(leaf.shape) for leaf, end in zip(leaves, ends, strict=True)]
+    return jax.tree.unflatten(tree, parts)

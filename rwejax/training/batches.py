@@ -1,6 +1,5 @@
 """The images of a training, batch by batch, from memory."""
 
-import math
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -8,6 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float, Float32, Int32, UInt8
 
 from rwejax.data import Dataset
+from rwejax.evaluate.population.recipe import epoch_order
 
 Images = Float32[np.ndarray, "images height width channels"] | UInt8[np.ndarray, "images height width channels"]
 Batch = tuple[Images, Int32[np.ndarray, " images"]]
@@ -107,11 +107,7 @@ class Loaded:
             batch_size: images of a batch.
         """
         images, labels = self._split("train")
-        order = np.random.default_rng([self._seed, epoch]).permutation(len(labels))
-        # Of full size, for its statistics are those of the normalisation, and for nothing is compiled anew.
-        order = np.resize(order, math.ceil(len(order) / batch_size) * batch_size)
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
+        for rows in epoch_order(self._seed, epoch, len(labels), batch_size):
             yield images[rows], labels[rows]
 
     def batches(self, split: str, batch_size: int) -> Iterator[Batch]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from rwejax import networks
 from rwejax.errors import InputError
+from rwejax.evaluate.population.recipe import optimiser
 from rwejax.storage.checkpoints import read_newest
 from rwejax.storage.files import CHECKPOINTS, newest_checkpoint
 from rwejax.storage.meta import read_meta
@@ -15,7 +16,7 @@ from rwejax.training.config import TrainConfig
 from rwejax.training.loop import choose
 from rwejax.training.records import read_epochs, read_test
 from rwejax.training.result import TrainResult
-from rwejax.training.step import first_state, from_arrays, optimiser, to_arrays
+from rwejax.training.step import from_arrays, state_shapes, to_arrays
 
 
 def read_result(run_dir: str | Path) -> TrainResult:
@@ -47,7 +48,7 @@ def read_result(run_dir: str | Path) -> TrainResult:
         )
     space, genome = choose(config, shape, classes)
     network = networks.build(space, genome, auxiliary=config.auxiliary > 0)
-    template = jax.eval_shape(lambda: first_state(jax.random.key(0), network, shape, optimiser(config, 1)))
+    template = state_shapes(network, shape, optimiser(config, 1))
     # A run at work writes an epoch's line before its checkpoint: read this way round, no line can be missing.
     found = read_newest(run_dir / CHECKPOINTS, to_arrays(template))
     epochs, test = read_epochs(run_dir), read_test(run_dir)

@@ -16,6 +16,7 @@ from jaxtyping import Int
 
 from rwejax import data, networks, spaces
 from rwejax.errors import InputError, quoted
+from rwejax.evaluate.population.recipe import key_of_steps, optimiser
 from rwejax.objectives import COSTS
 from rwejax.runtime.environment import describe_machine, resumed
 from rwejax.runtime.observer import closing
@@ -36,7 +37,7 @@ from rwejax.training.step import (
     from_arrays,
     make_measure,
     make_step,
-    optimiser,
+    state_shapes,
     to_arrays,
 )
 
@@ -139,8 +140,7 @@ class _Task:
         mesh = jax.sharding.Mesh(np.array(devices[:used]), (networks.IMAGES_AXIS,))
         self._split = NamedSharding(mesh, PartitionSpec(networks.IMAGES_AXIS))
         self._whole = NamedSharding(mesh, PartitionSpec())
-        # Threefry, JAX's default, takes as long to compile as a small network.
-        self.key_weights, self.key_steps = jax.random.split(jax.random.key(config.seed, impl="rbg"))
+        self.key_steps = key_of_steps(config.seed)
 
         def standardised(images: Any) -> Any:
             return standardise_pixels(images, self.source.mean, self.source.std)
@@ -154,7 +154,11 @@ class _Task:
     def first_state(self) -> TrainState:
         tx = optimiser(self.config, self.config.epochs * self.steps)
         with _single_precision():
-            return first_state(self.key_weights, self.network, self.source.image_shape, tx)
+            return first_state(self.config.seed, self.network, self.source.image_shape, tx)
+
+    def state_shapes(self) -> TrainState:
+        tx = optimiser(self.config, self.config.epochs * self.steps)
+        return state_shapes(self.network, self.source.image_shape, tx)
 
     def replicated(self, state: TrainState) -> TrainState:
         return jax.device_put(state, self._whole)
@@ -307,7 +311,7 @@ def _draw(epochs: list[Epoch], path: Path) -> None:
 
 def _recover(run: Training, task: _Task, lines: int) -> tuple[int, TrainState]:
     """The finished epochs, and the state after them."""
-    template = jax.eval_shape(task.first_state)
+    template = task.state_shapes()
     found = run.checkpoints.load(to_arrays(template))
     if found is None:
         return 0, task.replicated(task.first_state())

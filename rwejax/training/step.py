@@ -1,5 +1,6 @@
 """One step of training, and the measurement of a network, compiled once each."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,8 +11,9 @@ import optax
 from flax.training import train_state
 from jaxtyping import Array, Float, Int
 
+from rwejax import networks
+from rwejax.evaluate.population.augment import augment
 from rwejax.networks import PlainNetwork
-from rwejax.training.augment import augment
 from rwejax.training.config import TrainConfig
 
 Images = Array | np.ndarray  # standardised floats, or pixels of 8 bits
@@ -25,39 +27,34 @@ class TrainState(train_state.TrainState):
     batch_stats: Any
 
 
-def optimiser(config: TrainConfig, steps: int) -> optax.GradientTransformation:
-    """Clipped gradients, weight decay, momentum, and a cosine over all steps.
-
-    Args:
-        config: names learning rate, momentum, weight decay, and the largest norm of a gradient.
-        steps: of the whole training, during which the learning rate falls to 0.
-    """
-    return optax.chain(
-        optax.clip_by_global_norm(config.grad_clip) if config.grad_clip else optax.identity(),
-        optax.add_decayed_weights(config.weight_decay),
-        optax.sgd(optax.cosine_decay_schedule(config.learning_rate, steps), config.momentum),
-    )
-
-
-def first_state(key: jax.Array, network: PlainNetwork, shape: tuple[int, int, int], tx: Any) -> TrainState:
+def first_state(seed: int, network: PlainNetwork, shape: tuple[int, int, int], tx: Any) -> TrainState:
     """Random weights, and statistics that have seen nothing.
 
     Args:
-        key: draws the weights.
+        seed: draws the weights.
         network: the network.
         shape: height, width and channels of an image.
         tx: the optimiser.
     """
+    return jax.jit(functools.partial(_create, network, tx))(networks.first_variables(seed, network, shape))
 
-    @jax.jit
-    def initialise(key: jax.Array) -> TrainState:
-        variables = network.init(key, jnp.zeros((2, *shape), jnp.float32), train=True)
-        # What observers of random networks see is dropped here, and with it all that is computed for them.
-        params, batch_stats = variables["params"], variables["batch_stats"]
-        state = TrainState.create(apply_fn=network.apply, params=params, tx=tx, batch_stats=batch_stats)
-        return state.replace(step=jnp.int32(0))
 
-    return initialise(key)
+def state_shapes(network: PlainNetwork, shape: tuple[int, int, int], tx: Any) -> TrainState:
+    """The shapes of a state's arrays.
+
+    Args:
+        network: the network.
+        shape: height, width and channels of an image.
+        tx: the optimiser.
+    """
+    return jax.eval_shape(functools.partial(_create, network, tx), networks.variable_shapes(network, shape))
+
+
+def _create(network: PlainNetwork, tx: Any, variables: Mapping[str, Any]) -> TrainState:
+    state = TrainState.create(
+        apply_fn=network.apply, params=variables["params"], tx=tx, batch_stats=variables["batch_stats"]
+    )
+    return state.replace(step=jnp.int32(0))
 
 
 def to_arrays(state: TrainState) -> dict[str, Any]:

@@ -153,7 +153,7 @@ def test_gradients_are_differences(dataset, name):
 
         @on_one_device
         def slope(point, along):
-            buffers, _ = single.forward(program, *point)
+            buffers = single.forward(program, *point).buffers
             found = single.backward(program, point[0], buffers, 2 * buffers["features"][0])[:2]
             return sum((g * v).sum() for g, v in zip(*map(jax.tree.leaves, (found, along)), strict=True))
 
@@ -172,7 +172,7 @@ def test_weights_of_a_program_are_its_kernels(space, genomes):
     used = plain.weights(kernels, genomes[0])
     edges = [kernel for name, kernel in used.items() if name.startswith("2 edge")]
     assert len(edges) >= 2
-    flat = [np.asarray(row[0]) for row in table]
+    flat = [np.asarray(row) for row in table]
     for kernel in edges:
         assert any(np.array_equal(row[: kernel.size], kernel.ravel()) for row in flat)
 

@@ -65,7 +65,7 @@ def one_by_one(space, dataset, genomes, kernels):
     def look(programs, images):
         single = PerNetwork(network)
         observer = ActivationObserver({size: (jnp.zeros((len(images),) * 2), jnp.zeros(())) for size in sizes}, add)
-        buffers, seen = single.forward(programs, single.weights(programs, kernels), images, observer)
+        buffers, _, seen, _ = single.forward(programs, single.weights(programs, kernels), images, observer)
         features = buffers["features"][0]
         blocks = getattr(space, "blocks", 1)  # of a cell's output; of each four parts of the map, equally large
         mean = features.reshape(len(images), blocks, 4, -1).mean(2).reshape(len(images), -1)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rwejax.training.augment import augment
+from rwejax.evaluate.population.augment import augment
 
 IMAGES = np.random.default_rng(0).normal(size=(40, 6, 6, 2)).astype(np.float32)
 

@@ -3,8 +3,8 @@ import numpy as np
 import optax
 import pytest
 
+from rwejax.evaluate.population.recipe import optimiser
 from rwejax.training.config import TrainConfig
-from rwejax.training.step import optimiser
 
 torch = pytest.importorskip("torch", reason="PyTorch comes with the extra bench: pip install 'rwejax[bench]'")
 

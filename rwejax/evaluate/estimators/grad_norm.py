@@ -13,5 +13,6 @@ def score(net: Classifier) -> Float[Array, ""]:
     """The sum of the layers' norms; higher is better."""
     gradients, _, _ = net.gradient(net.params, net.images, net.cross_entropy)
     head = gradients.pop("head")
-    layers = [jnp.sqrt(jnp.square(table).sum(-1)).sum() for table in gradients.values()]
-    return sum(layers, start=jnp.sqrt(jnp.square(head).sum()))
+    squares = {group: jnp.square(table) for group, table in gradients.items()}
+    layers = net.network.layer_sums(net.program, squares)
+    return jnp.sqrt(layers).sum() + jnp.sqrt(jnp.square(head).sum())

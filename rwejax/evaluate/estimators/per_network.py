@@ -63,8 +63,8 @@ class Classifier:
             collection: whose inputs: those of every ReLU, "relus", or of every normalisation, "norms".
         """
         images = self.images if images is None else images
-        buffers, seen = self.network.forward(self.program, self.params, images, observer, collection)
-        return buffers["features"][0], seen
+        passed = self.network.forward(self.program, self.params, images, observer, collection)
+        return passed.buffers["features"][0], passed.seen
 
     def logits(self, params: Params, images: Array) -> Float[Array, "images classes"]:
         """The linear layer's outputs.
@@ -73,7 +73,7 @@ class Classifier:
             params: weights as `params` of this class holds them, such as these after some steps of training.
             images: (images, height, width, channels), the batch, whose statistics normalise.
         """
-        return self.network.forward(self.program, params, images)[0]["features"][0] @ params["head"]
+        return self.network.forward(self.program, params, images).buffers["features"][0] @ params["head"]
 
     def gradient(
         self, params: Params, images: Array, loss: Loss, observer: ActivationObserver = NOTHING
@@ -89,7 +89,7 @@ class Classifier:
         Returns:
             The gradients in the weights and in the images, and what was observed.
         """
-        buffers, _ = self.network.forward(self.program, params, images)
+        buffers = self.network.forward(self.program, params, images).buffers
         features = buffers["features"][0]
         logits = features @ params["head"]
         in_logits = jax.grad(loss)(logits)

@@ -1,0 +1,271 @@
+"""Many different networks trained for real, each with weights of its own, by one compiled step.
+
+A network is a table of its rows and tables of its variables (`rwejax.networks.variables`), which have the same shapes
+for all networks of a space. So the first network compiles, and all others are data. Each device trains a network of its
+own, epoch by epoch; those that run side by side have about as many multiply-adds.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import struct
+from jax import lax
+from jax.sharding import AxisType, Mesh, PartitionSpec
+from jaxtyping import Array, Float, Int
+
+from rwejax import networks
+from rwejax.data import Dataset
+from rwejax.evaluate.inputs import checked
+from rwejax.evaluate.population.augment import augment
+from rwejax.evaluate.population.recipe import Recipe, epoch_order, key_of_steps, optimiser
+from rwejax.genomes import check_genomes
+from rwejax.networks import ABSENT, Norm, PerNetwork, Program, Tables
+from rwejax.networks.gradients import in_training
+from rwejax.runtime import collectives
+from rwejax.runtime.devices import default_devices
+from rwejax.spaces import Space
+
+_AXIS = "networks"
+_EACH, _ALL = PartitionSpec(_AXIS), PartitionSpec()
+_MEASURED = 250  # images that are measured at once
+
+
+@struct.dataclass
+class _State:
+    """A network on its way.
+
+    Attributes:
+        rows: parameters of its rows, as tables.
+        head: of the linear layer.
+        statistics: running statistics of its rows, as tables.
+        optimiser: momentum, and the number of steps.
+    """
+
+    rows: Tables
+    head: dict[str, Array]
+    statistics: Tables
+    optimiser: Any
+
+
+class Trained(NamedTuple):
+    """What came of a network.
+
+    Attributes:
+        number: of the network, among those that were given.
+        losses: mean cross-entropy of each step, on images as they were changed; NaN once it has diverged.
+        train_accuracy: of the last epoch, likewise, in %, while the weights moved.
+        validation_loss: mean cross-entropy after the last epoch.
+        correct: validation images that are told right.
+        tables: the rows' parameters and running statistics, see `rwejax.networks.from_tables`.
+        head: of the linear layer.
+        seconds: the network's share of the time that those took which were trained side by side.
+    """
+
+    number: int
+    losses: Float[np.ndarray, " steps"]
+    train_accuracy: float
+    validation_loss: float
+    correct: int
+    tables: tuple[Tables, Tables]
+    head: dict[str, Float[np.ndarray, "..."]]
+    seconds: float
+
+
+class PopulationTrainer:
+    """Trains the networks of a space on one set of images.
+
+    The first call compiles, later calls of any genomes and numbers of epochs do not.
+
+    Args:
+        space: the search space, made for the images of `dataset`.
+        dataset: images and labels.
+        recipe: how each network is trained.
+        devices: the devices, each of which trains a network; by default all of JAX's.
+
+    Raises:
+        InputError: space and dataset do not fit, or the recipe is out of its bounds.
+    """
+
+    def __init__(
+        self, space: Space, dataset: Dataset, recipe: Recipe, *, devices: Sequence[jax.Device] | None = None
+    ) -> None:
+        dataset = checked(space, dataset)
+        self.space, self.recipe, self._dataset = space, recipe.settled(dataset), dataset
+        everywhere = np.array(default_devices() if devices is None else devices)
+        self._mesh = Mesh(everywhere, (_AXIS,), axis_types=(AxisType.Auto,))
+        self._network = networks.network(space)
+        self._key_steps = key_of_steps(self.recipe.seed)
+        self._train_images, self._validation_images = (
+            collectives.spread(images, self._mesh, _ALL) for images in (dataset.train_images, dataset.validation_images)
+        )
+        self._epoch = self._compile(self._run_epoch, 6, (_EACH, _EACH))
+        self._measure = self._compile(self._run_measure, 3, _EACH)
+
+    def __call__(self, genomes: Int[Any, "n genes"], epochs: int | None = None) -> Iterator[Trained]:
+        """Train networks.
+
+        Args:
+            genomes: the population.
+            epochs: passes over the train images; None: as the recipe says.
+
+        Yields:
+            What came of each network, as soon as those that ran side by side are finished; large networks come first.
+            One through which no path leads is left out. What comes of a network depends on no other.
+
+        Raises:
+            InputError: the genomes are none of the space, which says where.
+        """
+        canonical = np.asarray(self.space.canonical(check_genomes(self.space, genomes)))
+        alive = [n for n, genome in enumerate(canonical) if self._lower(genome) is not None]
+        order = sorted(alive, key=lambda n: -int(self.space.macs(canonical[n : n + 1])[0]))
+        size = self._mesh.size
+        for start in range(0, len(order), size):
+            yield from self._train(order[start : start + size], canonical, epochs or self.recipe.epochs)
+
+    def _lower(self, genome: Int[np.ndarray, " genes"]) -> Program | None:
+        program, (features,) = networks.lower(self.space, self._network, genome[None], 1, 1)
+        return None if features == ABSENT else program
+
+    def _train(self, numbers: list[int], genomes: Int[np.ndarray, "n genes"], epochs: int) -> Iterator[Trained]:
+        """Train a network on each device."""
+        begin = time.perf_counter()
+        missing = self._mesh.size - len(numbers)
+        with jax.enable_x64(False):
+            started = [self._start(genomes[n]) for n in numbers]
+            empty = networks.empty_program(self._network, 1, 1)
+            programs = self._spread([each[0] for each in started] + [empty] * missing)
+            states = self._spread([each[1] for each in started] + [started[0][1]] * missing)
+            images, labels = self._train_images, self._dataset.train_labels
+            sums = []
+            for epoch in range(epochs):
+                rows = epoch_order(self.recipe.seed, epoch, len(labels), self.recipe.batch_size)
+                total = np.int32(epochs * len(rows))
+                states, found = self._epoch(programs, states, rows, labels[rows], images, (self._key_steps, total))
+                sums.append(found)
+            measured = self._measure(programs, states, self._validation_images)
+            sums = [jax.tree.map(collectives.gathered, found) for found in sums]
+            measured, states = jax.tree.map(collectives.gathered, (measured, states))
+        seconds = (time.perf_counter() - begin) / len(numbers)
+        for n, number in enumerate(numbers):
+            state = jax.tree.map(lambda table, n=n: table[n], states)
+            yield Trained(
+                number,
+                np.concatenate([losses[n] for losses, _ in sums]),
+                100 * float(sums[-1][1][n]) / (len(sums[-1][0][n]) * self.recipe.batch_size),
+                float(measured[0][n]) / len(self._dataset.validation_labels),
+                int(measured[1][n]),
+                (state.rows, state.statistics),
+                state.head,
+                seconds,
+            )
+
+    def _start(self, genome: Int[np.ndarray, " genes"]) -> tuple[Program, _State]:
+        """The program of a network, and its state before the first step."""
+        program = self._lower(genome)
+        assert program is not None
+        rows, statistics = networks.first_tables(self._network, program, self.recipe.seed)
+        head: Any = networks.first_head(self._network, program, self.space.classes, self.recipe.seed)
+        begun = jax.tree.map(np.asarray, optimiser(self.recipe, 1).init({"rows": rows, "head": head}))
+        return program, _State(rows, head, statistics, begun)
+
+    def variables(self, genome: Int[np.ndarray, " genes"], trained: Trained) -> dict[str, Any]:
+        """The variables of a trained network, for the module that `rwejax.build` makes of its genome.
+
+        Args:
+            genome: the network's, in canonical form.
+            trained: what came of it.
+        """
+        program = self._lower(genome)
+        assert program is not None
+        shapes = networks.variable_shapes(networks.build(self.space, genome), self._dataset.image_shape)
+        found = networks.from_tables(self._network, program, trained.tables, shapes)
+        kernel = trained.head["kernel"][networks.own_features(self._network, program)]
+        return {**found, "params": {**found["params"], "head": {**trained.head, "kernel": kernel}}}
+
+    def _spread(self, trees: Sequence[Any]) -> Any:
+        return jax.tree.map(lambda *leaves: collectives.spread(np.stack(leaves), self._mesh, _EACH), *trees)
+
+    def _compile(self, function: Any, arguments: int, out_specs: Any) -> Any:
+        """Each device gets its own program and state, and all of the rest."""
+
+        def of_device(program: Program, state: _State, *shared: Any) -> Any:
+            mine = jax.tree.map(lambda table: table[0], (program, state))
+            with jax.default_matmul_precision("float32"), in_training():
+                return jax.tree.map(lambda x: x[None], function(*mine, *shared))
+
+        in_specs = _EACH, _EACH, *[_ALL] * (arguments - 2)
+        split = jax.shard_map(of_device, mesh=self._mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False)
+        return jax.jit(split, donate_argnums=1 if len(out_specs) > 1 else ())
+
+    def _run_epoch(
+        self,
+        program: Program,
+        state: _State,
+        rows: Int[Array, "steps batch"],
+        labels: Int[Array, "steps batch"],
+        images: Float[Array, "n height width channels"],
+        fixed: tuple[jax.Array, Int[Array, ""]],
+    ) -> tuple[_State, tuple[Float[Array, " steps"], Float[Array, ""]]]:
+        """One pass over the images: the state after it, the loss of each step, and how many images were told right."""
+        network = PerNetwork(self._network, Norm.TRAIN)
+        key, total = fixed
+        descent = optimiser(self.recipe, total)
+
+        def step(i: Array, carry: tuple[_State, Array, Array]) -> tuple[_State, Array, Array]:
+            state, losses, correct = carry
+            count = state.optimiser[-1][-1].count
+            key_images, _ = jax.random.split(jax.random.fold_in(key, count))
+            batch = augment(
+                key_images, images[rows[i]], self.recipe.crop_padding or 0, bool(self.recipe.flip), self.recipe.cutout
+            )
+            passed = network.forward(program, state.rows, batch, statistics=state.statistics)
+            features = passed.buffers["features"][0]
+
+            def loss(head: dict[str, Array], features: Array) -> tuple[Array, Array]:
+                logits = features @ head["kernel"] + head["bias"]
+                targets = jax.nn.one_hot(labels[i], logits.shape[-1], dtype=logits.dtype)
+                targets = optax.smooth_labels(targets, self.recipe.label_smoothing)
+                told = (logits.argmax(-1) == labels[i]).sum().astype(jnp.float32)
+                return optax.softmax_cross_entropy(logits, targets).mean(), told
+
+            found = jax.value_and_grad(loss, (0, 1), has_aux=True)(state.head, features)
+            (value, told), (in_head, in_features) = found
+            in_rows, _, _ = network.backward(program, state.rows, passed.buffers, in_features, kept=passed.kept)
+            params = {"rows": state.rows, "head": state.head}
+            updates, after = descent.update({"rows": in_rows, "head": in_head}, state.optimiser, params)
+            params = optax.apply_updates(params, updates)
+            state = _State(params["rows"], params["head"], passed.statistics, after)
+            return state, losses.at[i].set(value), correct + told
+
+        steps = jnp.where(program.features > 0, len(rows), 0)
+        start = state, jnp.zeros(len(rows), jnp.float32), jnp.float32(0)
+        state, losses, correct = lax.fori_loop(0, steps, step, start)
+        return state, (losses, correct)
+
+    def _run_measure(
+        self, program: Program, state: _State, images: Float[Array, "n height width channels"]
+    ) -> tuple[Float[Array, ""], Int[Array, ""]]:
+        """The sum of the losses, and how many images are told right."""
+        network = PerNetwork(self._network, Norm.RUNNING)
+        labels = self._dataset.validation_labels
+        batches = -(-len(labels) // _MEASURED)
+        size = -(-len(labels) // batches)
+        numbers = np.arange(batches * size).reshape(batches, size)
+
+        def step(b: Array, sums: tuple[Array, Array]) -> tuple[Array, Array]:
+            chosen = jnp.asarray(numbers)[b]
+            counts, chosen = chosen < len(labels), jnp.minimum(chosen, len(labels) - 1)
+            passed = network.forward(program, state.rows, images[chosen], statistics=state.statistics)
+            logits = passed.buffers["features"][0] @ state.head["kernel"] + state.head["bias"]
+            told = jnp.asarray(labels)[chosen]
+            losses = optax.softmax_cross_entropy_with_integer_labels(logits, told)
+            right = counts & (logits.argmax(-1) == told)
+            return sums[0] + jnp.where(counts, losses, 0).sum(), sums[1] + right.sum(dtype=jnp.int32)
+
+        steps = jnp.where(program.features > 0, batches, 0)
+        return lax.fori_loop(0, steps, step, (jnp.float32(0), jnp.int32(0)))
