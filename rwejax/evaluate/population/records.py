@@ -128,19 +128,21 @@ def read_trainings(path: Path, setting: Mapping[str, Any] | None = None) -> list
     Raises:
         InputError: the file is unreadable, another line than the last is broken, or the setting is another one.
     """
+    written: dict[str, Any] = {}
 
     def parse(line: bytes, number: int) -> TrainedNetwork | None:
         content = parse_json(line)
         if number == 0:
-            found = convert(content, _Header).setting
-            if setting is not None and found != json.loads(json.dumps(setting)):
-                raise InputError(_difference(path, found, json.loads(json.dumps(setting))))
+            written.update(convert(content, _Header).setting)
             return None
         fields: dict[str, Any] = msgspec.structs.asdict(convert(content, _Line))
         numbers: Any = {name: math.nan if value is None else value for name, value in fields.items()}
         return TrainedNetwork(**numbers)
 
-    return [line for line in read_lines(path, parse) if line is not None]
+    found = [line for line in read_lines(path, parse) if line is not None]
+    if setting is not None and written != (asked := json.loads(json.dumps(setting))):
+        raise InputError(_difference(path, written, asked))
+    return found
 
 
 class _Header(msgspec.Struct):
