@@ -54,6 +54,7 @@ class Config(TrainingSetting):
             generations=self.generations,
             estimator=estimator,
             seed=seed,
+            training_minutes=0,
             run_dir=self.parts / f"{self.space}-{estimator}-{seed}",
         )
 

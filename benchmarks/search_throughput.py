@@ -62,6 +62,7 @@ class Config(NetworkSetting):
             generations=self.generations,
             seed=self.seed,
             estimator="rwe",
+            training_minutes=0,
             calibration_images=calibration_images,
         )
 

@@ -16,7 +16,6 @@ from .data.registry import register_source as register_source
 from .errors import InputError as InputError
 from .evaluate.estimators import register_estimator as register_estimator
 from .evaluate.population import Recipe as Recipe
-from .evaluate.population import TrainedNetwork as TrainedNetwork
 from .evaluate.population import train_population as train_population
 from .evaluate.problem import RandomWeightProblem as RandomWeightProblem
 from .evaluate.random_weight import RandomWeightEvaluator as RandomWeightEvaluator
@@ -37,6 +36,7 @@ from .searching.observers import Progress as Progress
 from .searching.observers import SearchObserver as SearchObserver
 from .searching.result import SearchResult as SearchResult
 from .searching.result import pick as pick
+from .storage.trainings import TrainedNetwork as TrainedNetwork
 from .tracking.tensorboard import TensorBoardObserver as TensorBoardObserver
 from .tracking.wandb import WandbObserver as WandbObserver
 from .training.config import TrainConfig as TrainConfig

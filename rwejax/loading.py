@@ -31,7 +31,7 @@ def load(path: str | Path) -> "SearchResult | TrainResult | CorrelateResult":
         >>> import tempfile
         >>> from rwejax import SearchConfig, load, search
         >>> config = SearchConfig(nodes=2, channels=4, train_images=100, validation_images=50, population_size=4,
-        ...                       generations=1, run_dir=tempfile.mkdtemp(), estimator="rwe")
+        ...                       generations=1, run_dir=tempfile.mkdtemp(), estimator="rwe", training_minutes=0)
         >>> run_dir = search(config).run_dir
         >>> load(run_dir).objectives.shape
         (4, 2)

@@ -137,6 +137,9 @@ def seen_together(names: Sequence[str]) -> tuple[str, ...]:
 RACE_ERROR = Objective("race_error", "error on the first images", "%")
 """What a race records of every genome."""
 
+TRAINED_ERROR = Objective("trained_error", "error when trained", "%")
+"""What the front of a search is of, beside its costs, once its networks are trained: that on the validation images."""
+
 COSTS = {
     objective.name: objective
     for objective in (

@@ -5,20 +5,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from rwejax.bounds import check_bounds
 from rwejax.config import RunConfig
 from rwejax.console import duration
 from rwejax.errors import InputError
 from rwejax.loading import kind_of
+from rwejax.objectives import TRAINED_ERROR
 from rwejax.runtime.invocation import invocation
 from rwejax.searching.config import SearchConfig
-from rwejax.searching.records import Evaluation, Run, find_front, read_evaluations
+from rwejax.searching.records import Evaluation, Run, front_of, is_finished, read_evaluations
 from rwejax.storage.files import CHECKPOINTS, newest_checkpoint
 from rwejax.storage.lines import BrokenLine
 from rwejax.storage.meta import Meta, read_meta
 from rwejax.storage.run_dir import is_in_use
+from rwejax.storage.trainings import TrainedNetwork, read_trainings
 from rwejax.storage.yaml_config import read_unchecked
 from rwejax.training.config import TrainConfig
 from rwejax.training.records import Epoch, read_epochs, read_test
@@ -63,35 +63,39 @@ def read_status(path: str | Path) -> Status:
 
 
 def _of_search(path: Path) -> Status:
-    config = read_unchecked(path, SearchConfig())
+    config = read_unchecked(path, Run.defaults)
     config.validate()
     damage: list[str] = []
     evaluations: list[Evaluation] = _intact(lambda: read_evaluations(path, config), damage)
     meta, used, size = _meta(path, damage), is_in_use(path), config.population_size
-    finished = len(evaluations) >= config.evaluations
+    evaluated = len(evaluations) >= config.evaluations
+    trained: list[TrainedNetwork] = _intact(lambda: read_trainings(path / Run.trainings), damage)
+    finished = evaluated and not damage and is_finished(path, config, evaluations)
     newest = newest_checkpoint(path / CHECKPOINTS)
     fits = (newest or 0) * size <= len(evaluations) and (newest is not None or len(evaluations) <= size)
-    if not (used or finished or fits or damage):
+    if not (used or evaluated or fits or damage):
         damage.append(
             f"there are {len(evaluations)} evaluations and {_checkpoint(newest, 'generation')} of {size} each, which "
             "do not fit: restore the missing files, or start a new run with its config.yaml"
         )
-    objectives = np.array([each.objectives for each in evaluations]).reshape(-1, len(config.objectives))
-    front = find_front(objectives)
+    front = front_of(config, evaluations, trained)
     facts = {
         "search": _what(config) + f", {config.algorithm}",
         "objectives": ", ".join(objective.title for objective in config.objectives),
         "state": _state(used, finished),
         "generations": f"{len(evaluations) // size} of {config.generations}",
         "evaluations": f"{len(evaluations)} of {config.evaluations}",
-        "front": f"{len(front)} network{'s' * (len(front) != 1)}",
+        "front": f"{len(front.rows)} network{'s' * (len(front.rows) != 1)}",
     }
-    if len(front):
-        best = objectives[front].min(0)
-        written = (each.write(value) for each, value in zip(config.objectives, best, strict=True))
-        facts["best"] = ", ".join(written)
-    facts |= _times(meta, sum(each.seconds for each in evaluations))
-    command = ("train", "--run", path, "--pick", "knee", *config.space_flags) if finished and len(front) else None
+    if trained:
+        expected = meta.get("finally_trained", len(trained))
+        facts["trained"] = f"{len(trained)} of {expected} networks, {trained[0].epochs} epochs each"
+    if len(front.rows):
+        best = front.points[front.rows].min(0)
+        named = [TRAINED_ERROR, *config.objectives[-len(config.cost_names) :]] if front.final else config.objectives
+        facts["best"] = ", ".join(each.write(value) for each, value in zip(named, best, strict=True))
+    facts |= _times(meta, sum([each.seconds for each in evaluations] + [each.seconds for each in trained]))
+    command = ("train", "--run", path, "--pick", "knee", *config.space_flags) if finished and len(front.rows) else None
     return Status(path, facts, tuple(damage), _command("search", path, config, used, finished, bool(damage), command))
 
 

@@ -13,10 +13,18 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _compilations.name
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
-# XLA's older way to compile loops takes half as long. JAX 0.12 has it no more, and ends the process at an unknown flag.
-# JAX reads this when it starts.
+# XLA's older way to compile loops takes half as long. And what is compiled comes in one piece: each of the usual 32 is
+# registered with the C library, which looks through all of a process to forget one, so that the last tests took ten
+# times as long as alone. JAX 0.12 has neither option, and ends the process at an unknown one. JAX reads this when it
+# starts.
 if metadata.version("jaxlib").startswith("0.10."):
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false"
+    os.environ["XLA_FLAGS"] = " ".join(
+        [
+            os.environ.get("XLA_FLAGS", ""),
+            "--xla_cpu_use_fusion_emitters=false",
+            "--xla_cpu_parallel_codegen_split_count=1",
+        ]
+    )
 
 # Each core has a worker of its own, and BLAS's threads would wait for each other. NumPy reads this when it is imported.
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
@@ -42,6 +50,13 @@ def handlers_of_signals():
     yield
     for each, handler in before.items():
         signal.signal(each, handler)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def caches_of_jax():
+    """Each holds what was lowered and compiled, gigabytes in all, through which every further lowering looks."""
+    yield
+    jax.clear_caches()
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from rwejax.searching.config import SearchConfig
 
 def tiny(**changes) -> SearchConfig:
     sizes = {"nodes": 3, "channels": 4, "train_images": 40, "validation_images": 20, "calibration_images": 20}
-    given = {**sizes, "population_size": 6, "generations": 4, "estimator": "rwe", **changes}
+    given = {**sizes, "population_size": 6, "generations": 4, "estimator": "rwe", "training_minutes": 0, **changes}
     return SearchConfig(**given)
 
 

@@ -33,7 +33,7 @@ def scored(name):
 
 def searched(**changes):
     where = tempfile.mkdtemp()
-    config = SearchConfig(**small, population_size=4, generations=2, run_dir=where, **changes)
+    config = SearchConfig(**small, population_size=4, generations=2, training_minutes=0, run_dir=where, **changes)
     return search(config).objectives.tolist()
 
 def trained():

@@ -9,8 +9,9 @@ from PIL import Image
 
 from rwejax.objectives import RWE_SCORES
 from rwejax.searching.config import SearchConfig
+from rwejax.searching.front import find_front
 from rwejax.searching.plot import plot_front, save_front
-from rwejax.searching.records import Evaluation, find_front
+from rwejax.searching.records import Evaluation
 from rwejax.searching.result import SearchResult
 
 

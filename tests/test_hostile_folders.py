@@ -16,11 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import rwejax
-from rwejax import CorrelateRunsConfig, InputError, SearchConfig, TrainConfig
+from rwejax import CorrelateRunsConfig, InputError, TrainConfig
 from rwejax.cli.flags import resumed
 from rwejax.correlating.runs import correlate_runs
 from rwejax.exporting.from_run import export_run
 from rwejax.searching import loop
+from rwejax.searching.records import Run
 from rwejax.status import read_status
 from rwejax.training import loop as training_loop
 from rwejax.training.from_search import from_search
@@ -39,7 +40,7 @@ class Work(Exception):
 COMMANDS = {
     "status": read_status,
     "load": rwejax.load,
-    "search --resume": lambda path: (resumed(lambda base: base, None, path, SearchConfig()), loop.resume(path)),
+    "search --resume": lambda path: (resumed(lambda base: base, None, path, Run.defaults), loop.resume(path)),
     "train --resume": lambda path: (resumed(lambda base: base, None, path, TrainConfig()), training_loop.resume(path)),
     "train --run": from_search,
     "export": lambda path: export_run(path, path.parent / "exported"),

@@ -39,7 +39,7 @@ def test_a_search_and_its_resumption(tmp_path):
     code = f"""
 import rwejax
 jax.config.update("jax_disable_most_optimizations", True)
-sizes = dict(nodes=2, channels=2, train_images=40, validation_images=20, calibration_images=20)
+sizes = dict(nodes=2, channels=2, train_images=40, validation_images=20, calibration_images=20, training_minutes=0)
 config = rwejax.SearchConfig(**sizes, population_size=4, generations=2, run_dir={str(tmp_path / "run")!r})
 found = rwejax.search(config)
 print(len(found.genomes), (rwejax.resume(found.run_dir).objectives == found.objectives).all())

@@ -20,6 +20,7 @@ from rwejax.cli.flags import load_files, one_name, overlay, resumed
 from rwejax.runtime.hosts import HostsConfig
 from rwejax.runtime.invocation import invocation
 from rwejax.searching.config import SearchConfig
+from rwejax.searching.records import Run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +81,7 @@ def parse(words: Sequence[str]) -> Arguments:
     arguments = _read_flags(words, SearchConfig())
     load_files(arguments.search.space, arguments.search.estimator, arguments.search.dataset)
     if arguments.resume is not None and not _follows():
-        config = resumed(flags, arguments.config, arguments.resume, SearchConfig())
+        config = resumed(flags, arguments.config, arguments.resume, Run.defaults)
     else:
         config = overlay(flags, arguments.config, arguments.search)
     return dataclasses.replace(arguments, search=config)

@@ -19,7 +19,7 @@ from rwejax.dataframes import make_dataframe
 from rwejax.errors import InputError
 from rwejax.evolve import hypervolume
 from rwejax.searching.config import SearchConfig
-from rwejax.searching.records import find_front
+from rwejax.searching.front import find_front
 from rwejax.searching.result import SearchResult, read_result
 from rwejax.storage.meta import read_meta
 
@@ -45,7 +45,16 @@ _SETTLED = (
 )
 """Fields in which all runs agree: other images, networks or objectives make other hypervolumes."""
 
-_REPEATED = ("seed", "generations", "data_dir", "run_dir", "genomes_per_program", "images_per_batch")
+_REPEATED = (
+    "seed",
+    "generations",
+    "data_dir",
+    "run_dir",
+    "genomes_per_program",
+    "images_per_batch",
+    "training_minutes",
+    "training_epochs",
+)
 """Fields in which the runs of a group may differ."""
 
 _FRONTS_TOGETHER = 64  # bounds memory

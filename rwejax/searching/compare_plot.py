@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from rwejax.figures import INK, frame, new_figure, short
+from rwejax.searching.front import find_front
 
 if TYPE_CHECKING:
     from rwejax.searching.compare import Comparison
@@ -66,7 +67,7 @@ def plot_fronts(comparison: "Comparison", axes: Axes) -> None:
     first, *_, last = comparison.config.objectives
     for number, group in enumerate(comparison.groups):
         for run, result in enumerate(group.results):
-            front = result.objectives[result.front]
+            front = result.objectives[find_front(result.objectives)]
             axes.plot(
                 front[:, -1],
                 front[:, 0],

@@ -22,6 +22,9 @@ from rwejax.objectives import (
 ALGORITHMS = ("nsga2", "random")
 RECORDS = ("asked", "all")
 
+TRAINING_MINUTES = 2.0
+"""By default; with it the first command that a newcomer types takes less than three minutes on two cores."""
+
 
 @dataclasses.dataclass(frozen=True)
 class SearchConfig(RunConfig):
@@ -66,6 +69,9 @@ class SearchConfig(RunConfig):
         costs: what else is minimised: macs, params, memory (peak bytes of activations for one image) or latency
             (milliseconds on this device), or two with a comma between; three objectives at most, estimators included.
         latency_batch: images at once whose latency is measured.
+        training_minutes: about how long the networks of the front are trained at the end, beside random networks of
+            their sizes and a plain CNN; 0: not at all.
+        training_epochs: epochs of each of them; None: as many as fit in the minutes, 100 at most.
 
     Example:
         >>> SearchConfig(population_size=1).validate()
@@ -99,6 +105,8 @@ class SearchConfig(RunConfig):
     race_images: Count | None = None
     costs: str = "macs"
     latency_batch: Size = 1
+    training_minutes: Annotated[float, Bounds(0, 10**6)] = TRAINING_MINUTES
+    training_epochs: Annotated[int, Bounds(1, 10**6)] | None = None
 
     @property
     def most_images(self) -> tuple[int, int]:
@@ -151,6 +159,11 @@ class SearchConfig(RunConfig):
         estimators = [plugins.resolve(each, "--estimator") for each in self._chosen.split(",")]
         named: dict[str, Any] = {"estimator": ",".join(estimators), **self.sizes}
         return dataclasses.replace(super().resolved(), **named)
+
+    @property
+    def trains(self) -> bool:
+        """Whether the networks of the front are trained at the end."""
+        return self.training_minutes > 0 or self.training_epochs is not None
 
     @property
     def evaluations(self) -> int:

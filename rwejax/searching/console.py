@@ -8,15 +8,16 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
-from rwejax.console import Display, ProgressBar, make_console, print_next, run_with_display
+from rwejax.console import Display, ProgressBar, duration, make_console, print_next, run_with_display
 from rwejax.objectives import Objective, recorded
 from rwejax.runtime.devices import follows, set_up_process
 from rwejax.runtime.invocation import invocation
 from rwejax.runtime.signals import run_interruptible
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.loop import resume, search
-from rwejax.searching.observers import Progress, SearchObserver
+from rwejax.searching.observers import Progress, SearchObserver, TrainingPlan, TrainingProgress
 from rwejax.searching.result import SearchResult
+from rwejax.searching.verdict import judge
 
 
 def run(config: SearchConfig, resumed: Path | None = None, observers: Sequence[SearchObserver] = ()) -> int:
@@ -84,6 +85,7 @@ class ConsoleObserver(Display[ProgressBar], SearchObserver):
         self.run_dir: Path | None = None
         super().__init__(console, ProgressBar)
         self._config, self._finished = SearchConfig(), 0
+        self._plan, self._trained = TrainingPlan(0, 0, math.nan), 0
 
     def on_start(self, config: SearchConfig, run_dir: Path, generation: int) -> None:
         """Say what is searched, and that compilation, which takes a while, comes next; nothing of a finished search.
@@ -95,7 +97,7 @@ class ConsoleObserver(Display[ProgressBar], SearchObserver):
         """
         self.run_dir, self._config, self._finished = run_dir, config, generation
         if generation == config.generations:
-            return
+            return  # what is still to be trained says so itself
         how = "resuming" if generation else "searching"
         self.say(
             f"{how} {config.space_name} on {config.dataset}: {config.generations} generations of "
@@ -129,6 +131,41 @@ class ConsoleObserver(Display[ProgressBar], SearchObserver):
         else:
             self.say("  ".join((f"{self._label():<18}", *facts, left)))
 
+    def on_finalists(self, plan: TrainingPlan, finished: int) -> None:
+        """Say what is trained, or that there is no time for it."""
+        self._plan, self._trained = plan, finished
+        if plan.epochs == 0:
+            minutes = math.ceil(plan.minutes)
+            self.say(
+                f"the networks of the front are not trained: that takes {minutes} minutes if it is to mean something; "
+                f"give --training-minutes {minutes} or more"
+            )
+            return
+        takes = "" if math.isnan(plan.minutes) else f", in {duration(60 * plan.minutes)}"
+        self.say(
+            f"training the front, random networks of its sizes and a plain CNN: {plan.networks} networks, "
+            f"{plan.epochs} epochs each{takes}"
+        )
+        if self.bars:
+            self.bars.show(self._training(), finished, plan.networks, "", ())
+
+    def on_trained(self, progress: TrainingProgress) -> None:
+        """Show how far the training is."""
+        self._trained, network = progress.finished, progress.network
+        left = f"{duration(progress.seconds_left)} left"
+        facts = (
+            f"{network.role}, multiply-adds {network.macs / 1e6:.3f} M",
+            f"error {network.validation_error:.2f} +- {network.standard_error:.2f} %",
+        )
+        if self.bars:
+            self.bars.show(self._training(), self._trained, self._plan.networks, left, facts)
+        else:
+            self.say("  ".join((f"{self._training():<18}", *facts, left)))
+
+    def _training(self) -> str:
+        total = self._plan.networks
+        return f"network {self._trained:>{len(str(total))}}/{total}"
+
     def _show(self, facts: Sequence[str], left: str) -> None:
         assert self.bars
         self.bars.show(self._label(), self._finished, self._config.generations, left, facts)
@@ -143,45 +180,66 @@ class ConsoleObserver(Display[ProgressBar], SearchObserver):
         if self.run_dir is None:
             self.say("interrupted before the search began")
         else:
+            saved = f"{self._finished} of {self._config.generations} generations"
+            if self._plan.networks:
+                saved += f" and {self._trained} of {self._plan.networks} trained networks"
             self.say(
-                f"interrupted: {self._finished} of {self._config.generations} generations are saved; go on with\n"
+                f"interrupted: {saved} are saved; go on with\n"
                 f"    {invocation('search', '--resume', self.run_dir, *self._config.code_flags)}"
             )
         return 128 + number
 
 
 def print_result(console: Console, result: SearchResult) -> None:
-    """Print the front as a table, where the rest is, and what to type next.
+    """Print the front as a table, whether it beats chance, where the rest is, and what to type next.
 
     Args:
         console: where to; its width decides where architectures are broken.
         result: of a search, finished or not.
     """
-    config = result.config
-    names = [each.name for each in config.objectives]
-    names += [name for name in ("loo_error", "validation_error") if name in config.recorded]
-    shown = [recorded(name) for name in dict.fromkeys(names) if name in config.recorded]
-    title = f"front: {len(result.front)} of {len(result.evaluations)} evaluations"
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
-    for objective in shown:
-        table.add_column(two_lines(objective), justify="right")
-    table.add_column("macs\n(M)", justify="right")
-    table.add_column("params\n(k)", justify="right")
-    texts = [result.evaluations[row].architecture for row in result.front]
-    # Lines break between the words of an architecture, unless a single word is too long for that.
-    longest = max((len(word) for text in texts for word in text.split()), default=1)
-    table.add_column("architecture", overflow="fold", min_width=min(longest, console.width // 2))
-    for row, text in zip(result.front, texts, strict=True):
-        evaluation = result.evaluations[row]
-        scores = [each.number(each.minimised(evaluation.scores[each.name])) for each in shown]
-        table.add_row(*scores, f"{evaluation.macs / 1e6:.3f}", f"{evaluation.params / 1e3:.1f}", text)
-    console.print(table)
+    config, front = result.config, result.outcome
+    console.print(_table(result, console.width))
     failed = sum(evaluation.failed > 0 for evaluation in result.evaluations)
     if failed:
         console.print(f"{failed} evaluation{'s' * (failed != 1)} had no finite features or score, hence the worst one")
+    if len(front.fallen):
+        console.print("in brackets: of the front before training, no longer once it was trained", markup=False)
+    if front.final:
+        for sentence in judge(result.trained).sentences:
+            console.print(sentence, markup=False, soft_wrap=True)
     console.print(f"run folder: {result.run_dir}", markup=False, soft_wrap=True)
-    if len(result.front):
+    if len(front.rows):
         print_next(console, "train", "--run", result.run_dir, "--pick", "knee", *config.space_flags)
+
+
+def _table(result: SearchResult, width: int) -> Table:
+    """A row each network of the front, and below, in brackets, those that have fallen out when they were trained."""
+    config, front = result.config, result.outcome
+    names = [each.name for each in config.objectives]
+    names += [name for name in ("loo_error", "validation_error") if name in config.recorded]
+    shown = [recorded(name) for name in dict.fromkeys(names) if name in config.recorded]
+    title = f"front: {len(front.rows)} of {len(result.evaluations)} evaluations"
+    if front.final:
+        epochs = result.trained[0].epochs
+        title = f"front: {len(front.rows)} of {len(front.finalists)} finalists, trained for {epochs} epochs"
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
+    for heading in ["error when\ntrained (%)"] * front.final + [two_lines(each) for each in shown]:
+        table.add_column(heading, justify="right")
+    table.add_column("macs\n(M)", justify="right")
+    table.add_column("params\n(k)", justify="right")
+    rows = [*front.rows, *front.fallen] if front.final else front.rows
+    texts = [result.evaluations[row].architecture for row in rows]
+    # Lines break between the words of an architecture, unless a single word is too long for that.
+    longest = max((len(word) for text in texts for word in text.split()), default=1)
+    table.add_column("architecture", overflow="fold", min_width=min(longest, width // 2))
+    for row, text in zip(rows, texts, strict=True):
+        evaluation, on = result.evaluations[row], row in front.rows
+        error = f"{front.error[row]:.1f} +- {front.standard_error[row]:.1f}"
+        errors = [error if on else f"({error})"] * front.final
+        scores = [each.number(each.minimised(evaluation.scores[each.name])) for each in shown]
+        complexity = f"{evaluation.macs / 1e6:.3f}", f"{evaluation.params / 1e3:.1f}"
+        table.add_row(*errors, *scores, *complexity, text, style=None if on else "dim")
+    return table
 
 
 def two_lines(objective: Objective) -> str:

@@ -22,6 +22,7 @@ from rwejax.runtime.observer import closing
 from rwejax.runtime.signals import uninterrupted
 from rwejax.runtime.stopwatch import Stopwatch, part
 from rwejax.searching.config import SearchConfig
+from rwejax.searching.final_training import FinalTraining, train_finalists
 from rwejax.searching.images import load_searched, moved, record_move
 from rwejax.searching.observers import PARTS, SearchObserver, make_progress
 from rwejax.searching.old_runs import of_format
@@ -56,7 +57,7 @@ def search(config: SearchConfig, observers: Sequence[SearchObserver] = ()) -> Se
         >>> import tempfile
         >>> from rwejax import SearchConfig, search
         >>> config = SearchConfig(nodes=2, channels=4, train_images=100, validation_images=50, population_size=4,
-        ...                       generations=2, run_dir=tempfile.mkdtemp())
+        ...                       generations=2, training_minutes=0, run_dir=tempfile.mkdtemp())
         >>> result = search(config)
         >>> result.genomes.shape, result.objectives.shape
         ((8, 6), (8, 2))
@@ -102,15 +103,15 @@ def resume(
         if len(evaluations) < run.config.evaluations and (config := of_format(run.config, meta)) != run.config:
             run.replace_config(config)
         config = moved(run.config, meta, dataset, data_dir)
-        if len(evaluations) >= run.config.evaluations:
+        if run.finished(evaluations):
             if config != run.config:
                 load_searched(config, meta)
                 record_move(run, config)
             collectives.text_of_first_host("")
             # A kill may have come before the front was written; a folder that may only be read is no reason to refuse.
-            result = make_result(run.config, run.path, evaluations)
+            result = make_result(run.config, run.path, evaluations, run.trained())
             with contextlib.suppress(OSError):
-                run.write_front(result.evaluations)
+                run.write_front(result.evaluations, result.trained)
                 if not (run.path / "front.png").exists():
                     _draw(result)
             for observer in observers:
@@ -146,6 +147,8 @@ def _follow(config: SearchConfig | None) -> SearchResult:
         nothing = np.zeros((first.population_size, len(task.space.lower)), np.int32)
         for _ in range(int(collectives.every_host(0)[0])):
             task.evaluate(nothing)
+        if first.trains:
+            FinalTraining(task).follow()
     return from_text(collectives.text_of_first_host(""))
 
 
@@ -174,12 +177,15 @@ def _finish(run: Run, task: Task, evaluations: list[Evaluation], observers: Sequ
             observer.on_images(task.summary)
     try:
         _run_generations(run, task, evaluations, generation, state, observers)
+        if config.trains:
+            train_finalists(run, task, evaluations, observers)
     finally:
         # After an interruption too, and then of what is on disk: the last generation may not have got there.
         with uninterrupted():
-            result = make_result(run.config, run.path, run.evaluations())
+            result = make_result(run.config, run.path, run.evaluations(), run.trained())
             if result.evaluations:
                 with run.writing():
+                    run.write_front(result.evaluations, result.trained)
                     _draw(result)
     return result
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from rwejax.runtime.observer import Observer
 from rwejax.runtime.stopwatch import OTHER
 from rwejax.searching.config import SearchConfig
+from rwejax.storage.trainings import TrainedNetwork
 
 if TYPE_CHECKING:
     from rwejax.searching.result import SearchResult
@@ -80,6 +81,36 @@ def make_progress(
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class TrainingPlan:
+    """What is trained at the end of a search.
+
+    Attributes:
+        epochs: of each network; 0 where there are too few minutes for errors that mean something.
+        networks: finalists, random networks and the plain CNN.
+        minutes: that the training takes, about; with no epochs, that are needed at least; NaN: not measured.
+    """
+
+    epochs: int
+    networks: int
+    minutes: float
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingProgress:
+    """How far the training at the end of a search is.
+
+    Attributes:
+        network: the one that is finished.
+        finished: how many are.
+        seconds_left: expected.
+    """
+
+    network: TrainedNetwork
+    finished: int
+    seconds_left: float
+
+
 class SearchObserver(Observer):
     """Is told how a search goes; does nothing by itself, so override what is of interest.
 
@@ -96,7 +127,8 @@ class SearchObserver(Observer):
         ...     def on_end(self, result):
         ...         print(result.genomes.shape)
         >>> config = rwejax.SearchConfig(nodes=2, channels=4, train_images=100, validation_images=50,
-        ...                              population_size=4, generations=2, run_dir=tempfile.mkdtemp())
+        ...                              population_size=4, generations=2, training_minutes=0,
+        ...                              run_dir=tempfile.mkdtemp())
         >>> result = rwejax.search(config, [Printer()])
         generation 1: 4 evaluations
         generation 2: 8 evaluations
@@ -121,6 +153,17 @@ class SearchObserver(Observer):
 
     def on_generation(self, progress: Progress) -> None:
         """A generation was evaluated and recorded."""
+
+    def on_finalists(self, plan: TrainingPlan, finished: int) -> None:
+        """The generations are over; the networks of the front are trained, and others that they have to beat.
+
+        Args:
+            plan: what is trained.
+            finished: networks that are; above 0 in a search that is resumed.
+        """
+
+    def on_trained(self, progress: TrainingProgress) -> None:
+        """A network was trained and recorded."""
 
     def on_end(self, result: "SearchResult") -> None:
         """The search is finished, or was before and is only read; an interrupted one is not."""

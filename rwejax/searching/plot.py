@@ -2,14 +2,16 @@
 
 import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from rwejax.figures import FRONT, INK, SHADES, dress, save, short
+from rwejax.figures import FRONT, INK, SHADES, dress, frame, save, short
+from rwejax.objectives import COSTS, TRAINED_ERROR
+from rwejax.searching.front import PLAIN, RANDOM, find_front
 
 if TYPE_CHECKING:
     from rwejax.searching.result import SearchResult
@@ -38,7 +40,7 @@ def plot_front(result: "SearchResult", axes: Axes, x: int = -1, y: int = 0) -> N
         linewidths=0,
         zorder=2,
     )
-    front = objectives[result.front]
+    front = objectives[find_front(objectives)]
     if objectives.shape[1] == 2:
         axes.plot(
             front[:, x],
@@ -69,17 +71,60 @@ def plot_front(result: "SearchResult", axes: Axes, x: int = -1, y: int = 0) -> N
     dress(axes, title, dots, "generation").locator = MaxNLocator(integer=True)
 
 
+def plot_trained(result: "SearchResult", axes: Axes) -> None:
+    """Draw the errors of trained networks over their macs: the front, what has fallen out, and what it has to beat.
+
+    Args:
+        result: of a search whose finalists are trained.
+        axes: where to draw; gets labels with units, a legend and a title.
+    """
+    front, epochs = result.outcome, result.trained[0].epochs
+    macs = np.array([each.macs for each in result.evaluations]) / 1e6
+    rows, fallen = front.rows, front.fallen[np.isfinite(front.error[front.fallen])]
+    axes.plot(macs[rows], front.error[rows], drawstyle="steps-post", color=FRONT, linewidth=1.2, alpha=0.7, zorder=3)
+    found = front.error, front.standard_error
+    _errors(axes, macs[rows], *(each[rows] for each in found), label=f"front, {len(rows)} networks", **_FRONT)
+    if len(fallen):
+        _errors(axes, macs[fallen], *(each[fallen] for each in found), label="of the front before training", **_FALLEN)
+    for role, label, style in ((RANDOM, "random networks of these sizes", _RANDOM), (PLAIN, "a plain CNN", _PLAIN)):
+        others = [each for each in result.trained if each.role == role]
+        measured = [(each.macs / 1e6, each.validation_error, each.standard_error) for each in others]
+        if others:
+            _errors(axes, *np.array(measured).T, label=label, **style)
+    axes.set_xlabel(COSTS["macs"].axis, color=INK)
+    axes.set_ylabel(TRAINED_ERROR.axis, color=INK)
+    axes.set_ylim(bottom=0)
+    axes.legend(loc="upper right", labelcolor=INK, edgecolor="none", framealpha=1.0)
+    frame(axes, f"trained for {epochs} epoch{'s' * (epochs != 1)}, with standard errors")
+
+
+_FRONT = {"marker": "o", "color": FRONT, "markerfacecolor": "white", "markersize": 5.5, "zorder": 5}
+_FALLEN = {"marker": "o", "color": FRONT, "markersize": 3, "alpha": 0.5, "zorder": 4}
+_RANDOM = {"marker": "x", "color": "0.55", "markersize": 5, "zorder": 2}
+_PLAIN = {"marker": "s", "color": INK, "markersize": 5, "zorder": 4}
+
+
+def _errors(axes: Axes, x: Any, y: Any, error: Any, **style: Any) -> None:
+    axes.errorbar(x, y, error, linestyle="none", elinewidth=0.8, markeredgewidth=1.2, **style)
+
+
 def save_front(result: "SearchResult", path: Path) -> None:
-    """Draw the front of a search, a panel for each two objectives, as a PNG file, which appears whole or not at all.
+    """Draw the front of a search as a PNG file, which appears whole or not at all.
+
+    A panel for each two objectives, and before them, once the finalists are trained, one of these.
 
     Args:
         result: of a search.
         path: the file.
     """
     pairs = list(itertools.combinations(range(len(result.config.objectives)), 2))
+    trained = int(result.outcome.final)
 
     def draw(figure: Figure) -> None:
-        for axes, (y, x) in zip(figure.subplots(1, len(pairs), squeeze=False)[0], pairs, strict=True):
+        panels = figure.subplots(1, trained + len(pairs), squeeze=False)[0]
+        if trained:
+            plot_trained(result, panels[0])
+        for axes, (y, x) in zip(panels[trained:], pairs, strict=True):
             plot_front(result, axes, x, y)
 
-    save(draw, path, panels=len(pairs))
+    save(draw, path, panels=trained + len(pairs))

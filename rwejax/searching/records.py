@@ -4,8 +4,9 @@
     meta.json           versions, device and seed
     evaluations.jsonl   one line a genome, appended and synced after each generation
     history.csv         one row a generation, appended and synced: hypervolume, best, and where the time went
-    front.csv           the front so far, replaced after each generation
+    front.csv           the front so far, replaced after each generation, and once its networks are trained
     front.png           the front as a figure
+    trainings.jsonl     how the networks of the front are trained, and a line each, appended and synced
     checkpoints/        the algorithm's state after each of the last two generations
 
 The order of writing, lines before checkpoint, makes a kill at any moment harmless: what is on disk is a checkpoint and
@@ -21,16 +22,18 @@ from typing import Annotated, Any, Self
 
 import msgspec
 import numpy as np
-from jaxtyping import Float, Int
 
 from rwejax.objectives import RACE_ERROR, recorded
 from rwejax.searching import history
 from rwejax.searching.config import SearchConfig
+from rwejax.searching.front import FINALLY, Front, make_front
 from rwejax.searching.observers import Progress
 from rwejax.storage.atomic import replacing
 from rwejax.storage.lines import finite, read_lines, to_json
+from rwejax.storage.meta import read_meta
 from rwejax.storage.run_dir import Folder
 from rwejax.storage.schema import Natural, Number, Positive, Seconds, Text, convert, parse_json
+from rwejax.storage.trainings import TrainedNetwork, read_trainings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,38 +110,13 @@ def _worst(name: str) -> float:
     return -math.inf if recorded(name).maximised else math.inf
 
 
-def find_front(objectives: Float[np.ndarray, "n m"]) -> Int[np.ndarray, " front"]:
-    """The distinct points that no other point dominates.
-
-    Of several evaluations with equal objectives the first one stands for all. Points that are not finite never count.
-
-    Args:
-        objectives: (n, m), to be minimised.
-
-    Returns:
-        Rows of `objectives`, by ascending last objective.
-
-    Example:
-        >>> find_front(np.array([[2.0, 1.0], [1.0, 2.0], [2.0, 2.0], [1.0, 2.0]])).tolist()
-        [0, 1]
-    """
-    finite = np.flatnonzero(np.isfinite(objectives).all(axis=1))
-    # In this order no point is dominated by, or a repeat of, a later one.
-    order = finite[np.lexsort(objectives[finite].T)]
-    points = objectives[order]
-    front: list[int] = []
-    for place, point in enumerate(points):
-        if not (points[front] <= point).all(axis=1).any():
-            front.append(place)
-    return order[front]
-
-
 class Run(Folder):
     """The folder of a search."""
 
-    defaults = SearchConfig()
+    defaults = SearchConfig(training_minutes=0)  # older versions trained nothing
     lines = "evaluations.jsonl"
-    appended = lines, history.FILE
+    trainings = "trainings.jsonl"
+    appended = lines, history.FILE, trainings
 
     config: SearchConfig
 
@@ -183,17 +161,70 @@ class Run(Folder):
         """The complete lines of evaluations.jsonl; see `read_evaluations`."""
         return read_evaluations(self.path, self.config)
 
-    def write_front(self, evaluations: Sequence[Evaluation]) -> None:
-        """Write front.csv: the non-dominated, distinct evaluations by ascending macs."""
-        objectives = np.array([evaluation.objectives for evaluation in evaluations])
-        front = find_front(objectives.reshape(-1, len(self.config.objectives)))
-        scores = self.config.recorded
+    def trained(self) -> list[TrainedNetwork]:
+        """The complete lines of trainings.jsonl."""
+        return read_trainings(self.path / self.trainings)
+
+    def finished(self, evaluations: Sequence[Evaluation]) -> bool:
+        """Whether all generations are, and the training after them; see `is_finished`."""
+        return is_finished(self.path, self.config, evaluations)
+
+    def write_front(self, evaluations: Sequence[Evaluation], trained: Sequence[TrainedNetwork] = ()) -> None:
+        """Write front.csv: the non-dominated, distinct evaluations by ascending last cost.
+
+        Once all finalists are trained, it has their errors in % on the validation images, and below the networks on the
+        front those that others dominate, whose `on_front` is 0.
+
+        Args:
+            evaluations: all of them.
+            trained: what trained networks can do.
+        """
+        config, front = self.config, front_of(self.config, evaluations, trained)
+        scores = config.recorded
+        learned = ["trained_error", "standard_error", "on_front"] if front.final else []
+        rows = [*front.rows, *front.fallen] if front.final else front.rows
         with replacing(self.path / "front.csv") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["architecture", *scores, "macs", "params", "generation", "index"])
-            for each in (evaluations[row] for row in front):
+            writer.writerow(["architecture", *learned, *scores, "macs", "params", "generation", "index"])
+            for row in rows:
+                each = evaluations[row]
+                measured = [front.error[row], front.standard_error[row], int(row in front.rows)][: len(learned)]
                 values = [each.scores[name] for name in scores]
-                writer.writerow([each.architecture, *values, each.macs, each.params, each.generation, each.index])
+                writer.writerow(
+                    [each.architecture, *measured, *values, each.macs, each.params, each.generation, each.index]
+                )
+
+
+def front_of(config: SearchConfig, evaluations: Sequence[Evaluation], trained: Sequence[TrainedNetwork]) -> Front:
+    """The front of a search.
+
+    Args:
+        config: the search, which names the objectives.
+        evaluations: all of them, or the first ones.
+        trained: what trained networks can do.
+    """
+    objectives = np.array([each.objectives for each in evaluations], np.float64).reshape(-1, len(config.objectives))
+    texts = [each.architecture for each in evaluations]
+    return make_front(objectives, len(config.cost_names), texts, trained)
+
+
+def is_finished(path: Path, config: SearchConfig, evaluations: Sequence[Evaluation]) -> bool:
+    """Whether all generations of a search are finished, and the training after them.
+
+    Args:
+        path: the run folder.
+        config: the search.
+        evaluations: of the run.
+
+    Raises:
+        InputError: trainings.jsonl is broken.
+    """
+    if len(evaluations) < config.evaluations:
+        return False
+    if not config.trains or not any(np.isfinite(each.objectives).all() for each in evaluations):
+        return True
+    expected = read_meta(path).get("finally_trained", math.inf)
+    return sum(each.role in FINALLY for each in read_trainings(path / Run.trainings)) >= expected
 
 
 def read_evaluations(path: Path, config: SearchConfig) -> list[Evaluation]:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,9 @@ from rwejax.dataframes import make_dataframe
 from rwejax.errors import InputError
 from rwejax.objectives import COMPLEXITY, COSTS, Objective
 from rwejax.searching.config import SearchConfig
-from rwejax.searching.records import Evaluation, find_front, read_evaluations
+from rwejax.searching.front import Front
+from rwejax.searching.records import Evaluation, Run, front_of, read_evaluations
+from rwejax.storage.trainings import TrainedNetwork, read_trainings
 from rwejax.storage.yaml_config import from_yaml, read_stored, to_yaml
 
 if TYPE_CHECKING:
@@ -30,11 +33,14 @@ class SearchResult:
     Attributes:
         genomes: (evaluations, genes) int32 canonical genomes, in the order of their evaluation.
         objectives: (evaluations, m) what was minimised, a column for each of `config.objectives`.
-        front: rows of the distinct points that no other point dominates, by ascending last cost;
+        front: rows of the distinct points that no other point dominates, by ascending last cost; once the networks of
+            the front are trained, those whose error and costs no other of them dominates.
             `result.genomes[result.front]` are their genomes.
         evaluations: everything that was recorded of each genome.
         run_dir: the run folder.
         config: the search.
+        trained: what trained networks can do, in the order of their training: finalists, that is the front of the
+            objectives, random networks of their sizes, and a plain CNN.
     """
 
     genomes: Int[np.ndarray, "n genes"]
@@ -43,6 +49,12 @@ class SearchResult:
     evaluations: tuple[Evaluation, ...]
     run_dir: Path
     config: SearchConfig
+    trained: tuple[TrainedNetwork, ...] = ()
+
+    @cached_property
+    def outcome(self) -> Front:
+        """The front with the errors of its trained networks, and those that have fallen out."""
+        return front_of(self.config, self.evaluations, self.trained)
 
     def __repr__(self) -> str:
         return f"SearchResult(evaluations={len(self.genomes)}, front={len(self.front)}, run_dir={str(self.run_dir)!r})"
@@ -61,6 +73,8 @@ class SearchResult:
     def to_dataframe(self) -> "pd.DataFrame":
         """A row an evaluation: index, generation, architecture, scores, macs, params, on_front, failed, seconds.
 
+        Where networks are trained, also their trained_error in % and its standard_error.
+
         Raises:
             InputError: pandas is not installed.
         """
@@ -69,12 +83,15 @@ class SearchResult:
             name: [getattr(each, name) for each in self.evaluations] for name in (*before, "macs", "params", *after)
         }
         columns |= {name: [each.scores[name] for each in self.evaluations] for name in self.config.recorded}
+        if self.trained:
+            columns |= {"trained_error": self.outcome.error, "standard_error": self.outcome.standard_error}
         columns["on_front"] = np.isin(np.arange(len(self.evaluations)), self.front)
-        order = (*before, *self.config.recorded, "macs", "params", "on_front", *after)
+        learned = ("trained_error", "standard_error") if self.trained else ()
+        order = (*before, *learned, *self.config.recorded, "macs", "params", "on_front", *after)
         return make_dataframe({name: columns[name] for name in order})
 
     def plot(self, axes: "Axes | None" = None, x: int = -1, y: int = 0) -> "Figure":
-        """Draw all evaluations and their front.
+        """Draw all evaluations and the front of their objectives.
 
         Args:
             axes: where to draw; None: a new figure.
@@ -89,16 +106,35 @@ class SearchResult:
 
         return show(lambda axes: plot_front(self, axes, x, y), axes)
 
+    def plot_trained(self, axes: "Axes | None" = None) -> "Figure":
+        """Draw the errors of the trained networks over their macs, beside those of what they have to beat.
+
+        Args:
+            axes: where to draw; None: a new figure.
+
+        Returns:
+            The figure that they are in.
+
+        Raises:
+            InputError: the finalists are not trained.
+        """
+        from rwejax.figures import show  # takes half a second to import
+        from rwejax.searching.plot import plot_trained
+
+        if not self.outcome.final:
+            raise InputError("the networks of the front are not trained: search with --training-minutes")
+        return show(lambda axes: plot_trained(self, axes), axes)
+
 
 def pick(result: SearchResult, rule: str = "knee") -> int:
-    """Choose one network of a front.
+    """Choose one network of a front, by the errors of trained networks once they are known, before by the objectives.
 
     Args:
         result: of a search.
         rule: "knee", the point that lies farthest below the plane through the extremes, each objective scaled to the
             front (Das, "On characterizing the knee of the Pareto curve", Structural Optimization 1999); "error", the
-            best by the first estimator; or a limit of a cost, such as "macs:300M", "params:2M", "memory:2MiB" or
-            "latency:5ms": the best by the first estimator of those within it.
+            best by the trained error, or before by the first estimator; or a limit of a cost, such as "macs:300M",
+            "params:2M", "memory:2MiB" or "latency:5ms": the best of those within it.
 
     Returns:
         Its row: `result.genomes[pick(result)]` is its genome.
@@ -109,16 +145,17 @@ def pick(result: SearchResult, rule: str = "knee") -> int:
 
     Example:
         >>> import types
-        >>> objectives = np.array([[30.0, 1.0], [12.0, 2.0], [10.0, 9.0]])
-        >>> result = types.SimpleNamespace(objectives=objectives, front=np.arange(3), config=SearchConfig())
+        >>> points = np.array([[30.0, 1.0], [12.0, 2.0], [10.0, 9.0]])
+        >>> outcome = types.SimpleNamespace(rows=np.arange(3), points=points)
+        >>> result = types.SimpleNamespace(objectives=points, outcome=outcome, config=SearchConfig())
         >>> pick(result), pick(result, "error"), pick(result, "macs:3M")
         (1, 2, 1)
     """
-    front = result.front
+    front = result.outcome.rows
     if not len(front):
         why = "no network has a finite score, check the images" if len(result.objectives) else "search first"
         raise InputError(f"the front is empty, so that there is nothing to pick: {why}")
-    objectives = result.objectives[front]
+    objectives = result.outcome.points[front]
     if rule == "knee":
         low, high = objectives.min(0), objectives.max(0)
         scaled = (objectives - low) / np.where(high > low, high - low, 1)
@@ -154,17 +191,21 @@ def read_result(run_dir: str | Path) -> SearchResult:
     Raises:
         InputError: the folder holds no run, or is broken.
     """
-    config = read_stored(Path(run_dir), SearchConfig())
-    return make_result(config, Path(run_dir), read_evaluations(Path(run_dir), config))
+    run_dir = Path(run_dir)
+    config = read_stored(run_dir, Run.defaults)
+    return make_result(config, run_dir, read_evaluations(run_dir, config), read_trainings(run_dir / Run.trainings))
 
 
-def make_result(config: SearchConfig, run_dir: Path, evaluations: Sequence[Evaluation]) -> SearchResult:
-    """The result, as a function of the lines of evaluations.jsonl.
+def make_result(
+    config: SearchConfig, run_dir: Path, evaluations: Sequence[Evaluation], trained: Sequence[TrainedNetwork] = ()
+) -> SearchResult:
+    """The result, as a function of the lines of evaluations.jsonl and trainings.jsonl.
 
     Args:
         config: the search, which names space, sizes and objectives.
         run_dir: the run folder, which is not read.
         evaluations: in the order of the lines.
+        trained: likewise.
 
     Raises:
         InputError: the space is unknown, or has no such sizes, or an architecture is none of it.
@@ -175,10 +216,11 @@ def make_result(config: SearchConfig, run_dir: Path, evaluations: Sequence[Evalu
     return SearchResult(
         genomes=genomes,
         objectives=objectives,
-        front=find_front(objectives),
+        front=front_of(config, evaluations, trained).rows,
         evaluations=tuple(evaluations),
         run_dir=run_dir,
         config=config,
+        trained=tuple(trained),
     )
 
 
@@ -223,7 +265,9 @@ def objectives_of(config: SearchConfig, evaluations: Sequence[Evaluation]) -> Fl
 def to_text(result: SearchResult) -> str:
     """All of a result, to be sent."""
     lines = [evaluation.to_json() for evaluation in result.evaluations]
-    return json.dumps({"config": to_yaml(result.config), "run_dir": str(result.run_dir), "evaluations": lines})
+    trained = [each.to_json() for each in result.trained]
+    named = {"config": to_yaml(result.config), "run_dir": str(result.run_dir)}
+    return json.dumps({**named, "evaluations": lines, "trained": trained})
 
 
 def from_text(text: str) -> SearchResult:
@@ -233,4 +277,4 @@ def from_text(text: str) -> SearchResult:
     config = dataclasses.replace(from_yaml(found["config"], SearchConfig()), run_dir=run_dir)
     count = len(config.objectives)
     evaluations = [Evaluation.from_json(line, config.recorded, count) for line in found["evaluations"]]
-    return make_result(config, run_dir, evaluations)
+    return make_result(config, run_dir, evaluations, [TrainedNetwork.from_json(line) for line in found["trained"]])

@@ -32,6 +32,7 @@ class Task:
 
     Attributes:
         config: with the numbers of images that were chosen.
+        dataset: the images.
         images: what meta.json says of them.
         summary: what a screen says of them.
         space: made for the images.
@@ -47,7 +48,7 @@ class Task:
         # Every host sees for itself whether its images are those that the first one's folder describes.
         dataset = load_searched(config, json.loads(collectives.text_of_first_host(json.dumps(meta or {}))))
         self.config = config = data.settle(config, dataset)
-        self.images, self.summary = describe_images(dataset), dataset.summary
+        self.dataset, self.images, self.summary = dataset, describe_images(dataset), dataset.summary
         shape, classes = dataset.image_shape, dataset.classes
         self.space = spaces.get(config.space, input_shape=shape, classes=classes, **config.sizes)
         # A host that has other images would spoil the scores of all, and nobody would see it.

@@ -54,6 +54,7 @@ class Meta(TypedDict, total=False):
     std: list[Channel]
     origin: Origin | None
     moves: list[dict[Text, Text | None]]
+    finally_trained: Natural
 
 
 def read_meta(folder: Path) -> Meta:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rwejax.errors import InputError
 from rwejax.searching.config import SearchConfig
-from rwejax.searching.observers import Progress, SearchObserver
+from rwejax.searching.observers import Progress, SearchObserver, TrainingProgress
 from rwejax.searching.result import SearchResult
 from rwejax.training.config import TrainConfig
 from rwejax.training.observers import TrainObserver
@@ -25,6 +25,7 @@ class TrackingObserver(SearchObserver, TrainObserver, ABC):
 
     def __init__(self) -> None:
         self._opened = self._ended = False
+        self._generations = 0
 
     def on_start(self, config: Config, run_dir: Path, finished: int, *_: int) -> None:
         """Begin, or go on, after so many generations or epochs; a finished run opens nothing.
@@ -35,6 +36,7 @@ class TrackingObserver(SearchObserver, TrainObserver, ABC):
             finished: generations or epochs.
         """
         self._ended = False
+        self._generations = config.generations if isinstance(config, SearchConfig) else 0
         if finished < (config.generations if isinstance(config, SearchConfig) else config.epochs):
             self._open(config, run_dir, finished)
             self._opened = True
@@ -44,6 +46,12 @@ class TrackingObserver(SearchObserver, TrainObserver, ABC):
         names = "hypervolume", "best", "evaluations", "evaluations_per_second", "seconds"
         values = {name: getattr(progress, name) for name in names}
         self._write(progress.generation, values | {f"seconds/{name}": value for name, value in progress.parts.items()})
+
+    def on_trained(self, progress: TrainingProgress) -> None:
+        """Send the error of a network that was trained at the end of the search, in %, one step after another."""
+        if self._opened:
+            step = self._generations + progress.finished
+            self._write(step, {f"trained_error/{progress.network.role}": progress.network.validation_error})
 
     def on_epoch(self, epoch: Epoch, seconds_left: float) -> None:
         """Send what the network can do: losses, accuracies in %, and the seconds of the epoch.

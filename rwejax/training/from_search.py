@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rwejax.searching.config import SearchConfig
 from rwejax.searching.images import load_searched
+from rwejax.searching.records import Run
 from rwejax.searching.result import pick, read_result
 from rwejax.storage.meta import read_meta
 from rwejax.storage.yaml_config import read_stored
@@ -58,6 +58,6 @@ def check_origin(config: TrainConfig, origin: Mapping[str, Any]) -> None:
     run_dir = Path(origin.get("run", ""))
     if not (run_dir / "config.yaml").is_file():
         return
-    search, meta = read_stored(run_dir, SearchConfig()), read_meta(run_dir)
+    search, meta = read_stored(run_dir, Run.defaults), read_meta(run_dir)
     if "fingerprint" in meta and (search.dataset, search.data_dir) == (config.dataset, config.data_dir):
         load_searched(search, meta)

@@ -18,7 +18,7 @@ from tests.cli import commands
 
 IMAGES = "--train-images 30 --validation-images 20 --image-size 8"
 TINY = {
-    "search": f"{IMAGES} --population-size 4 --generations 2 --channels 2",
+    "search": f"{IMAGES} --population-size 4 --generations 2 --channels 2 --training-minutes 0",
     "train": "--train-images 128 --validation-images 20 --epochs 1",
     "export": "",
     "correlate": "--sample 5 --images 20 --image-size 8 --channels 2 --output table.csv",

@@ -103,7 +103,10 @@ def test_the_flag_executes_it_and_a_space_must_be_one(run, sent, tmp_path):
 
 
 SCORE = "def digits_sum(net): return net.labels.sum()\n"
-TINY = "--nodes 2 --channels 2 --train-images 30 --validation-images 20 --population-size 4 --generations 2"
+TINY = (
+    "--nodes 2 --channels 2 --train-images 30 --validation-images 20 --population-size 4 --generations 2 "
+    "--training-minutes 0"
+)
 
 
 def test_a_file_that_has_changed_is_told_from_one_that_has_moved(run, tmp_path):

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "search.py"
 TINY = shlex.split(
     "--estimator rwe --nodes 3 --channels 4 --train-images 40 --validation-images 20 --calibration-images 20 "
-    "--population-size 6 --generations 3"
+    "--population-size 6 --generations 3 --training-minutes 0"
 )
 
 

@@ -27,7 +27,13 @@ def test_a_picked_network_is_trained_taken_up_again_and_exported(main, monkeypat
     with monkeypatch.context() as patched:
         fakes.use(patched)
         config = SearchConfig(
-            nodes=2, channels=4, population_size=4, generations=2, estimator="rwe", run_dir=Path("found")
+            nodes=2,
+            channels=4,
+            population_size=4,
+            generations=2,
+            estimator="rwe",
+            training_minutes=0,
+            run_dir=Path("found"),
         )
         found = rwejax.search(config)
 

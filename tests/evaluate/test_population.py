@@ -14,16 +14,20 @@ import pytest
 
 from rwejax import TrainConfig, data, networks, spaces
 from rwejax.errors import InputError
-from rwejax.evaluate.population import PopulationTrainer, Recipe, read_trainings, train_population
+from rwejax.evaluate.population import PopulationTrainer, Recipe, train_population
 from rwejax.evaluate.population.recipe import key_of_steps, optimiser
+from rwejax.storage.trainings import read_trainings
 from rwejax.training.batches import Loaded
 from rwejax.training.step import first_state, make_step
 
 SIZES = {
     "macro": {"nodes": 3, "channels": 4},
     "micro": {"layers": 3, "channels": 4},
+    "darts": {"layers": 3, "channels": 4},
     "nasbench201": {"cells": 1, "channels": 4},
+    "nasbench_macro": {"channels": 4},
 }
+"""Of micro, darts and nasbench_macro, RWEJAX_ALL_SPACES=1 tests training, which takes minutes to compile."""
 # Small steps, since large ones amplify what differs in rounding.
 RECIPE = Recipe(
     epochs=2, batch_size=8, learning_rate=0.003, weight_decay=1e-3, grad_clip=2.0, label_smoothing=0.1, flip=True
@@ -41,7 +45,7 @@ def make(name, dataset, genomes=3):
     return space, np.asarray(space.canonical(np.asarray(space.sample(jax.random.key(3), genomes))))
 
 
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("name", SIZES if os.environ.get("RWEJAX_ALL_SPACES") else ("macro", "nasbench201"))
 def test_a_network_is_trained_as_by_itself(name, dataset):
     space, genomes = make(name, dataset, 1)
     trainer = PopulationTrainer(space, dataset, RECIPE)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import rwejax
 from rwejax import SearchConfig, resume, search
 from rwejax.errors import InputError
 from rwejax.runtime import devices, launch
@@ -26,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "search.py"
 FLAGS = shlex.split(
     "--nodes 2 --channels 2 --image-size 8 --train-images 128 --validation-images 32 --calibration-images 20 "
-    "--population-size 4 --generations 3 --estimator rwe,nwot"
+    "--population-size 4 --generations 3 --estimator rwe,nwot --training-minutes 0"
 )
 SENTENCE = r"error: another host has ended or is out of reach: [^\n]+\n"
 
@@ -104,6 +105,25 @@ def test_two_hosts_find_what_one_finds(alone, tmp_path):
     assert_same(tmp_path / "0" / "run", alone)
     meta = json.loads((tmp_path / "0" / "run" / "meta.json").read_text())
     assert (meta["hosts"], meta["devices"]) == (2, 4)
+
+
+def test_two_hosts_train_what_one_trains(tmp_path):
+    flags = [*FLAGS, "--generations", "1", "--training-epochs", "1", "--run-dir", "run"]
+    processes = [start(tmp_path / str(host), host, port, *flags) for port in [free_port()] for host in (0, 1)]
+    (code, out, err), (other_code, other_out, other_err) = map(end, processes)
+    assert (code, err, other_code, other_err) == (0, "", 0, "")
+    assert "training the front, random networks of its sizes and a plain CNN" in out
+    assert len(other_out.splitlines()) == 2
+    run = tmp_path / "0" / "run"
+    shutil.copytree(run, tmp_path / "alone")
+    path = tmp_path / "alone" / "trainings.jsonl"
+    path.write_text(path.read_text().splitlines(keepends=True)[0])
+    trained = {each.architecture: each for each in resume(tmp_path / "alone").trained}
+    found = rwejax.load(run).trained
+    assert len(found) == len(trained) > 1
+    for each in found:
+        assert each.validation_error == trained[each.architecture].validation_error
+        assert each.train_loss == pytest.approx(trained[each.architecture].train_loss, rel=1e-4)
 
 
 def test_a_host_is_killed_and_the_run_goes_on_with_one_or_two(alone, tmp_path):

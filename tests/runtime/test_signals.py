@@ -21,7 +21,7 @@ from rwejax.errors import InputError
 from rwejax.runtime import signals, standard_output
 
 SMALL = "--space macro --nodes 2 --channels 2 --image-size 8 --train-images 60 --validation-images 20 --run-dir run"
-SEARCH = shlex.split(f"search {SMALL} --calibration-images 20 --population-size 4 --generations 6")
+SEARCH = shlex.split(f"search {SMALL} --calibration-images 20 --population-size 4 --generations 6 --training-minutes 0")
 TRAIN = shlex.split(f"train {SMALL} --batch-size 20 --epochs 6 --architecture 111111")
 REPEATS = int(os.environ.get("RWEJAX_SIGNALS", "2"))
 KILLS = min(REPEATS, 20) if REPEATS > 2 else 1

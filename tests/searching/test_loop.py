@@ -19,9 +19,9 @@ from rwejax.evolve.random_search import RandomSearch
 from rwejax.objectives import RWE_SCORES
 from rwejax.runtime.signals import uninterrupted
 from rwejax.searching.config import SearchConfig
+from rwejax.searching.front import find_front
 from rwejax.searching.loop import resume, search
 from rwejax.searching.observers import PARTS, SearchObserver
-from rwejax.searching.records import find_front
 from rwejax.searching.result import SearchResult, pick
 from tests import fakes
 
@@ -68,6 +68,7 @@ def real(tmp_path_factory):
         estimator="rwe",
         calibration_images=32,
         genomes_per_program=4,
+        training_minutes=0,
         run_dir=tmp_path_factory.mktemp("real"),
     )
     result = search(config, [watcher])

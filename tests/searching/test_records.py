@@ -17,9 +17,10 @@ from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 from rwejax.errors import InputError
 from rwejax.objectives import RWE_SCORES
+from rwejax.searching.front import find_front
 from rwejax.searching.loop import resume, search
 from rwejax.searching.observers import PARTS, Progress, SearchObserver
-from rwejax.searching.records import Evaluation, Run, find_front
+from rwejax.searching.records import Evaluation, Run
 from rwejax.storage.atomic import replacing
 from rwejax.storage.checkpoints import Checkpoints
 from rwejax.storage.run_dir import check_free

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as arrays
 from rwejax import pick
 from rwejax.errors import InputError
 from rwejax.searching.config import SearchConfig
-from rwejax.searching.records import find_front
+from rwejax.searching.front import find_front
 
 POINTS = arrays.arrays(np.float64, st.tuples(st.integers(1, 12), st.integers(2, 3)), elements=st.integers(1, 20))
 

@@ -4,9 +4,9 @@ import dataclasses
 
 from PIL import Image
 
-from rwejax.searching.config import SearchConfig
 from rwejax.searching.loop import resume, search
 from rwejax.searching.observers import SearchObserver
+from rwejax.searching.records import Run
 from rwejax.storage.yaml_config import read_stored
 from tests import fakes
 
@@ -34,7 +34,7 @@ def test_numbers_of_images_fit_what_is_there_and_are_written_down(tmp_path, monk
     listener = Listener()
     search(config, [listener])
     assert listener.summaries[0].splitlines()[0] == "300 images in 5 classes: 192 train, 48 validation, 60 test"
-    stored = read_stored(tmp_path / "run", SearchConfig())
+    stored = read_stored(tmp_path / "run", Run.defaults)
     assert (stored.train_images, stored.validation_images) == (192, 48)
     resume(tmp_path / "run", [listener])
     assert len(listener.summaries) == 1

@@ -7,7 +7,8 @@ import pytest
 import rwejax
 from rwejax.errors import InputError
 from rwejax.searching.loop import resume, search
-from rwejax.searching.observers import PARTS
+from rwejax.searching.observers import PARTS, TrainingProgress
+from rwejax.storage.trainings import TrainedNetwork
 from rwejax.tracking import make_observers
 from rwejax.training.config import TrainConfig
 from tests import fakes
@@ -52,6 +53,21 @@ def test_tensorboard_shows_a_resumed_search_once(interrupted):
     for name in NAMES - {"evaluations_per_second"}:
         column = name.removeprefix("seconds/")
         assert found[name] == pytest.approx({step: row[column] for step, row in rows.items()}, abs=1e-5, rel=1e-5)
+
+
+def test_trained_networks_follow_the_generations(tmp_path):
+    observer, config = rwejax.TensorBoardObserver(), fakes.tiny()
+    run = tmp_path / "run"
+    run.mkdir()
+    observer.on_start(config, run, 3)
+    for finished, role in enumerate(("finalist", "random", "finalist"), start=1):
+        network = TrainedNetwork("-", 2, 10.0 * finished, 1.0, 1.0, 1.0, 50.0, 10, 10, 1.0, role)
+        observer.on_trained(TrainingProgress(network, finished, 0.0))
+    observer.close()
+    assert readers.tensorboard(run) == {
+        "trained_error/finalist": {config.generations + 1: 10.0, config.generations + 3: 30.0},
+        "trained_error/random": {config.generations + 2: 20.0},
+    }
 
 
 def test_wandb_has_one_run_of_a_resumed_search(interrupted):

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,12 @@ from jaxtyping import Int
 
 from rwejax.data import Dataset
 from rwejax.evaluate.population.recipe import Recipe
-from rwejax.evaluate.population.records import TrainedNetwork, Trainings, read_trainings
 from rwejax.evaluate.population.trainer import PopulationTrainer, Trained
 from rwejax.genomes import check_genomes
 from rwejax.spaces import Space
+from rwejax.storage.trainings import TrainedNetwork, Trainings
 
-__all__ = ["PopulationTrainer", "Recipe", "Trained", "TrainedNetwork", "read_trainings", "train_population"]
+__all__ = ["PopulationTrainer", "Recipe", "Trained", "describe_setting", "measured", "train_population"]
 
 
 def train_population(
@@ -64,47 +64,65 @@ def train_population(
     trainer = PopulationTrainer(space, dataset, recipe or Recipe(), devices=devices)
     canonical = np.asarray(space.canonical(np.asarray(check_genomes(space, genomes))))
     texts = [space.to_string(genome) for genome in canonical]
-    setting = _setting(space, dataset, trainer.recipe)
+    setting = describe_setting(space, dataset, trainer.recipe)
     with nullcontext() if path is None else Trainings.open(Path(path), setting) as file:
-        known = {} if file is None else file.known
+        known = {} if file is None else {text: network for (_, text), network in file.known.items()}
         missing = list({text: n for n, text in enumerate(texts) if text not in known}.values())
-        for found in _measured(trainer, canonical[missing], dataset):
+        for _, found in measured(trainer, canonical[missing]):
             known[found.architecture] = found
             if file is not None:
                 file.append(found)
         return [known[text] for text in texts]
 
 
-def _setting(space: Space, dataset: Dataset, recipe: Recipe) -> Mapping[str, Any]:
-    """What decides on the numbers that come out, as JSON has it."""
+def describe_setting(space: Space, dataset: Dataset, recipe: Recipe) -> dict[str, Any]:
+    """What decides on the numbers that come out, as JSON has it.
+
+    Args:
+        space: the search space.
+        dataset: images and labels.
+        recipe: how each network is trained.
+    """
     fields = dataclasses.fields(space)  # type: ignore[arg-type]
     sizes = {field.name: getattr(space, field.name) for field in fields}
     return {"space": space.name, **sizes, "images": dataset.fingerprint, **dataclasses.asdict(recipe)}
 
 
-def _measured(
-    trainer: PopulationTrainer, genomes: Int[np.ndarray, "n genes"], dataset: Dataset
-) -> Iterator[TrainedNetwork]:
-    """Train networks, and say what was measured of each; those through which no path leads come last."""
+def measured(
+    trainer: PopulationTrainer, genomes: Int[np.ndarray, "n genes"], epochs: int | None = None
+) -> Iterator[tuple[int, TrainedNetwork]]:
+    """Train networks, and say what was measured of each; those through which no path leads come last.
+
+    Args:
+        trainer: trains them.
+        genomes: the networks, in canonical form.
+        epochs: passes over the train images; None: as the recipe says.
+
+    Yields:
+        The number of a network among the genomes, and what was measured of it.
+    """
+    epochs = epochs or trainer.recipe.epochs
     pending = dict(enumerate(genomes))
-    for found in trainer(genomes):
-        yield _described(trainer, pending.pop(found.number), found, len(dataset.validation_labels))
-    for genome in pending.values():
-        yield _described(trainer, genome, None, len(dataset.validation_labels))
+    for found in trainer(genomes, epochs):
+        yield found.number, _described(trainer, pending.pop(found.number), found, epochs)
+    for number, genome in pending.items():
+        yield number, _described(trainer, genome, None, epochs)
 
 
 def _described(
-    trainer: PopulationTrainer, genome: Int[np.ndarray, " genes"], found: Trained | None, images: int
+    trainer: PopulationTrainer, genome: Int[np.ndarray, " genes"], found: Trained | None, epochs: int
 ) -> TrainedNetwork:
-    space, recipe = trainer.space, trainer.recipe
-    failed = found is None or not math.isfinite(found.validation_loss)
-    error = math.nan if failed or found is None else 1 - found.correct / images
-    last = math.nan if found is None else float(found.losses[-len(found.losses) // recipe.epochs :].mean())
+    space, images = trainer.space, trainer.validation_images
+    error, last = math.nan, math.nan
+    if found is not None:
+        last = float(found.losses[-len(found.losses) // epochs :].mean())
+        if math.isfinite(found.validation_loss):
+            error = (images - found.correct) / images
     return TrainedNetwork(
         architecture=space.to_string(genome),
-        epochs=recipe.epochs,
+        epochs=epochs,
         validation_error=100 * error,
-        standard_error=100 * math.sqrt(error * (1 - error) / images) if not failed else math.nan,
+        standard_error=100 * math.sqrt(error * (1 - error) / images),
         validation_loss=math.nan if found is None else found.validation_loss,
         train_loss=last,
         train_accuracy=math.nan if found is None else found.train_accuracy,

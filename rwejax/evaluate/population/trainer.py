@@ -16,7 +16,7 @@ import optax
 from flax import struct
 from jax import lax
 from jax.sharding import AxisType, Mesh, PartitionSpec
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from rwejax import networks
 from rwejax.data import Dataset
@@ -79,13 +79,19 @@ class Trained(NamedTuple):
 class PopulationTrainer:
     """Trains the networks of a space on one set of images.
 
-    The first call compiles, later calls of any genomes and numbers of epochs do not.
+    The first call compiles, later calls of any genomes and numbers of epochs do not. On several hosts, all of them make
+    the same calls.
 
     Args:
         space: the search space, made for the images of `dataset`.
         dataset: images and labels.
         recipe: how each network is trained.
         devices: the devices, each of which trains a network; by default all of JAX's.
+
+    Attributes:
+        recipe: with all that the images choose.
+        networks_at_once: as many as there are devices.
+        train_images, validation_images: how many.
 
     Raises:
         InputError: space and dataset do not fit, or the recipe is out of its bounds.
@@ -98,6 +104,8 @@ class PopulationTrainer:
         self.space, self.recipe, self._dataset = space, recipe.settled(dataset), dataset
         everywhere = np.array(default_devices() if devices is None else devices)
         self._mesh = Mesh(everywhere, (_AXIS,), axis_types=(AxisType.Auto,))
+        self.networks_at_once = self._mesh.size
+        self.train_images, self.validation_images = len(dataset.train_labels), len(dataset.validation_labels)
         self._network = networks.network(space)
         self._key_steps = key_of_steps(self.recipe.seed)
         self._train_images, self._validation_images = (
@@ -120,12 +128,21 @@ class PopulationTrainer:
         Raises:
             InputError: the genomes are none of the space, which says where.
         """
+        collectives.meet(self._mesh)
         canonical = np.asarray(self.space.canonical(check_genomes(self.space, genomes)))
-        alive = [n for n, genome in enumerate(canonical) if self._lower(genome) is not None]
+        alive = np.flatnonzero(self.alive(canonical)).tolist()
         order = sorted(alive, key=lambda n: -int(self.space.macs(canonical[n : n + 1])[0]))
-        size = self._mesh.size
+        size = self.networks_at_once
         for start in range(0, len(order), size):
             yield from self._train(order[start : start + size], canonical, epochs or self.recipe.epochs)
+
+    def alive(self, genomes: Int[np.ndarray, "n genes"]) -> Bool[np.ndarray, " n"]:
+        """Through which networks a path leads from the image to the linear layer.
+
+        Args:
+            genomes: in canonical form.
+        """
+        return np.array([self._lower(genome) is not None for genome in genomes], bool)
 
     def _lower(self, genome: Int[np.ndarray, " genes"]) -> Program | None:
         program, (features,) = networks.lower(self.space, self._network, genome[None], 1, 1)
@@ -134,22 +151,23 @@ class PopulationTrainer:
     def _train(self, numbers: list[int], genomes: Int[np.ndarray, "n genes"], epochs: int) -> Iterator[Trained]:
         """Train a network on each device."""
         begin = time.perf_counter()
-        missing = self._mesh.size - len(numbers)
+        missing = self.networks_at_once - len(numbers)
         with jax.enable_x64(False):
             started = [self._start(genomes[n]) for n in numbers]
             empty = networks.empty_program(self._network, 1, 1)
             programs = self._spread([each[0] for each in started] + [empty] * missing)
             states = self._spread([each[1] for each in started] + [started[0][1]] * missing)
             images, labels = self._train_images, self._dataset.train_labels
-            sums = []
+            sums: list[Any] = []
             for epoch in range(epochs):
                 rows = epoch_order(self.recipe.seed, epoch, len(labels), self.recipe.batch_size)
                 total = np.int32(epochs * len(rows))
                 states, found = self._epoch(programs, states, rows, labels[rows], images, (self._key_steps, total))
                 sums.append(found)
+                if epoch:  # while the next one runs, and so that an interruption need not wait for all of them
+                    sums[-2] = jax.tree.map(collectives.gathered, sums[-2])
             measured = self._measure(programs, states, self._validation_images)
-            sums = [jax.tree.map(collectives.gathered, found) for found in sums]
-            measured, states = jax.tree.map(collectives.gathered, (measured, states))
+            sums[-1], measured, states = jax.tree.map(collectives.gathered, (sums[-1], measured, states))
         seconds = (time.perf_counter() - begin) / len(numbers)
         for n, number in enumerate(numbers):
             state = jax.tree.map(lambda table, n=n: table[n], states)
@@ -157,7 +175,7 @@ class PopulationTrainer:
                 number,
                 np.concatenate([losses[n] for losses, _ in sums]),
                 100 * float(sums[-1][1][n]) / (len(sums[-1][0][n]) * self.recipe.batch_size),
-                float(measured[0][n]) / len(self._dataset.validation_labels),
+                float(measured[0][n]) / self.validation_images,
                 int(measured[1][n]),
                 (state.rows, state.statistics),
                 state.head,

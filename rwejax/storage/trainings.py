@@ -1,4 +1,4 @@
-"""What population training leaves on disk: a file of lines, the first of which says what is trained and how.
+"""What trained networks leave on disk: a file of lines, the first of which says what is trained and how.
 
 A line is written when its network is finished, so that a kill at any moment costs the networks on their way alone.
 """
@@ -26,6 +26,7 @@ class TrainedNetwork:
 
     Attributes:
         architecture: text form of the canonical genome.
+        role: what a search has trained it for: finalist, random or plain; empty elsewhere.
         epochs: passes over the train images.
         validation_error: validation images that are told wrong, in %; NaN of a network that has diverged, or through
             which no path leads.
@@ -48,6 +49,26 @@ class TrainedNetwork:
     macs: int
     params: int
     seconds: float
+    role: str = ""
+
+    def to_json(self) -> str:
+        """One line of strict JSON, without its end."""
+        return to_json(vars(self))
+
+    @classmethod
+    def from_json(cls, line: str | bytes) -> Self:
+        """Read a line; null becomes NaN.
+
+        Args:
+            line: what `to_json` wrote, in this version or another one.
+
+        Raises:
+            ValueError: the line is no trained network.
+        """
+        content = parse_json(line.encode() if isinstance(line, str) else line)
+        fields: dict[str, Any] = msgspec.structs.asdict(convert(content, _Line))
+        numbers: Any = {name: math.nan if value is None else value for name, value in fields.items()}
+        return cls(**numbers)
 
 
 class Trainings:
@@ -59,10 +80,10 @@ class Trainings:
         known: the lines that are there.
 
     Attributes:
-        known: trained networks by architecture.
+        known: trained networks by role and architecture.
     """
 
-    def __init__(self, path: Path, lock: int, known: dict[str, TrainedNetwork]) -> None:
+    def __init__(self, path: Path, lock: int, known: dict[tuple[str, str], TrainedNetwork]) -> None:
         self.path, self._lock, self.known = path, lock, known
 
     @classmethod
@@ -84,16 +105,16 @@ class Trainings:
         try:
             if not _locked(lock):
                 raise InputError(f"{str(path)!r} is in use by another process: wait for it or stop it")
+            os.ftruncate(lock, _whole(path))  # without a last line that a kill has torn
+            os.lseek(lock, 0, os.SEEK_END)
             if os.fstat(lock).st_size == 0:
                 os.write(lock, header.encode() + b"\n")
                 os.fsync(lock)
             known = read_trainings(path, setting)
-            os.ftruncate(lock, _whole(path))  # without a last line that a kill has torn
-            os.lseek(lock, 0, os.SEEK_END)
         except BaseException:
             os.close(lock)
             raise
-        return cls(path, lock, {each.architecture: each for each in known})
+        return cls(path, lock, {(each.role, each.architecture): each for each in known})
 
     def __enter__(self) -> Self:
         return self
@@ -111,38 +132,51 @@ class Trainings:
             InputError: the file cannot be written any more.
         """
         try:
-            os.write(self._lock, (to_json(vars(trained)) + "\n").encode())
+            os.write(self._lock, (trained.to_json() + "\n").encode())
             os.fsync(self._lock)
         except OSError as error:
             raise InputError(f"{str(self.path)!r} cannot be written any more ({error.strerror}): mend that") from error
-        self.known[trained.architecture] = trained
+        self.known[trained.role, trained.architecture] = trained
 
 
 def read_trainings(path: Path, setting: Mapping[str, Any] | None = None) -> list[TrainedNetwork]:
     """The complete lines of a file of trainings.
 
     Args:
-        path: the file.
+        path: the file; one that is missing holds none.
         setting: what its first line must say; None: anything.
 
     Raises:
         InputError: the file is unreadable, another line than the last is broken, or the setting is another one.
     """
+    written, networks = _read(path)
+    if setting is not None and written != (asked := json.loads(json.dumps(setting))):
+        raise InputError(_difference(path, written, asked))
+    return networks
+
+
+def read_setting(path: Path) -> dict[str, Any]:
+    """What the first line of a file of trainings says; nothing where there is no such line yet.
+
+    Args:
+        path: the file.
+
+    Raises:
+        InputError: the file is unreadable, or another line than the last is broken.
+    """
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], list[TrainedNetwork]]:
     written: dict[str, Any] = {}
 
     def parse(line: bytes, number: int) -> TrainedNetwork | None:
-        content = parse_json(line)
-        if number == 0:
-            written.update(convert(content, _Header).setting)
-            return None
-        fields: dict[str, Any] = msgspec.structs.asdict(convert(content, _Line))
-        numbers: Any = {name: math.nan if value is None else value for name, value in fields.items()}
-        return TrainedNetwork(**numbers)
+        if number:
+            return TrainedNetwork.from_json(line)
+        written.update(convert(parse_json(line), _Header).setting)
+        return None
 
-    found = [line for line in read_lines(path, parse) if line is not None]
-    if setting is not None and written != (asked := json.loads(json.dumps(setting))):
-        raise InputError(_difference(path, written, asked))
-    return found
+    return written, [line for line in read_lines(path, parse) if line is not None]
 
 
 class _Header(msgspec.Struct):
@@ -164,6 +198,7 @@ class _Line(msgspec.Struct):
     macs: Natural
     params: Natural
     seconds: Seconds = 0.0
+    role: Text = ""
 
 
 def _difference(path: Path, found: dict[str, Any], setting: dict[str, Any]) -> str:
