@@ -9,10 +9,10 @@ from rwejax.evaluate.predictor import Table
 
 from .forward_tables import Scored
 
-METHODS = ("random", "evolution", "default score", "predictor", "predictor, 1,280 cells", "predictor, trusting")
+METHODS = ("random", "evolution", "default score", "predictor", "predictor, 1,280 networks", "predictor, trusting")
 """What is compared. The predictor's first eight labels are the prior's best in groups of similar macs, in a random half
 of the table; then four at a time those with the best upper confidence bound (`trusting`: with the best prediction).
-`1,280 cells` scores as many random cells as a search of 64 x 20 evaluates instead of the whole table."""
+`1,280 networks` scores as many random ones as a search of 64 x 20 evaluates instead of the whole table."""
 _OPERATIONS = 5
 _POPULATION, _TOURNAMENT = 10, 3  # of the benchmark's own paper, section 5
 _FIRST, _BATCH = 8, 4

@@ -30,6 +30,7 @@ from rwejax.spaces.base import Genomes
 PRIOR_WEIGHT = 3.0
 """Labels that the prior counts as."""
 _PRIOR_NETWORKS = 40
+_LITTLE = 1e-9
 _PRIOR_CORRELATION = 0.6  # with the truth; the published tables and ours have .2 to .9
 
 Values = Float[np.ndarray, " n"]
@@ -110,17 +111,20 @@ class Predictor:
         return Prediction(mean, std, self._error(mean), (worse - better) / 2)
 
     def _error(self, normal: Values) -> Values:
-        """Errors in % of normal quantiles: on lines between the labels, and beyond them with the slope of all."""
+        """Errors in % of normal quantiles: on lines between the labels; beyond them the slope of all fades out."""
         if len(self.knots) < 2:
             return np.full(len(normal), np.nan)
         slope = np.polyfit(self.knots, self.knot_errors, 1)[0]
-        beyond = normal - np.clip(normal, self.knots[0], self.knots[-1])
-        return np.clip(np.interp(normal, self.knots, self.knot_errors) + slope * beyond, 0.0, 100.0)
+        worst, best = self.knot_errors[0], self.knot_errors[-1]
+        below, above = np.maximum(self.knots[0] - normal, 0), np.maximum(normal - self.knots[-1], 0)
+        inside = np.interp(normal, self.knots, self.knot_errors)
+        # Towards 100 and 0 %, which are never passed, so that no two networks tie there.
+        worse = (100 - worst) * -np.expm1(slope * below / max(100 - worst, _LITTLE))
+        better = best * np.expm1(slope * above / max(best, _LITTLE))
+        return inside + worse + better
 
 
-def tabulate(
-    space: Space, genomes: Genomes, scores: Mapping[str, Values], prior: Values, *, count: bool = True
-) -> Table:
+def tabulate(space: Space, genomes: Genomes, scores: Mapping[str, Values], prior: Values) -> Table:
     """The table of some genomes.
 
     Args:
@@ -128,13 +132,12 @@ def tabulate(
         genomes: (n, genes) int32, a population.
         scores: of the genomes by name; multiply-adds and parameters are added.
         prior: the score that is trusted beforehand, higher being better.
-        count: whether to count what the networks are made of.
 
     Raises:
         InputError: the genomes are none of the space.
     """
     costs = {"macs": space.macs(genomes), "params": space.params(genomes)}
-    counted = counts(space, genomes) if count else {}
+    counted = counts(space, genomes)
     return Table(np.asarray(prior, float), *(_matrix(each, len(prior)) for each in ({**scores, **costs}, counted)))
 
 

@@ -92,6 +92,7 @@ def check(table: Table, labelled: Int[np.ndarray, " m"], errors: Float[np.ndarra
     Raises:
         InputError: as for `rwejax.evaluate.predictor.fit`.
     """
+    labelled, errors = np.asarray(labelled, int), np.asarray(errors, float)
     truth = -np.where(np.isnan(errors), np.inf, errors)
     found = predictor.leave_one_out(table, labelled, errors)
     return Trust(len(truth), correlation(found, truth), correlation(table.prior[labelled], truth))
