@@ -84,10 +84,12 @@ def of_tables(config: Config) -> Iterator[dict[str, str]]:
         for variant in labelling.VARIANTS:
             for count in config.labels:
                 found = [labelling.judge(table, variant, count, draw) for draw in range(config.draws)]
-                ranks, regrets = np.array([each for each in found if each is not None]).reshape(-1, 2).T
-                if len(ranks):
+                found = [each for each in found if each is not None]
+                if found:
                     row = {"table": name, "variant": variant, "labels": str(count)}
-                    yield row | summary("spearman", ranks) | summary("regret", regrets)
+                    for part in found[0]:
+                        row |= summary(part, np.array([each[part] for each in found]))
+                    yield row
 
 
 def of_lookup(config: Config) -> Iterator[dict[str, str]]:
@@ -103,9 +105,9 @@ def summary(name: str, values: np.ndarray) -> dict[str, str]:
     """Mean over the draws, its 95 % interval by bootstrap over the draws, and the worst tenth."""
     means = values[np.random.default_rng(0).integers(len(values), size=(2000, len(values)))].mean(1)
     low, high = np.percentile(means, [2.5, 97.5])
-    worst = np.percentile(values, 10 if name == "spearman" else 90)
+    worst = np.percentile(values, 90 if name in ("regret", "mae") else 10)
     found = {"": values.mean(), "_low": low, "_high": high, "_worst_tenth": worst}
-    return {f"{name}{suffix}": f"{value:.4f}" for suffix, value in found.items()}
+    return {f"{name}{suffix}": "" if np.isnan(value) else f"{value:.4f}" for suffix, value in found.items()}
 
 
 def draw_tables(figure: Figure, rows: list[dict[str, str]]) -> None:
@@ -129,7 +131,9 @@ def draw_lookup(figure: Figure, rows: list[dict[str, str]]) -> None:
     frame(axes, "NAS-Bench-201, all cells: under the best, in points")
     axes.set_xlabel("trained networks", color=INK)
     axes.set_ylabel("regret, points of accuracy", color=INK)
-    axes.set_yscale("log")
+    axes.set_yscale("symlog", linthresh=0.01)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_ylim(0, 4)
     axes.legend(frameon=False)
 
 

@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rwejax.evaluate import choosing, predictor
-from rwejax.evaluate.predictor import Table
+from rwejax.evaluate import choosing, predictor, trust
+from rwejax.evaluate.predictor import Prediction, Table
 
 from .forward_tables import Scored
 
@@ -13,16 +13,16 @@ VARIANTS = (
     "prior",
     "all",
     "chosen",
-    "default prior",
+    "mean prior",
     "no prior",
     "no counts",
     "counts",
     "scikit-learn",
 )
-"""What is compared. `prior` is the mean of the quantiles of fit_path and rwf alone; `all` the predictor with it, labels
-drawn at random; `chosen` the same, labels the best by the prior in groups of similar macs, in random four fifths of the
-table. `default prior` has the space's default score as prior, `no prior` a constant; `no counts` and `counts` have one
-of the two kinds of columns. `scikit-learn` is BayesianRidge with the prior as 40 examples that weigh as much as 4."""
+"""What is compared. `prior` is the space's default score alone; `all` the predictor with it, labels drawn at random;
+`chosen` the same, labels the best by the prior in groups of similar macs, in random four fifths of the table. `mean
+prior` has the mean of the quantiles of fit_path and rwf as prior, `no prior` a constant; `no counts` and `counts` have
+one of the two kinds of columns. `scikit-learn` is BayesianRidge, the prior as 40 examples that weigh as much as 4."""
 _TOP = 8
 _SMALLEST = 6  # networks to rank
 
@@ -60,11 +60,14 @@ def prepare(scored: Scored) -> Study:
     return Study(tables, scored.accuracy, np.asarray(scored.space.macs(scored.genomes)), unseen)
 
 
-def judge(study: Study, variant: str, count: int, draw: int) -> tuple[float, float] | None:
-    """Spearman on the unseen networks without a label, and regret; None where too few are left.
+def judge(study: Study, variant: str, count: int, draw: int) -> dict[str, float] | None:
+    """What labels are worth; None where fewer than 6 unseen networks have none.
 
-    Regret is how many points the best of the labelled networks and of the 8 best predicted lies under the best of the
-    labelled and unseen networks.
+    - spearman: on the unseen networks without a label; `spearman_all`: on all without a label, seen ones too.
+    - regret: how many points the best of the labelled networks and of the 8 best predicted lies under the best of the
+      labelled and unseen networks.
+    - mae, within: mean absolute error of the predicted error in points, and the share that lies within 1.645 std of it.
+    - leave_one_out: the Spearman that the labels themselves show, for the variant `all`.
     """
     rng = np.random.default_rng([draw, count])
     labelled = _chosen(study, count, rng) if variant == "chosen" else rng.permutation(len(study.accuracy))[:count]
@@ -72,29 +75,46 @@ def judge(study: Study, variant: str, count: int, draw: int) -> tuple[float, flo
     free[labelled] = False
     if free.sum() < _SMALLEST:
         return None
-    found = _predicted(study, variant, labelled)[free]
-    truth, best = study.accuracy[free], study.accuracy[labelled].max()
+    predicted = _predicted(study, variant, labelled)
+    found, truth, best = predicted.normal[free], study.accuracy[free], study.accuracy[labelled].max()
     top = truth[np.argsort(-found, kind="stable")[:_TOP]].max()
-    return _spearman(found, truth), max(best, truth.max()) - max(best, top)
+    miss = np.abs(100 - truth - predicted.error[free])
+    others = np.delete(np.arange(len(study.accuracy)), labelled)
+    itself = np.nan
+    if variant == "all":
+        itself = trust.check(study.tables["default"], labelled, 100 - study.accuracy[labelled]).predictor.spearman
+    return {
+        "spearman": trust.correlation(found, truth).spearman,
+        "spearman_all": trust.correlation(predicted.normal[others], study.accuracy[others]).spearman,
+        "regret": max(best, truth.max()) - max(best, top),
+        "mae": miss.mean(),
+        "within": (miss < 1.645 * predicted.std[free]).mean() if np.isfinite(miss).all() else np.nan,
+        "leave_one_out": itself,
+    }
 
 
 def _chosen(study: Study, count: int, rng: np.random.Generator) -> np.ndarray:
     taken = rng.permutation(len(study.accuracy)) >= max(count + 8, int(0.8 * len(study.accuracy)))
-    return choosing.spread(study.tables["mean"].prior, study.macs, count, taken)
+    return choosing.spread(study.tables["default"].prior, study.macs, count, taken)
 
 
-def _predicted(study: Study, variant: str, labelled: np.ndarray) -> np.ndarray:
-    table = study.tables[{"default prior": "default", "no prior": "none"}.get(variant, "mean")]
+def _predicted(study: Study, variant: str, labelled: np.ndarray) -> Prediction:
+    table = study.tables[{"mean prior": "mean", "no prior": "none"}.get(variant, "default")]
     errors = 100 - study.accuracy[labelled]
     if variant == "prior":
-        return table.prior
+        return _order(table.prior)
     if variant == "scikit-learn":
-        return _scikit_learn(table, labelled, errors)
+        return _order(_scikit_learn(table, labelled, errors))
     if variant == "no counts":
         table = table._replace(counts=table.counts[:, :0])
     if variant == "counts":
         table = table._replace(scores=table.scores[:, :0])
-    return predictor.fit(table, labelled, errors).predict(table).normal
+    return predictor.fit(table, labelled, errors).predict(table)
+
+
+def _order(values: np.ndarray) -> Prediction:
+    nothing = np.full(len(values), np.nan)
+    return Prediction(values, nothing, nothing, nothing)
 
 
 def _scikit_learn(table: Table, labelled: np.ndarray, errors: np.ndarray) -> np.ndarray:
@@ -111,11 +131,3 @@ def _scikit_learn(table: Table, labelled: np.ndarray, errors: np.ndarray) -> np.
 
 def _normal(values: np.ndarray) -> np.ndarray:
     return np.asarray(predictor.quantiles(values[:, None], np.sort(values)[:, None])[:, 0])
-
-
-def _spearman(first: np.ndarray, second: np.ndarray) -> float:
-    from scipy import stats
-
-    ranks = [stats.rankdata(each) - (len(each) + 1) / 2 for each in (first, second)]
-    scale = np.sqrt((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum())
-    return float(ranks[0] @ ranks[1] / scale) if scale else 0.0

@@ -6,7 +6,7 @@ quantiles of ranks, so that neither units nor outliers matter.
 
 As long as there is no label, networks are ordered by a prior, one score that is trusted beforehand. It stays in the
 regression as a few networks, evenly spread over its ranks, whose quantiles stand for labels; together they weigh as
-much as three. So it decides little once there are more.
+much as two. So it decides little once there are more.
 
 Labels are often chosen among those that the prior likes, whose errors are then not those of a random sample. The mean
 and the variance of their quantiles are therefore what Pearson's and Lawley's selection formulas [1] give for a prior
@@ -27,7 +27,7 @@ from rwejax.evaluate import bayesian_ridge
 from rwejax.spaces import Space, counts
 from rwejax.spaces.base import Genomes
 
-PRIOR_WEIGHT = 3.0
+PRIOR_WEIGHT = 2.0
 """Labels that the prior counts as."""
 _PRIOR_NETWORKS = 40
 _LITTLE = 1e-9
@@ -153,7 +153,7 @@ def fit(table: Table, labelled: Int[np.ndarray, " m"], errors: Float[np.ndarray,
             that networks like it should not be trained again.
 
     Raises:
-        InputError: `labelled` are no rows of the table, or not as many as `errors`.
+        InputError: see `check_labels`.
     """
     labelled, errors = check_labels(table, labelled, errors)
     columns = _columns(table)
@@ -240,7 +240,8 @@ def check_labels(table: Table, labelled: Any, errors: Any) -> tuple[Int[np.ndarr
         errors: in %.
 
     Raises:
-        InputError: they are no rows of the table, one has two errors, or there are not as many of both.
+        InputError: they are no rows of the table, one has two errors or one that is no percentage, or there are not as
+            many of both.
     """
     labelled, errors = np.asarray(labelled, int).reshape(-1), np.asarray(errors, float).reshape(-1)
     if len(labelled) != len(errors):
@@ -249,6 +250,8 @@ def check_labels(table: Table, labelled: Any, errors: Any) -> tuple[Int[np.ndarr
         raise InputError(
             f"labelled has {outside[0]}, but the table has rows 0 to {len(table.prior) - 1}: give one of them"
         )
+    if len(wrong := errors[np.isfinite(errors) & ((errors < 0) | (errors > 100))]):
+        raise InputError(f"errors has {wrong[0]:g}: give errors in %, 0 to 100, and NaN for a network that diverged")
     if len(np.unique(labelled)) < len(labelled):
         raise InputError("labelled has one row twice: give each network one error")
     order = np.argsort(labelled)

@@ -22,7 +22,7 @@ def problem(seed=0, n=N, noise=0.1):
     scores, counts = rng.normal(size=(n, 5)), rng.integers(0, 5, (n, 4))
     goodness = 2 * scores[:, 0] - scores[:, 1] + counts[:, 0] + noise * rng.normal(size=n)
     prior = scores[:, 0] + rng.normal(size=n)
-    return Table(prior, scores, counts), 20 - 2 * goodness, rng.permutation(n)
+    return Table(prior, scores, counts), 40 - 2 * goodness, rng.permutation(n)
 
 
 def spearman(first, second):
@@ -178,6 +178,7 @@ def test_chosen_labels_stand_where_the_prior_lets_expect_them():
         ([N], [3.0], f"labelled has {N}, but the table has rows 0 to {N - 1}"),
         ([-1], [3.0], "labelled has -1"),
         ([4, 4], [3.0, 3.0], "labelled has one row twice"),
+        ([4, 5], [3.0, 100.5], "errors has 100.5: give errors in %, 0 to 100"),
     ],
 )
 def test_bad_labels_are_named(labelled, errors, words):
