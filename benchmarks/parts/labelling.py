@@ -4,8 +4,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rwejax.evaluate import choosing, predictor, trust
-from rwejax.evaluate.predictor import Prediction, Table
+from rwejax.evaluate import choosing, predictor, trust, untrained
+from rwejax.evaluate.predictor import Prediction
+from rwejax.evaluate.untrained import Table
 
 from .forward_tables import Scored
 
@@ -52,7 +53,7 @@ def prepare(scored: Scored) -> Study:
         "none": np.zeros(len(scored.accuracy)),
     }
     tables = {
-        name: predictor.tabulate(scored.space, scored.genomes, scores, np.asarray(prior))
+        name: untrained.tabulate(scored.space, scored.genomes, scores, np.asarray(prior))
         for name, prior in priors.items()
     }
     n = len(scored.accuracy)
@@ -130,4 +131,4 @@ def _scikit_learn(table: Table, labelled: np.ndarray, errors: np.ndarray) -> np.
 
 
 def _normal(values: np.ndarray) -> np.ndarray:
-    return np.asarray(predictor.quantiles(values[:, None], np.sort(values)[:, None])[:, 0])
+    return np.asarray(untrained.quantiles(values[:, None], np.sort(values)[:, None])[:, 0])

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rwejax.evaluate import choosing, predictor
-from rwejax.evaluate.predictor import Table
+from rwejax.evaluate import choosing, predictor, untrained
+from rwejax.evaluate.untrained import Table
 
 from .forward_tables import Scored
 
@@ -40,7 +40,7 @@ def prepare(scored: Scored) -> Lookup:
     cells = np.array(np.unravel_index(np.arange(_OPERATIONS**6), (_OPERATIONS,) * 6), np.int32).T
     canonical, first = np.unique(scored.genomes, axis=0, return_index=True)
     scores = {name: values[first] for name, values in scored.scores.items()}
-    table = predictor.tabulate(space, canonical, scores, scores[space.default_estimator])
+    table = untrained.tabulate(space, canonical, scores, scores[space.default_estimator])
     accuracy = np.full(len(cells), np.nan)
     accuracy[_code(scored.written)] = scored.accuracy
     return Lookup(accuracy, _code(canonical), table, np.asarray(space.macs(canonical)))

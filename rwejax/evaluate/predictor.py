@@ -15,7 +15,6 @@ that correlates with the truth at .6; for labels that are drawn at random they a
 [1] Lawley, "A note on Karl Pearson's selection formulae", Proceedings of the Royal Society of Edinburgh 1943.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -24,32 +23,13 @@ from jaxtyping import Float, Int
 
 from rwejax.errors import InputError
 from rwejax.evaluate import bayesian_ridge
-from rwejax.spaces import Space, counts
-from rwejax.spaces.base import Genomes
+from rwejax.evaluate.untrained import Table, Values, columns_of, quantiles
 
 PRIOR_WEIGHT = 2.0
 """Labels that the prior counts as."""
 _PRIOR_NETWORKS = 40
 _LITTLE = 1e-9
 _PRIOR_CORRELATION = 0.6  # with the truth; the published tables and ours have .2 to .9
-
-Values = Float[np.ndarray, " n"]
-
-
-class Table(NamedTuple):
-    """What is known of networks without training. Row i of everything is one network.
-
-    Only the order within a column counts. Infinite values, as dead networks have, are its ends; NaN is minus infinity.
-
-    Attributes:
-        prior: the score that is trusted beforehand; higher is better.
-        scores: of untrained networks, and costs; their direction is found from the labels.
-        counts: what the space counts of them.
-    """
-
-    prior: Values
-    scores: Float[np.ndarray, "n scores"]
-    counts: Float[np.ndarray, "n counts"]
 
 
 class Prediction(NamedTuple):
@@ -97,7 +77,7 @@ class Predictor:
         Raises:
             InputError: the table has other columns.
         """
-        columns = _columns(table)
+        columns = columns_of(table)
         if columns.shape[1] != self.reference.shape[1]:
             raise InputError(
                 f"table has {columns.shape[1]} columns: give the {self.reference.shape[1]} of the one that was fitted"
@@ -124,23 +104,6 @@ class Predictor:
         return inside + worse + better
 
 
-def tabulate(space: Space, genomes: Genomes, scores: Mapping[str, Values], prior: Values) -> Table:
-    """The table of some genomes.
-
-    Args:
-        space: the search space.
-        genomes: (n, genes) int32, a population.
-        scores: of the genomes by name; multiply-adds and parameters are added.
-        prior: the score that is trusted beforehand, higher being better.
-
-    Raises:
-        InputError: the genomes are none of the space.
-    """
-    costs = {"macs": space.macs(genomes), "params": space.params(genomes)}
-    counted = counts(space, genomes)
-    return Table(np.asarray(prior, float), *(_matrix(each, len(prior)) for each in ({**scores, **costs}, counted)))
-
-
 def fit(table: Table, labelled: Int[np.ndarray, " m"], errors: Float[np.ndarray, " m"]) -> Predictor:
     """Fit a predictor to a few trained networks.
 
@@ -155,11 +118,7 @@ def fit(table: Table, labelled: Int[np.ndarray, " m"], errors: Float[np.ndarray,
     Raises:
         InputError: see `check_labels`.
     """
-    labelled, errors = check_labels(table, labelled, errors)
-    columns = _columns(table)
-    reference = np.sort(columns, axis=0)
-    normal = quantiles(columns, reference)
-    return _fit(table, reference, normal, labelled, errors)
+    return _fit(_known(table), *check_labels(table, labelled, errors))
 
 
 def leave_one_out(table: Table, labelled: Int[np.ndarray, " m"], errors: Float[np.ndarray, " m"]) -> Values:
@@ -176,34 +135,39 @@ def leave_one_out(table: Table, labelled: Int[np.ndarray, " m"], errors: Float[n
     Raises:
         InputError: as for `fit`.
     """
-    given = np.asarray(labelled)
-    labelled, errors = check_labels(table, labelled, errors)
-    columns = _columns(table)
+    rows, errors = check_labels(table, labelled, errors)
+    known, found = _known(table), np.zeros(len(table.prior))
+    for row in rows:
+        others = rows != row
+        left_out = _fit(known, rows[others], errors[others])
+        found[row] = left_out.predict(Table(*(part[row : row + 1] for part in table))).normal[0]
+    return found[np.asarray(labelled, int)]
+
+
+class _Known(NamedTuple):
+    """What a fit takes from a table: its columns sorted and as quantiles, and the rows that stand for the prior."""
+
+    reference: Float[np.ndarray, "n columns"]
+    normal: Float[np.ndarray, "n columns"]
+    scale: Float[np.ndarray, " columns"]
+    anchors: Int[np.ndarray, " a"]
+
+
+def _known(table: Table) -> _Known:
+    columns = columns_of(table)
     reference = np.sort(columns, axis=0)
     normal = quantiles(columns, reference)
-    found = dict[int, float]()
-    for row in labelled.tolist():
-        others = labelled != row
-        fitted = _fit(table, reference, normal, labelled[others], errors[others])
-        found[row] = fitted.predict(Table(*(part[row : row + 1] for part in table))).normal[0]
-    return np.array([found[row] for row in given.tolist()])
-
-
-def _fit(
-    table: Table,
-    reference: Float[np.ndarray, "n columns"],
-    normal: Float[np.ndarray, "n columns"],
-    labelled: Int[np.ndarray, " m"],
-    errors: Float[np.ndarray, " m"],
-) -> Predictor:
-    """A predictor for columns whose quantiles are known."""
-    centre = normal.mean(0)
     blocks = 1 + table.scores.shape[1], table.counts.shape[1]
     scale = np.concatenate([np.full(block, 1 / np.sqrt(max(1, block))) for block in blocks])
+    return _Known(reference, normal, scale, _anchors(normal))
+
+
+def _fit(known: _Known, labelled: Int[np.ndarray, " m"], errors: Float[np.ndarray, " m"]) -> Predictor:
+    reference, normal, scale, anchors = known
+    centre = normal.mean(0)
     if not len(errors):
         return Predictor(reference, centre, scale, None, np.zeros(0), np.zeros(0))
     targets = _targets(errors, normal[labelled, 0])
-    anchors = _anchors(normal)
     rows = np.concatenate([labelled, anchors])
     weights = np.repeat([1.0, PRIOR_WEIGHT / len(anchors)], [len(labelled), len(anchors)])
     y = np.concatenate([targets, normal[anchors, 0]])
@@ -211,24 +175,6 @@ def _fit(
     trained = np.isfinite(errors)
     knots, first = np.unique(targets[trained], return_index=True)
     return Predictor(reference, centre, scale, posterior, knots, errors[trained][first])
-
-
-def quantiles(values: Float[np.ndarray, "n columns"], reference: Float[np.ndarray, "m columns"]) -> Any:
-    """The normal quantile of each value among those of its column; equal values share one.
-
-    Args:
-        values: any; NaN counts as minus infinity.
-        reference: the columns to compare with, each sorted and without NaN.
-    """
-    from scipy.special import ndtri  # takes a while to import
-
-    values = np.where(np.isnan(values), -np.inf, values)
-    below, up_to = (
-        np.stack([np.searchsorted(known, column, side) for known, column in zip(reference.T, values.T, strict=True)], 1)
-        for side in ("left", "right")
-    )
-    share = (below + up_to) / (2 * len(reference))
-    return ndtri(np.clip(share, 0.5 / len(reference), 1 - 0.5 / len(reference)))
 
 
 def check_labels(table: Table, labelled: Any, errors: Any) -> tuple[Int[np.ndarray, " m"], Float[np.ndarray, " m"]]:
@@ -270,12 +216,3 @@ def _anchors(x: Float[np.ndarray, "n columns"]) -> Int[np.ndarray, " a"]:
     """Rows evenly spread over the ranks of the prior; of equal ones the order follows from the other columns."""
     order = np.lexsort(x.T[::-1])
     return order[np.linspace(0, len(order) - 1, min(_PRIOR_NETWORKS, len(order))).round().astype(int)]
-
-
-def _columns(table: Table) -> Float[np.ndarray, "n columns"]:
-    columns = np.concatenate([np.asarray(table.prior, float)[:, None], table.scores, table.counts], axis=1)
-    return np.where(np.isnan(columns), -np.inf, columns)
-
-
-def _matrix(columns: Mapping[str, Any], rows: int) -> Float[np.ndarray, "n columns"]:
-    return np.array([*columns.values()], float).reshape(len(columns), rows).T

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from rwejax.evaluate import predictor
-from rwejax.evaluate.predictor import Table
+from rwejax.evaluate.untrained import Table
 
 _QUANTILE = 1.959964  # of the normal distribution, for 95 %
 _SMALLEST = 4  # labels, of which an interval can be given

@@ -10,8 +10,8 @@ from scipy import stats
 from sklearn.linear_model import Ridge
 
 from rwejax import InputError, spaces
-from rwejax.evaluate import bayesian_ridge, choosing, predictor, trust
-from rwejax.evaluate.predictor import Table
+from rwejax.evaluate import bayesian_ridge, choosing, predictor, trust, untrained
+from rwejax.evaluate.untrained import Table
 
 N = 200
 
@@ -318,7 +318,7 @@ def test_a_space_and_its_scores_make_a_table():
     space = spaces.get("nasbench201")
     genomes = space.canonical(np.asarray(space.sample(jax.random.key(0), 30)))
     score = np.arange(30.0)
-    table = predictor.tabulate(space, genomes, {"nwot": score, "rwe": -score}, score)
+    table = untrained.tabulate(space, genomes, {"nwot": score, "rwe": -score}, score)
     assert table.scores.shape == (30, 4)
     assert table.counts.shape == (30, len(spaces.counts(space, genomes)))
     np.testing.assert_array_equal(table.scores[:, 2], space.macs(genomes))
