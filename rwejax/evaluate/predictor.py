@@ -29,7 +29,7 @@ PRIOR_WEIGHT = 2.0
 """Labels that the prior counts as."""
 _PRIOR_NETWORKS = 40
 _LITTLE = 1e-9
-_PRIOR_CORRELATION = 0.6  # with the truth; the published tables and ours have .2 to .9
+_PRIOR_CORRELATION = 0.6  # with the truth; default scores have .2 to .8 in six tables
 
 
 class Prediction(NamedTuple):
