@@ -2,6 +2,7 @@
 
 from rwejax.spaces.base import SIZE_OPTIONS, Space
 from rwejax.spaces.cells import CellSpace
+from rwejax.spaces.counting import counts
 from rwejax.spaces.darts import Darts
 from rwejax.spaces.macro import Macro
 from rwejax.spaces.micro import Micro
@@ -19,6 +20,7 @@ __all__ = [
     "NASBenchMacro",
     "Space",
     "check",
+    "counts",
     "get",
     "get_class",
     "names",

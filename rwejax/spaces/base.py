@@ -21,7 +21,8 @@ class Space(Protocol):
     A genome is an int32 vector; everything here takes and returns whole populations, as JAX or as numpy arrays. What is
     no population of the space is an `InputError`: begin with `rwejax.genomes.check_genomes`.
 
-    A space whose texts hold genes above `upper`, which are never drawn, says how far in `largest`.
+    A space whose texts hold genes above `upper`, which are never drawn, says how far in `largest`. One that has a
+    method `counts` says what can be counted of its networks, see `rwejax.spaces.counts`.
     """
 
     name: ClassVar[str]

@@ -37,6 +37,7 @@ from jaxtyping import Array, Bool, Int
 from rwejax.errors import InputError
 from rwejax.spaces import stems
 from rwejax.spaces.base import Genomes
+from rwejax.spaces.counting import Counts, longest_paths, occurrences
 from rwejax.spaces.sizes import settle_sizes
 
 CELLS = ("normal", "reduction")
@@ -193,6 +194,35 @@ class CellSpace(ABC):
     def params(self, genomes: Genomes) -> Int[np.ndarray, " n"]:
         """Every parameter: convolutions, scale and bias of the norms, the linear layer with its bias."""
         return self._complexity(genomes)[1]
+
+    def counts(self, genomes: Genomes) -> Counts:
+        """How often each operation stands in each cell and in both, readers of the cells' inputs, outputs, and depths.
+
+        Args:
+            genomes: (n, genes) int32, a canonical population; see `rwejax.spaces.counts`.
+
+        Returns:
+            By name: operations as `sep_conv_3x3` for both cells and `normal_sep_conv_3x3` for one; `normal_older` and
+            `normal_last`, the operations that read the cell before last and the last one; `normal_outputs`, the blocks
+            that are concatenated; `normal_depth`, the blocks on the longest path; and so for the reduction cell.
+        """
+        cells = self.decode(genomes)
+        none = self.operations.index("none") if "none" in self.operations else -1
+        found = occurrences(cells.ops.reshape(len(cells.ops), -1), self.operations)
+        for number, cell in enumerate(CELLS):
+            ops, inputs = cells.ops[:, number], cells.inputs[:, number]
+            found |= occurrences(ops.reshape(len(ops), -1), self.operations, f"{cell}_")
+            inputs = np.where(ops == none, -1, inputs)  # which reads nothing
+            steps = np.full((len(ops), self.blocks + 2, self.blocks + 2), -np.inf)
+            rows, blocks, _ = places = np.nonzero(inputs >= 0)
+            steps[rows, 2 + blocks, inputs[places]] = 1
+            found |= {
+                f"{cell}_older": (inputs == 0).sum((-2, -1)),
+                f"{cell}_last": (inputs == 1).sum((-2, -1)),
+                f"{cell}_outputs": cells.outputs[:, number].sum(-1),
+                f"{cell}_depth": longest_paths(steps, sources=2).max(-1).astype(int),
+            }
+        return found
 
     def _complexity(self, genomes: Genomes) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
         cells = self.decode(genomes)

@@ -29,6 +29,7 @@ from rwejax.errors import InputError
 from rwejax.genomes import check_genome, check_genomes
 from rwejax.spaces import stems
 from rwejax.spaces.base import Genomes
+from rwejax.spaces.counting import Counts, longest_paths
 from rwejax.spaces.sizes import settle_sizes
 from rwejax.spaces.texts import DigitText
 
@@ -176,6 +177,31 @@ class Macro:
             norms = wiring.inputs[:, p].any(-1).sum(-1) + 1
             total += self._entry(p)[1] + self._convolutions(wiring, p) * channels**2 + 2 * norms * channels
         return total
+
+    def counts(self, genomes: Genomes) -> Counts:
+        """Of each phase the nodes that are used, connections, readers of its entry, parts of its output, and depth.
+
+        Args:
+            genomes: (n, genes) int32, a canonical population; see `rwejax.spaces.counts`.
+
+        Returns:
+            By name, as `nodes_1` for the first phase. The depth is in nodes, on the longest path.
+        """
+        wiring = self.wiring(genomes)
+        found: Counts = {}
+        for p in range(PHASES):
+            inputs, outputs = wiring.inputs[:, p], wiring.outputs[:, p]
+            steps = np.full((len(inputs), self.nodes + 1, self.nodes + 1), -np.inf)
+            steps[:, 1:][inputs] = 1
+            depth = np.where(outputs, longest_paths(steps), 0).max(-1)
+            found |= {
+                f"nodes_{p + 1}": inputs.any(-1).sum(-1),
+                f"connections_{p + 1}": inputs.sum((-2, -1)),
+                f"entry_readers_{p + 1}": inputs[..., 0].sum(-1) + outputs[:, 0],
+                f"outputs_{p + 1}": outputs.sum(-1),
+                f"depth_{p + 1}": depth.astype(int),
+            }
+        return found
 
     def _entry(self, phase: int) -> tuple[int, int]:
         """Multiply-adds and parameters of the convolutions that a phase enters through."""

@@ -24,6 +24,7 @@ from rwejax.errors import InputError, quoted
 from rwejax.genomes import check_genome, check_genomes
 from rwejax.spaces import literals
 from rwejax.spaces.base import Genomes
+from rwejax.spaces.counting import Counts, longest_paths, occurrences
 from rwejax.spaces.sizes import settle_sizes
 from rwejax.spaces.texts import refuse
 
@@ -152,6 +153,29 @@ class NASBench201:
                 total += _residual_weights(channels) + 2 * 2 * channels
         last = self.stages[-1][2]
         return total + 2 * last + (last + 1) * self.classes
+
+    def counts(self, genomes: Genomes) -> Counts:
+        """How often each operation stands in the cell, paths through it, and their most and fewest convolutions.
+
+        Args:
+            genomes: (n, genes) int32, a canonical population; see `rwejax.spaces.counts`.
+
+        Returns:
+            The operations by name; `paths`, how many lead from input to output; `depth` and `shortest`, the
+            convolutions on the paths with the most and the fewest, 0 where there is no path.
+        """
+        genomes = np.asarray(genomes)
+        edges = np.zeros((2, len(genomes), NODES, NODES))
+        node, source = np.array(EDGES).T
+        edges[:, :, node, source] = np.stack([genomes != NONE, np.isin(genomes, (CONV_1X1, CONV_3X3))])
+        there, steps = edges[0] > 0, edges[1]
+        most, fewest = (sign * longest_paths(np.where(there, sign * steps, -np.inf))[:, -1] for sign in (1, -1))
+        return {
+            **occurrences(genomes, OPERATIONS),
+            "paths": np.linalg.inv(np.eye(NODES) - there)[:, -1, 0].round().astype(int),
+            "depth": np.where(np.isfinite(most), most, 0).astype(int),
+            "shortest": np.where(np.isfinite(fewest), fewest, 0).astype(int),
+        }
 
     def _taps(self, genomes: Genomes) -> Int[np.ndarray, " n"]:
         """Weights of a cell's convolutions, in units of channels squared."""

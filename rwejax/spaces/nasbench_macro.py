@@ -21,6 +21,7 @@ from jaxtyping import Array, Int
 from rwejax.errors import InputError
 from rwejax.genomes import check_genome, check_genomes
 from rwejax.spaces.base import Genomes
+from rwejax.spaces.counting import Counts, occurrences
 from rwejax.spaces.sizes import settle_sizes
 from rwejax.spaces.texts import DigitText
 
@@ -158,6 +159,21 @@ class NASBenchMacro:
             ]
             costs.append([identity, *bottlenecks])
         return stem + head + _chosen(costs, check_genomes(self, genomes))
+
+    def counts(self, genomes: Genomes) -> Counts:
+        """Of each stage how often each choice stands in it, and the depth: layers that are not the identity.
+
+        Args:
+            genomes: (n, genes) int32, a canonical population; see `rwejax.spaces.counts`.
+
+        Returns:
+            By name, as `bottleneck_6_5_stage_2` for t = 6 and k = 5 in the second stage.
+        """
+        found: Counts = {"depth": (np.asarray(genomes) > 0).sum(-1)}
+        names = "identity", *(f"bottleneck_{t}_{k}" for t, k in zip(EXPANSIONS, KERNELS, strict=True))
+        for number, stage in enumerate(np.split(np.asarray(genomes), np.cumsum(DEPTHS)[:-1], axis=-1), 1):
+            found |= occurrences(stage, [f"{name}_stage_{number}" for name in names])
+        return found
 
     @property
     def _text(self) -> DigitText:
