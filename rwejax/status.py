@@ -13,6 +13,7 @@ from rwejax.loading import kind_of
 from rwejax.objectives import TRAINED_ERROR
 from rwejax.runtime.invocation import invocation
 from rwejax.searching.config import SearchConfig
+from rwejax.searching.front import LABEL
 from rwejax.searching.records import Evaluation, Run, front_of, is_finished, read_evaluations
 from rwejax.storage.files import CHECKPOINTS, newest_checkpoint
 from rwejax.storage.lines import BrokenLine
@@ -79,6 +80,10 @@ def _of_search(path: Path) -> Status:
             "do not fit: restore the missing files, or start a new run with its config.yaml"
         )
     front = front_of(config, evaluations, trained)
+    if labels := sum(each.role == LABEL for each in trained):
+        from rwejax.searching.result import read_result  # which imports JAX
+
+        front = next(iter(_intact(lambda: [read_result(path).outcome], damage)), front)
     facts = {
         "search": _what(config) + f", {config.algorithm}",
         "objectives": ", ".join(objective.title for objective in config.objectives),
@@ -87,9 +92,10 @@ def _of_search(path: Path) -> Status:
         "evaluations": f"{len(evaluations)} of {config.evaluations}",
         "front": f"{len(front.rows)} network{'s' * (len(front.rows) != 1)}",
     }
-    if trained:
-        expected = meta.get("finally_trained", len(trained))
-        facts["trained"] = f"{len(trained)} of {expected} networks, {trained[0].epochs} epochs each"
+    if config.calibrate:
+        facts["labels"] = f"{labels} of {config.calibrate} networks"
+    if expected := meta.get("finally_trained"):
+        facts["trained"] = f"{len(trained) - labels} of {expected} networks, {trained[0].epochs} epochs each"
     if len(front.rows):
         best = front.points[front.rows].min(0)
         named = [TRAINED_ERROR, *config.objectives[-len(config.cost_names) :]] if front.final else config.objectives

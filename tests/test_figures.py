@@ -9,7 +9,6 @@ from PIL import Image
 
 from rwejax.objectives import RWE_SCORES
 from rwejax.searching.config import SearchConfig
-from rwejax.searching.front import find_front
 from rwejax.searching.plot import plot_front, save_front
 from rwejax.searching.records import Evaluation
 from rwejax.searching.result import SearchResult
@@ -22,7 +21,7 @@ def make_result(objectives, **config):
     ]
     config = SearchConfig(**{"population_size": 4, "generations": 10, "estimator": "rwe"} | config)
     genomes = np.zeros((len(objectives), 1), np.int32)
-    return SearchResult(genomes, objectives, find_front(objectives), tuple(evaluations), Path("run"), config)
+    return SearchResult(genomes, objectives, tuple(evaluations), Path("run"), config)
 
 
 @pytest.fixture

@@ -52,10 +52,9 @@ def prepare(scored: Scored) -> Study:
         "default": scores[scored.space.default_estimator],
         "none": np.zeros(len(scored.accuracy)),
     }
-    tables = {
-        name: untrained.tabulate(scored.space, scored.genomes, scores, np.asarray(prior))
-        for name, prior in priors.items()
-    }
+    space, genomes = scored.space, scored.genomes
+    known = {**scores, "macs": space.macs(genomes), "params": space.params(genomes)}
+    tables = {name: untrained.tabulate(space, genomes, known, np.asarray(prior)) for name, prior in priors.items()}
     n = len(scored.accuracy)
     unseen = np.random.default_rng(2024).permutation(n) >= n // 2
     return Study(tables, scored.accuracy, np.asarray(scored.space.macs(scored.genomes)), unseen)

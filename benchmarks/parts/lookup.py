@@ -40,7 +40,8 @@ def prepare(scored: Scored) -> Lookup:
     cells = np.array(np.unravel_index(np.arange(_OPERATIONS**6), (_OPERATIONS,) * 6), np.int32).T
     canonical, first = np.unique(scored.genomes, axis=0, return_index=True)
     scores = {name: values[first] for name, values in scored.scores.items()}
-    table = untrained.tabulate(space, canonical, scores, scores[space.default_estimator])
+    known = {**scores, "macs": space.macs(canonical), "params": space.params(canonical)}
+    table = untrained.tabulate(space, canonical, known, scores[space.default_estimator])
     accuracy = np.full(len(cells), np.nan)
     accuracy[_code(scored.written)] = scored.accuracy
     return Lookup(accuracy, _code(canonical), table, np.asarray(space.macs(canonical)))

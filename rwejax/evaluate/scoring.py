@@ -13,7 +13,7 @@ from rwejax.evaluate import estimators
 from rwejax.evaluate.forward import ForwardPass
 from rwejax.evaluate.random_weight import worst_sensible
 from rwejax.genomes import check_genomes
-from rwejax.objectives import COMPLEXITY, RWE_SCORES, seen_together
+from rwejax.objectives import COMPLEXITY, RWE_SCORES
 from rwejax.objectives import score as objective_of
 from rwejax.spaces import Space
 
@@ -42,7 +42,7 @@ class PopulationScorer:
         names: of the estimators.
         seeds: initialisations that every score is averaged over.
         score: which score of `rwe` ranks.
-        extras: whether all else that the pass has seen is scored as well.
+        extras: names of forward estimators that are scored in the same pass besides.
         options: further arguments of `ForwardPass`.
 
     Raises:
@@ -57,7 +57,7 @@ class PopulationScorer:
         seeds: int,
         *,
         score: str = "loo_error",
-        extras: bool = False,
+        extras: Sequence[str] = (),
         **options: Any,
     ) -> None:
         if len(set(names)) < len(names):
@@ -65,11 +65,11 @@ class PopulationScorer:
         self._space, self._names, self._rwe_score = space, tuple(names), score
         self._worst = worst_sensible(score, space, dataset) if "rwe" in names else None
         looks = [name for name in names if name in estimators.FORWARD]
-        seen = dict.fromkeys((*looks, *(seen_together(looks) if extras else ())))
+        seen = dict.fromkeys((*looks, *extras))
         scores = [estimators.FORWARD[name] for name in seen]
         three_keys = not set(looks) <= {"rwe"}
         self._forward = (
-            ForwardPass(space, dataset, scores, seeds=seeds, three_keys=three_keys, **options) if looks else None
+            ForwardPass(space, dataset, scores, seeds=seeds, three_keys=three_keys, **options) if seen else None
         )
         self._others = {
             name: estimators.get(name, space, dataset, **({} if name in COMPLEXITY else {"seeds": seeds}))

@@ -34,15 +34,13 @@ def tabulate(space: Space, genomes: Genomes, scores: Mapping[str, Values], prior
     Args:
         space: the search space.
         genomes: (n, genes) int32, a population.
-        scores: of the genomes by name; multiply-adds and parameters are added.
+        scores: of the genomes by name, and their costs.
         prior: the score that is trusted beforehand, higher being better.
 
     Raises:
         InputError: the genomes are none of the space.
     """
-    costs = {"macs": space.macs(genomes), "params": space.params(genomes)}
-    counted = counts(space, genomes)
-    return Table(np.asarray(prior, float), *(_matrix(each, len(prior)) for each in ({**scores, **costs}, counted)))
+    return Table(np.asarray(prior, float), *(_matrix(each, len(prior)) for each in (scores, counts(space, genomes))))
 
 
 def quantiles(values: Float[np.ndarray, "n columns"], reference: Float[np.ndarray, "m columns"]) -> Any:

@@ -294,6 +294,40 @@ class NSGA2:
         state = self._remember(state, codes)
         return state, self.metrics_fn(key, population, fitness, state, params)
 
+    def reselect(
+        self,
+        population: Int[Array | np.ndarray, "n genes"],
+        fitness: Real[Array | np.ndarray, "n m"],
+        state: NSGA2State,
+    ) -> NSGA2State:
+        """Lets the best of evaluated genomes live on, whose objectives are other ones than they were.
+
+        Args:
+            population: (n, genes) genomes, at least population_size of them, such as all that were ever evaluated.
+            fitness: (n, m) their objectives, to be minimised; NaN where an evaluation failed.
+            state: the state that `tell` returned.
+
+        Returns:
+            The state with other survivors; what was asked for before is remembered as it was.
+
+        Raises:
+            InputError: if a shape does not fit, the genomes are floats, or a gene is out of its range.
+        """
+        self._check_shapes(population, fitness)
+        if len(population) < self.population_size:
+            raise InputError(f"reselect was given {len(population)} genomes; give {self.population_size} or more.")
+        return self._reselect(check_genomes(self.space, population, "population"), fitness, state)
+
+    @compiled("self")
+    def _reselect(
+        self,
+        population: Int[Array | np.ndarray, "n genes"],
+        fitness: Real[Array | np.ndarray, "n m"],
+        state: NSGA2State,
+    ) -> NSGA2State:
+        population, fitness = jnp.asarray(population), jnp.asarray(fitness, state.fitness.dtype)
+        return state.replace(**self._survive(population, encode(self.space, population), fitness))
+
     def get_best_solution(self, state: NSGA2State) -> Int[Array, " genes"]:
         """Returns `state.best_solution`."""
         return state.best_solution

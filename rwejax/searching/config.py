@@ -22,6 +22,9 @@ from rwejax.objectives import (
 ALGORITHMS = ("nsga2", "random")
 RECORDS = ("asked", "all")
 
+LEAST_LABELS = 4
+"""Trained networks that a search can be calibrated by."""
+
 TRAINING_MINUTES = 2.0
 """By default; with it the first command that a newcomer types takes less than three minutes on two cores."""
 
@@ -72,6 +75,8 @@ class SearchConfig(RunConfig):
         training_minutes: about how long the networks of the front are trained at the end, beside random networks of
             their sizes and a plain CNN; 0: not at all.
         training_epochs: epochs of each of them; None: as many as fit in the minutes, 100 at most.
+        calibrate: networks that are trained in the first generations, within the same minutes, to predict the error of
+            all others from their scores; the search goes on by what is predicted. 0: by the scores themselves.
 
     Example:
         >>> SearchConfig(population_size=1).validate()
@@ -107,6 +112,7 @@ class SearchConfig(RunConfig):
     latency_batch: Size = 1
     training_minutes: Annotated[float, Bounds(0, 10**6)] = TRAINING_MINUTES
     training_epochs: Annotated[int, Bounds(1, 10**6)] | None = None
+    calibrate: Annotated[int, Bounds(0, 10**4)] = 0
 
     @property
     def most_images(self) -> tuple[int, int]:
@@ -137,10 +143,17 @@ class SearchConfig(RunConfig):
     @property
     def recorded(self) -> tuple[str, ...]:
         """Names of all that is recorded of a genome beside its macs and params."""
-        estimators = (*self.estimators, *(seen_together(self.estimators) if self.records_all else ()))
+        estimators = (*self.estimators, *self.extras)
         names = [each for name in estimators for each in FORWARD_SCORES.get(name, (name,))]
         names += [RACE_ERROR.name] if self.race_images else []
         return tuple(name for name in dict.fromkeys((*names, *self.cost_names)) if name not in COMPLEXITY)
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """Names of the estimators that are scored besides: all forward ones to predict by, else as `record` says."""
+        if self.calibrate:
+            return tuple(name for name in seen_together((*self.estimators, "rwe")) if name not in self.estimators)
+        return seen_together(self.estimators) if self.records_all else ()
 
     @property
     def records_all(self) -> bool:
@@ -180,6 +193,7 @@ class SearchConfig(RunConfig):
         if len(self.estimators) > 2:
             raise InputError(f"estimator {self.estimator!r} names {len(self.estimators)}: give one or two")
         self._check_costs()
+        self._check_calibration()
         if self.race_images and self.estimators != ("rwe",):
             raise InputError(
                 f"race_images is {self.race_images} with estimator {','.join(self.estimators)!r}: only rwe alone can "
@@ -194,6 +208,22 @@ class SearchConfig(RunConfig):
         for name, known in known_names.items():
             if (value := getattr(self, name)) not in known:
                 raise InputError(f"{name} {value!r} is unknown: choose one of {', '.join(known)}")
+
+    def _check_calibration(self) -> None:
+        if not self.calibrate:
+            return
+        if self.calibrate < LEAST_LABELS:
+            raise InputError(f"calibrate is {self.calibrate}: give {LEAST_LABELS} or more, for fewer say nothing, or 0")
+        said = f"calibrate is {self.calibrate} with"
+        if not self.trains:
+            raise InputError(f"{said} training_minutes 0: it trains networks, so give it some, or leave it out")
+        if self.race_images or self.algorithm != "nsga2":
+            other = f"race_images {self.race_images}" if self.race_images else f"algorithm {self.algorithm!r}"
+            raise InputError(f"{said} {other}: a search cannot have both, so leave one out")
+        if len(self.estimators) > 1:
+            raise InputError(
+                f"{said} estimator {','.join(self.estimators)!r}: one error is predicted, so give one of them"
+            )
 
     def _check_costs(self) -> None:
         for name in self.cost_names:

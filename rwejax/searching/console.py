@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jax
 from rich.console import Console
@@ -18,6 +19,10 @@ from rwejax.searching.loop import resume, search
 from rwejax.searching.observers import Progress, SearchObserver, TrainingPlan, TrainingProgress
 from rwejax.searching.result import SearchResult
 from rwejax.searching.verdict import judge
+from rwejax.storage.trainings import TrainedNetwork
+
+if TYPE_CHECKING:
+    from rwejax.evaluate.trust import Trust
 
 
 def run(config: SearchConfig, resumed: Path | None = None, observers: Sequence[SearchObserver] = ()) -> int:
@@ -86,6 +91,7 @@ class ConsoleObserver(Display[ProgressBar], SearchObserver):
         super().__init__(console, ProgressBar)
         self._config, self._finished = SearchConfig(), 0
         self._plan, self._trained = TrainingPlan(0, 0, math.nan), 0
+        self._calibrating, self._labels = False, 0
 
     def on_start(self, config: SearchConfig, run_dir: Path, generation: int) -> None:
         """Say what is searched, and that compilation, which takes a while, comes next; nothing of a finished search.
@@ -131,8 +137,47 @@ class ConsoleObserver(Display[ProgressBar], SearchObserver):
         else:
             self.say("  ".join((f"{self._label():<18}", *facts, left)))
 
+    def on_calibration(self, plan: TrainingPlan, labels: int, finished: int) -> None:
+        """Say once what is trained to predict by, or that there is no time for it.
+
+        Args:
+            plan: of the training.
+            labels: how many networks.
+            finished: how many of them are.
+        """
+        self._labels = finished
+        if self._calibrating:
+            return
+        self._calibrating = True
+        if plan.epochs == 0:
+            self.say(
+                "the search goes by its score alone, for there are too few minutes to train networks to predict by"
+            )
+        else:
+            self.say(f"training {labels} networks, {plan.epochs} epochs each, to predict the error of all others by")
+
+    def on_label(self, network: TrainedNetwork, finished: int, labels: int) -> None:
+        """Show a network that was trained to predict by.
+
+        Args:
+            network: what it can do.
+            finished: how many are.
+            labels: how many there are going to be.
+        """
+        self._labels = finished
+        self._show_trained(f"label {finished:>{len(str(labels))}}/{labels}", network, finished, labels, "")
+
+    def on_calibrated(self, trust: "Trust") -> None:
+        """Say what the predictions are worth."""
+        self.say(trust.judgement)
+
     def on_finalists(self, plan: TrainingPlan, finished: int) -> None:
-        """Say what is trained, or that there is no time for it."""
+        """Say what is trained, or that there is no time for it.
+
+        Args:
+            plan: of the training.
+            finished: networks that are.
+        """
         self._plan, self._trained = plan, finished
         if plan.epochs == 0:
             minutes = math.ceil(plan.minutes)
@@ -151,16 +196,19 @@ class ConsoleObserver(Display[ProgressBar], SearchObserver):
 
     def on_trained(self, progress: TrainingProgress) -> None:
         """Show how far the training is."""
-        self._trained, network = progress.finished, progress.network
+        self._trained = progress.finished
         left = f"{duration(progress.seconds_left)} left"
+        self._show_trained(self._training(), progress.network, self._trained, self._plan.networks, left)
+
+    def _show_trained(self, label: str, network: TrainedNetwork, done: int, total: int, left: str) -> None:
         facts = (
             f"{network.role}, multiply-adds {network.macs / 1e6:.3f} M",
             f"error {network.validation_error:.2f} +- {network.standard_error:.2f} %",
         )
         if self.bars:
-            self.bars.show(self._training(), self._trained, self._plan.networks, left, facts)
+            self.bars.show(label, done, total, left, facts)
         else:
-            self.say("  ".join((f"{self._training():<18}", *facts, left)))
+            self.say("  ".join((f"{label:<18}", *facts, left)).rstrip())
 
     def _training(self) -> str:
         total = self._plan.networks
@@ -181,6 +229,8 @@ class ConsoleObserver(Display[ProgressBar], SearchObserver):
             self.say("interrupted before the search began")
         else:
             saved = f"{self._finished} of {self._config.generations} generations"
+            if self._labels:
+                saved += f" and {self._labels} networks trained to predict by"
             if self._plan.networks:
                 saved += f" and {self._trained} of {self._plan.networks} trained networks"
             self.say(
@@ -203,7 +253,9 @@ def print_result(console: Console, result: SearchResult) -> None:
     if failed:
         console.print(f"{failed} evaluation{'s' * (failed != 1)} had no finite features or score, hence the worst one")
     if len(front.fallen):
-        console.print("in brackets: of the front before training, no longer once it was trained", markup=False)
+        console.print("in brackets: trained too, and not on the front", markup=False)
+    if result.forecast is not None:
+        console.print(result.forecast.check().judgement, markup=False, soft_wrap=True)
     if front.final:
         for sentence in judge(result.trained).sentences:
             console.print(sentence, markup=False, soft_wrap=True)
@@ -221,9 +273,11 @@ def _table(result: SearchResult, width: int) -> Table:
     title = f"front: {len(front.rows)} of {len(result.evaluations)} evaluations"
     if front.final:
         epochs = result.trained[0].epochs
-        title = f"front: {len(front.rows)} of {len(front.finalists)} finalists, trained for {epochs} epochs"
+        title = f"front: {len(front.rows)} of {len(front.finalists)} networks that were trained for {epochs} epochs"
     table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
-    for heading in ["error when\ntrained (%)"] * front.final + [two_lines(each) for each in shown]:
+    forecast = result.forecast
+    learned = ["error when\ntrained (%)"] * front.final + ["predicted\nerror (%)"] * (forecast is not None)
+    for heading in learned + [two_lines(each) for each in shown]:
         table.add_column(heading, justify="right")
     table.add_column("macs\n(M)", justify="right")
     table.add_column("params\n(k)", justify="right")
@@ -236,6 +290,8 @@ def _table(result: SearchResult, width: int) -> Table:
         evaluation, on = result.evaluations[row], row in front.rows
         error = f"{front.error[row]:.1f} +- {front.standard_error[row]:.1f}"
         errors = [error if on else f"({error})"] * front.final
+        if forecast is not None:
+            errors.append(f"{forecast.error[row]:.1f} +- {forecast.std[row]:.1f}")
         scores = [each.number(each.minimised(evaluation.scores[each.name])) for each in shown]
         complexity = f"{evaluation.macs / 1e6:.3f}", f"{evaluation.params / 1e3:.1f}"
         table.add_row(*errors, *scores, *complexity, text, style=None if on else "dim")

@@ -33,12 +33,14 @@ class Finalists:
         genomes: of the finalists.
         random: of the random networks, by ascending macs; fewer than the finalists where there are none of a size.
         plain: the space in which the plain CNN is `PLAIN_GENOME`; None where the images are too small for one.
+        macs: of all of them together.
     """
 
     rows: Int[np.ndarray, " finalists"]
     genomes: Int[np.ndarray, "finalists genes"]
     random: Int[np.ndarray, "random genes"]
     plain: spaces.Macro | None
+    macs: int
 
     @property
     def number(self) -> int:
@@ -60,7 +62,9 @@ def choose(
     rows = find_finalists(objectives)
     finalists = genomes[rows]
     random = _of_their_sizes(seed, trainer, finalists)
-    return Finalists(rows, finalists, random, plain_space(trainer.space, finalists))
+    plain = plain_space(trainer.space, finalists)
+    macs = trainer.space.macs(np.concatenate([finalists, random])).sum()
+    return Finalists(rows, finalists, random, plain, int(macs + (plain.macs(PLAIN_GENOME)[0] if plain else 0)))
 
 
 def _of_their_sizes(

@@ -8,10 +8,11 @@ from jaxtyping import Float, Int
 
 from rwejax.storage.trainings import TrainedNetwork
 
-FINALIST, RANDOM, PLAIN = "finalist", "random", "plain"
-"""What a search trains networks for: to be on its front, or to be what the front has to beat."""
+LABEL, FINALIST, RANDOM, PLAIN = "label", "finalist", "random", "plain"
+"""What a search trains networks for: to predict others by, to be on its front, or to be what the front has to beat."""
 
 FINALLY = FINALIST, RANDOM, PLAIN
+"""Those that are trained at its end."""
 
 MOST_FINALISTS = 24
 
@@ -23,10 +24,11 @@ class Front:
     Attributes:
         rows: of the evaluations on the front, by ascending last cost.
         points: (n, m) what it is the front of, to be minimised: the objectives, or once all finalists are trained the
-            error and the costs, infinite for all but these.
+            error and the costs, infinite for all that are not trained.
         error: (n,) validation error of each evaluation's trained network in %; NaN where there is none.
         standard_error: (n,) of that, in points.
-        finalists: rows of the networks that are trained, by ascending last cost; none before all of them are.
+        finalists: rows of the networks that are trained, labels included, by ascending last cost; none before all
+            finalists are.
     """
 
     rows: Int[np.ndarray, " front"]
@@ -52,23 +54,28 @@ def make_front(
     """The front of evaluations, some of whose networks may be trained.
 
     Args:
-        objectives: of all evaluations, to be minimised; costs come last.
+        objectives: of all evaluations, predicted or measured, to be minimised; costs come last.
         costs: how many of them are costs.
         architectures: texts of the evaluations.
         trained: what trained networks can do, those that are no finalists too.
     """
-    known = {each.architecture: each for each in trained if each.role == FINALIST}
-    finalists = find_finalists(objectives) if known else np.zeros(0, int)
+    roles = {role: {each.architecture: each for each in trained if each.role == role} for role in (LABEL, FINALIST)}
+    known = roles[LABEL] | roles[FINALIST]
     error, standard_error = np.full((2, len(objectives)), np.nan)
-    found = [(row, known[architectures[row]]) for row in finalists if architectures[row] in known]
-    for row, network in found:
-        error[row], standard_error[row] = network.validation_error, network.standard_error
+    seen: dict[str, int] = {}
+    for row, text in enumerate(architectures if known else ()):
+        if text in known and seen.setdefault(text, row) == row:
+            error[row], standard_error[row] = known[text].validation_error, known[text].standard_error
     learned = np.isfinite(error)
-    if len(found) < len(finalists) or not learned.any():
+    finalists = find_finalists(objectives)
+    complete = all(architectures[row] in roles[FINALIST] for row in finalists)
+    if not (complete and learned.any()):
         return Front(find_front(objectives), objectives, error, standard_error, finalists[:0])
     points = np.concatenate([error[:, None], objectives[:, objectives.shape[1] - costs :]], 1)
     points = np.where(learned[:, None], points, np.inf)
-    return Front(find_front(points), points, error, standard_error, finalists)
+    shown = np.union1d(finalists, [*seen.values()]).astype(int)
+    shown = shown[np.argsort(objectives[shown, -1], kind="stable")]
+    return Front(find_front(points), points, error, standard_error, shown)
 
 
 def find_finalists(objectives: Float[np.ndarray, "n m"]) -> Int[np.ndarray, " finalists"]:

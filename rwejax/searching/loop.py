@@ -21,8 +21,9 @@ from rwejax.runtime.environment import describe_machine, resumed
 from rwejax.runtime.observer import closing
 from rwejax.runtime.signals import uninterrupted
 from rwejax.runtime.stopwatch import Stopwatch, part
+from rwejax.searching.calibration import Calibration
 from rwejax.searching.config import SearchConfig
-from rwejax.searching.final_training import FinalTraining, train_finalists
+from rwejax.searching.final_training import train_finalists
 from rwejax.searching.images import load_searched, moved, record_move
 from rwejax.searching.observers import PARTS, SearchObserver, make_progress
 from rwejax.searching.old_runs import of_format
@@ -111,7 +112,7 @@ def resume(
             # A kill may have come before the front was written; a folder that may only be read is no reason to refuse.
             result = make_result(run.config, run.path, evaluations, run.trained())
             with contextlib.suppress(OSError):
-                run.write_front(result.evaluations, result.trained)
+                run.write_front(result.evaluations, result.trained, result.minimised)
                 if not (run.path / "front.png").exists():
                     _draw(result)
             for observer in observers:
@@ -147,8 +148,10 @@ def _follow(config: SearchConfig | None) -> SearchResult:
         nothing = np.zeros((first.population_size, len(task.space.lower)), np.int32)
         for _ in range(int(collectives.every_host(0)[0])):
             task.evaluate(nothing)
+            if first.calibrate:
+                task.trainer.follow()
         if first.trains:
-            FinalTraining(task).follow()
+            task.trainer.follow()
     return from_text(collectives.text_of_first_host(""))
 
 
@@ -178,14 +181,15 @@ def _finish(run: Run, task: Task, evaluations: list[Evaluation], observers: Sequ
     try:
         _run_generations(run, task, evaluations, generation, state, observers)
         if config.trains:
-            train_finalists(run, task, evaluations, observers)
+            found = make_result(config, run.path, evaluations, run.trained())
+            train_finalists(run, task.trainer, evaluations, found.genomes, found.minimised, observers)
     finally:
         # After an interruption too, and then of what is on disk: the last generation may not have got there.
         with uninterrupted():
             result = make_result(run.config, run.path, run.evaluations(), run.trained())
             if result.evaluations:
                 with run.writing():
-                    run.write_front(result.evaluations, result.trained)
+                    run.write_front(result.evaluations, result.trained, result.minimised)
                     _draw(result)
     return result
 
@@ -202,6 +206,7 @@ def _run_generations(
     config = run.config
     laps: list[dict[str, float]] = []
     settled = task.reference(objectives_of(config, evaluations)) is not None
+    calibration = Calibration(run, task, observers) if config.calibrate else None
     compiler = ThreadPoolExecutor(1)
     with Stopwatch() as stopwatch:
         while generation < config.generations:
@@ -214,7 +219,12 @@ def _run_generations(
             share = (time.perf_counter() - start) / len(genomes)
             evaluations += _records(task, genomes, scored, len(evaluations), generation + 1, share)
             objectives = objectives_of(config, evaluations)
-            state = task.tell(generation, state, genomes, objectives[-len(genomes) :])
+            minimised = objectives
+            if calibration is not None:
+                every, minimised = calibration(generation + 1, evaluations)
+            state = task.tell(generation, state, genomes, minimised[-len(genomes) :])
+            if calibration is not None:
+                state = task.reselect(state, every, minimised)
             generation += 1
             volume = task.hypervolume(objectives)
             laps.append(stopwatch.lap())
@@ -225,7 +235,7 @@ def _run_generations(
                     settled = True
                 with run.writing():
                     task.costs.keep(run.path)
-                run.record(evaluations, len(genomes), progress, _to_arrays(state))
+                run.record(evaluations, len(genomes), progress, _to_arrays(state), minimised)
             for observer in observers:
                 observer.on_generation(progress)
 

@@ -14,6 +14,7 @@ from rwejax.searching.config import SearchConfig
 from rwejax.storage.trainings import TrainedNetwork
 
 if TYPE_CHECKING:
+    from rwejax.evaluate.trust import Trust
     from rwejax.searching.result import SearchResult
 
 PARTS = ("evaluation", "planning", "ask", "tell", "recording", OTHER)
@@ -153,6 +154,31 @@ class SearchObserver(Observer):
 
     def on_generation(self, progress: Progress) -> None:
         """A generation was evaluated and recorded."""
+
+    def on_calibration(self, plan: TrainingPlan, labels: int, finished: int) -> None:
+        """A calibrated search is about to train networks to predict others by.
+
+        Args:
+            plan: of all that it trains, its end included.
+            labels: networks that it is going to train to predict by.
+            finished: how many of them are; above 0 in a search that is resumed.
+        """
+
+    def on_label(self, network: TrainedNetwork, finished: int, labels: int) -> None:
+        """A network was trained to predict others by, and recorded.
+
+        Args:
+            network: what it can do.
+            finished: how many are.
+            labels: how many there are going to be.
+        """
+
+    def on_calibrated(self, trust: "Trust") -> None:
+        """All networks are predicted anew.
+
+        Args:
+            trust: whether the trained networks agree with each other and with the score.
+        """
 
     def on_finalists(self, plan: TrainingPlan, finished: int) -> None:
         """The generations are over; the networks of the front are trained, and others that they have to beat.

@@ -22,6 +22,7 @@ from typing import Annotated, Any, Self
 
 import msgspec
 import numpy as np
+from jaxtyping import Float
 
 from rwejax.objectives import RACE_ERROR, recorded
 from rwejax.searching import history
@@ -126,7 +127,12 @@ class Run(Folder):
         return f"{config.space_name}-{config.dataset_name}"
 
     def record(
-        self, evaluations: Sequence[Evaluation], new: int, progress: Progress, state: dict[str, np.ndarray]
+        self,
+        evaluations: Sequence[Evaluation],
+        new: int,
+        progress: Progress,
+        state: dict[str, np.ndarray],
+        objectives: Float[np.ndarray, "n m"],
     ) -> None:
         """Write down a generation, in the order that makes a kill harmless.
 
@@ -135,6 +141,7 @@ class Run(Folder):
             new: how many of them, the last ones, are of this generation.
             progress: how far the search is.
             state: the algorithm's state.
+            objectives: what the search minimises, predicted or measured.
 
         Raises:
             InputError: the folder cannot be written any more.
@@ -142,7 +149,7 @@ class Run(Folder):
         with self.writing():
             self.append_history(progress)  # first, for a run that has all of its evaluations is only read
             self.append([evaluation.to_json() for evaluation in evaluations[-new:]])
-            self.write_front(evaluations)
+            self.write_front(evaluations, self.trained(), objectives)
             self.checkpoints.save(progress.generation, state)
 
     def append_history(self, progress: Progress) -> None:
@@ -169,7 +176,12 @@ class Run(Folder):
         """Whether all generations are, and the training after them; see `is_finished`."""
         return is_finished(self.path, self.config, evaluations)
 
-    def write_front(self, evaluations: Sequence[Evaluation], trained: Sequence[TrainedNetwork] = ()) -> None:
+    def write_front(
+        self,
+        evaluations: Sequence[Evaluation],
+        trained: Sequence[TrainedNetwork] = (),
+        objectives: Float[np.ndarray, "n m"] | None = None,
+    ) -> None:
         """Write front.csv: the non-dominated, distinct evaluations by ascending last cost.
 
         Once all finalists are trained, it has their errors in % on the validation images, and below the networks on the
@@ -178,8 +190,9 @@ class Run(Folder):
         Args:
             evaluations: all of them.
             trained: what trained networks can do.
+            objectives: what the search minimises; None: what its evaluations have measured.
         """
-        config, front = self.config, front_of(self.config, evaluations, trained)
+        config, front = self.config, front_of(self.config, evaluations, trained, objectives)
         scores = config.recorded
         learned = ["trained_error", "standard_error", "on_front"] if front.final else []
         rows = [*front.rows, *front.fallen] if front.final else front.rows
@@ -195,15 +208,22 @@ class Run(Folder):
                 )
 
 
-def front_of(config: SearchConfig, evaluations: Sequence[Evaluation], trained: Sequence[TrainedNetwork]) -> Front:
+def front_of(
+    config: SearchConfig,
+    evaluations: Sequence[Evaluation],
+    trained: Sequence[TrainedNetwork],
+    objectives: Float[np.ndarray, "n m"] | None = None,
+) -> Front:
     """The front of a search.
 
     Args:
         config: the search, which names the objectives.
         evaluations: all of them, or the first ones.
         trained: what trained networks can do.
+        objectives: what the search minimises; None: what its evaluations have measured.
     """
-    objectives = np.array([each.objectives for each in evaluations], np.float64).reshape(-1, len(config.objectives))
+    if objectives is None:
+        objectives = np.array([each.objectives for each in evaluations], float).reshape(-1, len(config.objectives))
     texts = [each.architecture for each in evaluations]
     return make_front(objectives, len(config.cost_names), texts, trained)
 

@@ -15,6 +15,7 @@ from rwejax.dataframes import make_dataframe
 from rwejax.errors import InputError
 from rwejax.objectives import COMPLEXITY, COSTS, Objective
 from rwejax.searching.config import SearchConfig
+from rwejax.searching.forecast import Forecast, labels_of, predict
 from rwejax.searching.front import Front
 from rwejax.searching.records import Evaluation, Run, front_of, read_evaluations
 from rwejax.storage.trainings import TrainedNetwork, read_trainings
@@ -33,9 +34,6 @@ class SearchResult:
     Attributes:
         genomes: (evaluations, genes) int32 canonical genomes, in the order of their evaluation.
         objectives: (evaluations, m) what was minimised, a column for each of `config.objectives`.
-        front: rows of the distinct points that no other point dominates, by ascending last cost; once the networks of
-            the front are trained, those whose error and costs no other of them dominates.
-            `result.genomes[result.front]` are their genomes.
         evaluations: everything that was recorded of each genome.
         run_dir: the run folder.
         config: the search.
@@ -45,16 +43,36 @@ class SearchResult:
 
     genomes: Int[np.ndarray, "n genes"]
     objectives: Float[np.ndarray, "n m"]
-    front: Int[np.ndarray, " front"]
     evaluations: tuple[Evaluation, ...]
     run_dir: Path
     config: SearchConfig
     trained: tuple[TrainedNetwork, ...] = ()
 
     @cached_property
+    def forecast(self) -> Forecast | None:
+        """Predicted errors of the networks, by those that were trained to calibrate the search; None without these."""
+        space = spaces.get(self.config.space, **self.config.sizes)
+        labels = labels_of(self.trained)
+        return predict(space, self.config, self.genomes, self.objectives, self.evaluations, labels) if labels else None
+
+    @cached_property
     def outcome(self) -> Front:
         """The front with the errors of its trained networks, and those that have fallen out."""
-        return front_of(self.config, self.evaluations, self.trained)
+        return front_of(self.config, self.evaluations, self.trained, self.minimised)
+
+    @property
+    def minimised(self) -> Float[np.ndarray, "n m"]:
+        """What the search goes by: predicted errors and costs, or without predictions the objectives."""
+        return self.objectives if self.forecast is None else self.forecast.points
+
+    @property
+    def front(self) -> Int[np.ndarray, " front"]:
+        """Rows of the distinct points that no other point dominates, by ascending last cost.
+
+        Points of the objectives; of a calibrated search of predicted errors and costs; once the networks of the front
+        are trained, of the errors and costs of all that were trained. `result.genomes[result.front]` are their genomes.
+        """
+        return self.outcome.rows
 
     def __repr__(self) -> str:
         return f"SearchResult(evaluations={len(self.genomes)}, front={len(self.front)}, run_dir={str(self.run_dir)!r})"
@@ -83,10 +101,13 @@ class SearchResult:
             name: [getattr(each, name) for each in self.evaluations] for name in (*before, "macs", "params", *after)
         }
         columns |= {name: [each.scores[name] for each in self.evaluations] for name in self.config.recorded}
+        if self.forecast is not None:
+            columns |= {"predicted_error": self.forecast.error, "predicted_std": self.forecast.std}
         if self.trained:
             columns |= {"trained_error": self.outcome.error, "standard_error": self.outcome.standard_error}
         columns["on_front"] = np.isin(np.arange(len(self.evaluations)), self.front)
-        learned = ("trained_error", "standard_error") if self.trained else ()
+        learned: tuple[str, ...] = ("trained_error", "standard_error") if self.trained else ()
+        learned += ("predicted_error", "predicted_std") if self.forecast is not None else ()
         order = (*before, *learned, *self.config.recorded, "macs", "params", "on_front", *after)
         return make_dataframe({name: columns[name] for name in order})
 
@@ -212,11 +233,9 @@ def make_result(
     """
     space = spaces.get(config.space, **config.sizes)
     evaluations, genomes = read_genomes(run_dir, evaluations, space)
-    objectives = objectives_of(config, evaluations)
     return SearchResult(
         genomes=genomes,
-        objectives=objectives,
-        front=front_of(config, evaluations, trained).rows,
+        objectives=objectives_of(config, evaluations),
         evaluations=tuple(evaluations),
         run_dir=run_dir,
         config=config,

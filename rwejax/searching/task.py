@@ -20,6 +20,7 @@ from rwejax.runtime.stopwatch import part
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.costs import PopulationCosts
 from rwejax.searching.images import describe_images, load_searched
+from rwejax.searching.network_trainer import NetworkTrainer
 from rwejax.searching.records import Evaluation
 
 
@@ -32,11 +33,11 @@ class Task:
 
     Attributes:
         config: with the numbers of images that were chosen.
-        dataset: the images.
         images: what meta.json says of them.
         summary: what a screen says of them.
         space: made for the images.
         costs: of the networks.
+        trainer: trains networks.
 
     Raises:
         InputError: the images cannot be loaded or have changed, or the config does not go with them.
@@ -48,7 +49,7 @@ class Task:
         # Every host sees for itself whether its images are those that the first one's folder describes.
         dataset = load_searched(config, json.loads(collectives.text_of_first_host(json.dumps(meta or {}))))
         self.config = config = data.settle(config, dataset)
-        self.dataset, self.images, self.summary = dataset, describe_images(dataset), dataset.summary
+        self.images, self.summary = describe_images(dataset), dataset.summary
         shape, classes = dataset.image_shape, dataset.classes
         self.space = spaces.get(config.space, input_shape=shape, classes=classes, **config.sizes)
         # A host that has other images would spoil the scores of all, and nobody would see it.
@@ -69,7 +70,7 @@ class Task:
         self.objectives: PopulationScorer | Race = (
             Race(self.space, dataset, config.race_images, **given)
             if config.race_images
-            else PopulationScorer(self.space, dataset, config.estimators, extras=config.records_all, **given)
+            else PopulationScorer(self.space, dataset, config.estimators, extras=config.extras, **given)
         )
         make = NSGA2 if config.algorithm == "nsga2" else RandomSearch
         self.algorithm: Any = make(config.population_size, self.space, config.evaluations)
@@ -77,6 +78,7 @@ class Task:
         # One key for all evaluations of a run: genomes of different generations must meet the same weights.
         self.key_evaluate, self.key_evolve = jax.random.split(jax.random.key(config.seed))
         self.costs = PopulationCosts(self.space, config)
+        self.trainer = NetworkTrainer(self.space, dataset, config.seed)
 
     def first_state(self, genomes: Int[Any, "n genes"], objectives: Float[np.ndarray, "n m"]) -> Any:
         """The algorithm's state after the first generation.
@@ -133,6 +135,21 @@ class Task:
         told = self.algorithm.tell(key, genomes, objectives.astype(np.float32), state, self.params)[0]
         return jax.block_until_ready(told)  # what is still on its way would count as another part
 
+    @part("tell")
+    def reselect(self, state: Any, genomes: Int[Any, "n genes"], objectives: Float[Any, "n m"]) -> Any:
+        """The algorithm's state with the survivors of all evaluations, whose objectives are other ones than before.
+
+        Args:
+            state: the algorithm's.
+            genomes: of all evaluations so far.
+            objectives: of them, as they are now.
+        """
+        # Padded, so that it is compiled once; what is NaN never survives.
+        padded = np.full((self.config.evaluations, objectives.shape[1]), np.nan, np.float32)
+        padded[: len(objectives)] = np.where(np.isfinite(objectives).all(1, keepdims=True), objectives, np.inf)
+        every = np.concatenate([genomes, np.repeat(genomes[:1], len(padded) - len(genomes), axis=0)])
+        return jax.block_until_ready(self.algorithm.reselect(every, padded, state))
+
     def compile_ahead(self, genomes: Int[np.ndarray, "n genes"]) -> None:
         """Compile what follows on the first evaluation, by calling it and throwing the results away.
 
@@ -143,6 +160,8 @@ class Task:
         state = self.tell(0, None, genomes, objectives)
         self.ask(1, state)
         self.tell(1, state, genomes, objectives)
+        if self.config.calibrate:
+            self.reselect(state, genomes, objectives)
         self.hypervolume(objectives)
 
     def reference(self, objectives: Float[np.ndarray, "n m"]) -> tuple[float, ...] | None:

@@ -26,7 +26,6 @@ class TrainedNetwork:
 
     Attributes:
         architecture: text form of the canonical genome.
-        role: what a search has trained it for: finalist, random or plain; empty elsewhere.
         epochs: passes over the train images.
         validation_error: validation images that are told wrong, in %; NaN of a network that has diverged, or through
             which no path leads.
@@ -37,6 +36,8 @@ class TrainedNetwork:
         macs: multiply-adds for one image.
         params: parameters.
         seconds: the network's share of the time that those took which were trained side by side.
+        role: what a search has trained it for: label, finalist, random or plain; empty elsewhere.
+        generation: finished generations of the search when a label was chosen; 0 elsewhere.
     """
 
     architecture: str
@@ -50,6 +51,7 @@ class TrainedNetwork:
     params: int
     seconds: float
     role: str = ""
+    generation: int = 0
 
     def to_json(self) -> str:
         """One line of strict JSON, without its end."""
@@ -77,14 +79,18 @@ class Trainings:
     Args:
         path: the file.
         lock: descriptor of the locked file.
+        setting: what its first line says.
         known: the lines that are there.
 
     Attributes:
+        setting: what its first line says.
         known: trained networks by role and architecture.
     """
 
-    def __init__(self, path: Path, lock: int, known: dict[tuple[str, str], TrainedNetwork]) -> None:
-        self.path, self._lock, self.known = path, lock, known
+    def __init__(
+        self, path: Path, lock: int, setting: Mapping[str, Any], known: dict[tuple[str, str], TrainedNetwork]
+    ) -> None:
+        self.path, self._lock, self.setting, self.known = path, lock, setting, known
 
     @classmethod
     def open(cls, path: Path, setting: Mapping[str, Any]) -> Self:
@@ -114,7 +120,7 @@ class Trainings:
         except BaseException:
             os.close(lock)
             raise
-        return cls(path, lock, {(each.role, each.architecture): each for each in known})
+        return cls(path, lock, setting, {(each.role, each.architecture): each for each in known})
 
     def __enter__(self) -> Self:
         return self
@@ -199,6 +205,7 @@ class _Line(msgspec.Struct):
     params: Natural
     seconds: Seconds = 0.0
     role: Text = ""
+    generation: Natural = 0
 
 
 def _difference(path: Path, found: dict[str, Any], setting: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ import pytest
 from evosax import types
 from evosax.algorithms.population_based.base import PopulationBasedAlgorithm
 from pymoo.core.population import Population
+from pymoo.core.problem import Problem
 from pymoo.operators.survival.rank_and_crowding.classes import RankAndCrowding
 
 from rwejax.errors import InputError
@@ -344,3 +345,38 @@ def test_floats_are_no_genomes(nsga2, grid):
         two_point_crossover(key, genomes, floats, 0.5)
     with pytest.raises(InputError, match="archive is float32"):
         sample_distinct(key, space, 3, floats)
+
+
+class Bits:
+    """Genomes of eight bits, each a network of its own."""
+
+    lower, upper = np.zeros(8, np.int32), np.ones(8, np.int32)
+
+    def sample(self, key, n):
+        return jax.random.randint(key, (n, 8), 0, 2)
+
+    def canonical(self, genomes):
+        return genomes
+
+
+def test_reselection_lets_the_best_of_all_live_on():
+    space, key, rng = Bits(), jax.random.key(0), np.random.default_rng(0)
+    every = np.unique(np.asarray(space.sample(key, 80)), axis=0)[:40]
+    algorithm = NSGA2(10, space, 100)
+    params = algorithm.default_params
+    before, after = rng.uniform(0, 9, (2, 40, 2)).astype(np.float32)
+    after[rng.choice(40, 5)] = np.nan
+    state = algorithm.init(key, every[:10], before[:10], params)
+    state, _ = algorithm.tell(key, every[10:], before[10:], state, params)
+    found = algorithm.reselect(every, after, state)
+
+    known = ~np.isnan(after).any(1)
+    survivors = RankAndCrowding().do(Problem(n_obj=2), Population.new(F=after[known]), n_survive=10)
+    assert {tuple(point) for point in survivors.get("F")} == {tuple(point) for point in np.asarray(found.fitness)}
+    for genome, point in zip(np.asarray(found.population), np.asarray(found.fitness), strict=True):
+        np.testing.assert_array_equal(after[(every == genome).all(1)], point[None])
+    for name in ("archive", "archive_links", "archive_count", "generation_counter"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(state, name))
+    assert_same(algorithm.reselect(every, before, found).fitness, state.fitness)
+    with pytest.raises(InputError, match="reselect was given 3 genomes; give 10 or more"):
+        algorithm.reselect(every[:3], before[:3], state)

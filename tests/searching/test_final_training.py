@@ -18,9 +18,9 @@ from scipy import stats
 import rwejax
 from rwejax import InputError, SearchConfig, SearchObserver, networks, spaces
 from rwejax.console import make_console
-from rwejax.searching import final_training
+from rwejax.searching import training_plan
 from rwejax.searching.console import ConsoleObserver
-from rwejax.searching.finalists import PLAIN_GENOME, plain_space
+from rwejax.searching.finalists import PLAIN_GENOME, Finalists, plain_space
 from rwejax.searching.front import FINALIST, MOST_FINALISTS, PLAIN, RANDOM, find_finalists, make_front
 from rwejax.searching.verdict import judge
 from rwejax.storage.trainings import TrainedNetwork
@@ -150,39 +150,49 @@ def test_an_interrupted_training_is_resumed_to_the_same_lines(whole, tmp_path):
 
 
 class NoNetworks:
-    """Stands for a trainer that takes a second an epoch for each million multiply-adds."""
+    """Stands for what trains: a second an epoch for each million multiply-adds, two networks at once."""
 
     networks_at_once, train_images, validation_images = 2, 500, 100
 
-    def __init__(self, space):
-        self.space = space
+    def __init__(self):
+        self.space = spaces.get("macro", nodes=4, channels=8, input_shape=(16, 16, 1))
+
+    def of(self):
+        return self
+
+    def finalists(self):
+        genomes = np.asarray(self.space.canonical(np.asarray(self.space.sample(jax.random.key(0), 8))))
+        return Finalists(np.arange(4), genomes[:4], genomes[4:], None, int(self.space.macs(genomes).sum()))
 
 
-@pytest.mark.parametrize(("minutes", "epochs"), [(0.5, 0), (60, 100)])
-def test_epochs_follow_from_the_minutes(monkeypatch, minutes, epochs):
-    space = spaces.get("macro", nodes=4, channels=8, input_shape=(16, 16, 1))
-    genomes = np.asarray(space.canonical(np.asarray(space.sample(jax.random.key(0), 8))))
-    finalists = final_training.Finalists(np.arange(4), genomes[:4], genomes[4:], None)
+@pytest.mark.parametrize("labels", [0, 8])
+def test_epochs_follow_from_the_minutes(monkeypatch, labels):
+    trainer, finalists = NoNetworks(), NoNetworks().finalists()
     monkeypatch.setattr(
-        final_training, "_seconds_of_epoch", lambda training, chosen, channels=None: space.macs(chosen).mean() / 1e6
+        training_plan, "_seconds_of_epoch", lambda _, chosen, channels=None: trainer.space.macs(chosen).mean() / 1e6
     )
-
-    class Training:
-        trainer = staticmethod(lambda: NoNetworks(space))
-
-    an_epoch = space.macs(genomes).sum() / 2e6
-    middle = 40 * an_epoch / 60  # room for 40 epochs and some
-    for budget, expected in ((minutes, epochs), (middle + an_epoch / 120, 40)):
-        plan = final_training._measured_plan(Training(), finalists, final_training.time.perf_counter(), budget)
-        assert plan.epochs == expected
-        # 15,000 images of 500 an epoch are 30 epochs, which is what is needed where there is time for none.
+    an_epoch = finalists.macs / 2e6 * (1 + labels / 8)
+    # 15,000 images of 500 an epoch are 30 epochs, which is what is needed where there is time for none.
+    for minutes, expected in ((an_epoch / 4, 0), (40.5 * an_epoch / 60, 40), (1000 * an_epoch, 100)):
+        plan = training_plan._measured(trainer, finalists, labels, minutes)
+        assert (plan.epochs, plan.networks) == (expected, 8 + labels)
         assert plan.minutes == pytest.approx((expected or 30) * an_epoch / 60, rel=0.02)
+
+
+def test_what_is_hopeless_is_seen_before_anything_is_compiled(whole):
+    slow, quick = (
+        [dataclasses.replace(each, seconds=seconds) for each in whole[0].evaluations] for seconds in (1.0, 0.01)
+    )
+    plan = training_plan._hopeless(NoNetworks(), 8, slow, minutes=2)
+    assert (plan.epochs, plan.networks) == (0, 8)
+    assert plan.minutes == pytest.approx(8 * 15_000 * 18 / 600 / 60)
+    assert training_plan._hopeless(NoNetworks(), 8, quick, minutes=2) is None
 
 
 def test_too_few_minutes_are_said_and_train_nothing(tmp_path, capsys, monkeypatch):
     run = tmp_path / "run"
     fakes.use(monkeypatch)
-    monkeypatch.setattr(final_training, "_seconds_of_epoch", lambda *_: 600.0)
+    monkeypatch.setattr(training_plan, "_seconds_of_epoch", lambda *_: 600.0)
     result = rwejax.search(fakes.tiny(run_dir=run, training_minutes=3), [ConsoleObserver(make_console())])
     said = r"are not trained: that takes (\d+) minutes .*; give --training-minutes \1 or more"
     assert re.search(said, capsys.readouterr().out)
@@ -193,23 +203,6 @@ def test_too_few_minutes_are_said_and_train_nothing(tmp_path, capsys, monkeypatc
     rwejax.resume(run, [watcher])
     assert not watcher.plans
     assert (run / "trainings.jsonl").read_bytes() == before
-
-
-def test_what_is_hopeless_is_seen_before_anything_is_compiled(whole):
-    space = spaces.get("macro", nodes=4, channels=8, input_shape=(16, 16, 1))
-    genomes = np.asarray(space.canonical(np.asarray(space.sample(jax.random.key(0), 8))))
-    finalists = final_training.Finalists(np.arange(4), genomes[:4], genomes[4:], None)
-
-    class Training:
-        trainer = staticmethod(lambda: NoNetworks(space))
-
-    slow, quick = (
-        [dataclasses.replace(each, seconds=seconds) for each in whole[0].evaluations] for seconds in (1.0, 0.01)
-    )
-    plan = final_training._hopeless(Training(), finalists, slow, minutes=2)
-    assert (plan.epochs, plan.networks) == (0, 8)
-    assert plan.minutes == pytest.approx(8 * 15_000 * 18 / 600 / 60)
-    assert final_training._hopeless(Training(), finalists, quick, minutes=2) is None
 
 
 ERRORS = st.integers(0, 8).map(lambda e: e * 12.5)
@@ -231,7 +224,7 @@ def test_the_trained_front_is_what_no_other_finalist_dominates(objectives, data)
     ]
     before = make_front(objectives, 1, texts, trained[:-1])
     np.testing.assert_array_equal(before.rows, finalists)
-    assert before.points is objectives
+    np.testing.assert_array_equal(before.points, objectives)
     front = make_front(objectives, 1, texts, trained)
     if np.isnan(errors).all():
         np.testing.assert_array_equal(front.rows, finalists)

@@ -16,7 +16,12 @@ POINTS = arrays.arrays(np.float64, st.tuples(st.integers(1, 12), st.integers(2, 
 
 def result_of(objectives):
     config = SearchConfig(estimator="rwe" if objectives.shape[1] == 2 else "rwe,nwot")
-    return SimpleNamespace(objectives=objectives, front=find_front(objectives), config=config)
+    front = find_front(objectives)
+    return SimpleNamespace(objectives=objectives, front=front, outcome=outcome_of(objectives, front), config=config)
+
+
+def outcome_of(points, front):
+    return SimpleNamespace(rows=front, points=points)
 
 
 @given(POINTS, st.floats(0.01, 100), st.floats(-5, 5))
@@ -24,7 +29,7 @@ def test_the_pick_is_on_the_front_whatever_the_units(objectives, scale, shift):
     result = result_of(objectives)
     knee = pick(result)
     assert knee in result.front
-    moved = SimpleNamespace(objectives=scale * objectives + shift, front=result.front)
+    moved = SimpleNamespace(outcome=outcome_of(scale * objectives + shift, result.front))
     chosen, again = (
         (objectives[row] - objectives[result.front].min(0)) / np.maximum(np.ptp(objectives[result.front], 0), 1e-9)
         for row in (knee, pick(moved))
@@ -65,7 +70,8 @@ def test_a_limit_of_any_cost_that_is_recorded():
     objectives = np.array([[1.0, 5.0, 7.0], [3.0, 2.0, 2.0], [2.0, 4.0, 1.0]])
     evaluations = [SimpleNamespace(macs=macs, params=params) for macs, params in ((9, 1000), (8, 3000), (7, 2000))]
     config = SearchConfig(estimator="rwe", costs="memory,latency")
-    result = SimpleNamespace(objectives=objectives, front=np.arange(3), config=config, evaluations=evaluations)
+    outcome = outcome_of(objectives, np.arange(3))
+    result = SimpleNamespace(objectives=objectives, outcome=outcome, config=config, evaluations=evaluations)
     rules = {"memory:4KiB": 2, "memory:3KiB": 1, "latency:10ms": 0, "latency:1500us": 2, "params:2.5K": 0, "macs:7": 2}
     assert {rule: pick(result, rule) for rule in rules} == rules
     with pytest.raises(InputError, match=r"^pick 'latency:0.5ms' leaves no network: .* is latency 1.000 ms$"):
