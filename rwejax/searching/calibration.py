@@ -81,7 +81,7 @@ class Calibration:
         earlier = {each.architecture for each in trained if each.role == LABEL and each.generation < generation}
         values = -known.objectives[:, 0] if before is None else optimistic(before.prediction)
         rows = spread(values, known.objectives[:, -1], batch, known.taken(earlier) | ~known.alive)
-        with Trainings.open(path, trainer.setting(plan.epochs)) as file:
+        with Trainings.open(path, trainer.setting(plan)) as file:
             for observer in self._observers:
                 observer.on_calibration(plan, config.calibrate, len(labels_of(trained)))
             if not plan.epochs:

@@ -46,7 +46,7 @@ def train_finalists(
         config = run.config
         finalists = choose(config.seed, trainer.of(), genomes, objectives)
         plan = make_plan(run.path / run.trainings, config, trainer, finalists, evaluations)
-        with Trainings.open(run.path / run.trainings, trainer.setting(plan.epochs)) as file:
+        with Trainings.open(run.path / run.trainings, trainer.setting(plan)) as file:
             run.write_meta({**run.read_meta(), "finally_trained": finalists.number if plan.epochs else 0})
             for observer in observers:
                 observer.on_finalists(plan, _finished(file))

@@ -11,6 +11,7 @@ from rwejax.data import Dataset
 from rwejax.evaluate.population import PopulationTrainer, Recipe, describe_setting, measured
 from rwejax.runtime import collectives
 from rwejax.runtime.signals import uninterrupted
+from rwejax.searching.observers import TrainingPlan
 from rwejax.spaces import Macro, Space
 from rwejax.storage.trainings import TrainedNetwork, Trainings
 
@@ -40,14 +41,15 @@ class NetworkTrainer:
             self._trainers[channels] = PopulationTrainer(space, self._dataset, Recipe(seed=self._seed))
         return self._trainers[channels]
 
-    def setting(self, epochs: int) -> dict[str, object]:
-        """The first line of trainings.jsonl.
+    def setting(self, plan: TrainingPlan) -> dict[str, object]:
+        """The first line of trainings.jsonl: where nothing is trained, with the minutes that would be needed.
 
         Args:
-            epochs: of each network; 0 where none is trained.
+            plan: how networks are trained.
         """
-        recipe = dataclasses.replace(self.of().recipe, epochs=epochs)
-        return describe_setting(self._space, self._dataset, recipe)
+        recipe = dataclasses.replace(self.of().recipe, epochs=plan.epochs)
+        needed = {} if plan.epochs else {"minutes": plan.minutes}
+        return describe_setting(self._space, self._dataset, recipe) | needed
 
     def train(
         self, genomes: Int[np.ndarray, "n genes"], epochs: int, channels: int | None = None

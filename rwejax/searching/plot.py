@@ -85,7 +85,7 @@ def plot_trained(result: "SearchResult", axes: Axes) -> None:
     found = front.error, front.standard_error
     _errors(axes, macs[rows], *(each[rows] for each in found), label=f"front, {len(rows)} networks", **_FRONT)
     if len(fallen):
-        _errors(axes, macs[fallen], *(each[fallen] for each in found), label="of the front before training", **_FALLEN)
+        _errors(axes, macs[fallen], *(each[fallen] for each in found), label="trained too, not on the front", **_FALLEN)
     for role, label, style in ((RANDOM, "random networks of these sizes", _RANDOM), (PLAIN, "a plain CNN", _PLAIN)):
         others = [each for each in result.trained if each.role == role]
         measured = [(each.macs / 1e6, each.validation_error, each.standard_error) for each in others]

@@ -25,6 +25,8 @@ better."""
 
 _TIMES_AN_EVALUATION = 18  # that a train image takes of an evaluated one: 17 in micro and 20 in macro, on a CPU
 _FAR = 4
+_LONG = 1.0  # seconds of an epoch, in which all else is little
+_MEASURED = 4
 
 
 def make_plan(
@@ -46,11 +48,10 @@ def make_plan(
         labels: networks that are trained besides.
     """
     networks = finalists.number + labels
-    epochs = config.training_epochs
-    if epochs is None:
-        epochs = read_setting(path).get("epochs")
+    written = read_setting(path)
+    epochs = config.training_epochs or written.get("epochs")
     if epochs is not None:
-        return TrainingPlan(epochs, networks, math.nan)
+        return TrainingPlan(epochs, networks, written.get("minutes", math.nan))
     hopeless = _hopeless(trainer, networks, evaluations, config.training_minutes)
     return hopeless or _measured(trainer, finalists, labels, config.training_minutes)
 
@@ -60,7 +61,8 @@ def _hopeless(
 ) -> TrainingPlan | None:
     """What would be needed where the minutes are far too few, by the time of an evaluation: nothing is compiled yet."""
     images, validation = trainer.of().train_images, trainer.of().validation_images
-    seconds = statistics.median(each.seconds for each in evaluations)
+    later = [each.seconds for each in evaluations if each.generation > 1]  # the first one compiles
+    seconds = statistics.median(later or [0.0])
     an_image = _TIMES_AN_EVALUATION * seconds / (images + validation)
     expected = networks * max(LEAST_IMAGES, images) * an_image / 60
     return TrainingPlan(0, networks, expected) if expected > _FAR * minutes else None
@@ -91,10 +93,13 @@ def _measured(trainer: NetworkTrainer, finalists: Finalists, labels: int, minute
 def _seconds_of_epoch(
     trainer: NetworkTrainer, genomes: Int[np.ndarray, "n genes"], channels: int | None = None
 ) -> float:
-    """Of networks side by side, the second time, when nothing is compiled any more."""
-    seconds = 0.0
-    for _ in range(2):
+    """Of networks side by side, once nothing is compiled any more; of a short epoch, without what comes before it."""
+
+    def seconds(epochs: int) -> float:
         start = time.perf_counter()
-        list(trainer.train(genomes, 1, channels))
-        seconds = time.perf_counter() - start
-    return seconds
+        list(trainer.train(genomes, epochs, channels))
+        return time.perf_counter() - start
+
+    seconds(1)
+    one = seconds(1)
+    return one if one > _LONG else max(seconds(1 + _MEASURED) - one, _MEASURED * one / 4) / _MEASURED

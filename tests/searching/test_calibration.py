@@ -9,7 +9,10 @@ from flax import serialization
 
 import rwejax
 from rwejax import InputError, SearchConfig, SearchObserver
+from rwejax.console import make_console
 from rwejax.evaluate import predictor, untrained
+from rwejax.searching import training_plan
+from rwejax.searching.console import ConsoleObserver
 from rwejax.searching.front import FINALIST, LABEL, find_finalists
 from rwejax.searching.task import Task
 from rwejax.status import read_status
@@ -150,3 +153,14 @@ def test_an_interrupted_calibration_is_resumed_to_the_same_lines(whole, tmp_path
 def test_what_cannot_be_calibrated_is_one_sentence(changes, said):
     with pytest.raises(InputError, match=f"^{re.escape(said)}"):
         SearchConfig(**changes).validate()
+
+
+def test_too_few_minutes_leave_the_search_to_its_score(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(training_plan, "_seconds_of_epoch", lambda *_: 600.0)
+    given = {**TINY, "training_epochs": None, "training_minutes": 3, "generations": 2}
+    found = rwejax.search(SearchConfig(**given, run_dir=tmp_path / "run"), [ConsoleObserver(make_console())])
+    assert (found.trained, found.forecast) == ((), None)
+    said = capsys.readouterr().out
+    assert said.count("too few minutes to train networks to predict by") == 1
+    assert re.search(r"are not trained: that takes (\d+) minutes .*; give --training-minutes \1 or more", said)
+    assert rwejax.resume(tmp_path / "run").trained == ()
