@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 
 from rwejax.evaluate.choosing import optimistic, spread
 from rwejax.searching.config import SearchConfig
@@ -41,15 +41,15 @@ class Calibration:
 
     def __call__(
         self, generation: int, evaluations: Sequence[Evaluation]
-    ) -> tuple[Int[np.ndarray, "n genes"], Float[np.ndarray, "n m"]]:
-        """What the search minimises: predicted errors, or as long as there are none what was measured.
+    ) -> tuple[Int[np.ndarray, "n genes"], Forecast | None]:
+        """What is predicted after a generation, whose labels are trained first.
 
         Args:
             generation: finished generations.
             evaluations: all of them.
 
         Returns:
-            Genomes of the evaluations, and their objectives as they are now.
+            Genomes of the evaluations, and what is predicted of them; None as long as no two labels differ.
         """
         config, trained = self._run.config, self._run.trained()
         known = _Known(self._task, config, evaluations)
@@ -59,12 +59,10 @@ class Calibration:
             trained = self._run.trained()
         self._task.trainer.end()
         found = known.predict(trained)
-        if found is None:
-            return known.genomes, known.objectives
-        if batch:
+        if found is not None and batch:
             for observer in self._observers:
                 observer.on_calibrated(found.check())
-        return known.genomes, found.points
+        return known.genomes, found
 
     def _train(
         self,

@@ -112,7 +112,7 @@ def resume(
             # A kill may have come before the front was written; a folder that may only be read is no reason to refuse.
             result = make_result(run.config, run.path, evaluations, run.trained())
             with contextlib.suppress(OSError):
-                run.write_front(result.evaluations, result.trained, result.minimised)
+                run.write_front(result.evaluations, result.trained, result.forecast)
                 if not (run.path / "front.png").exists():
                     _draw(result)
             for observer in observers:
@@ -189,7 +189,7 @@ def _finish(run: Run, task: Task, evaluations: list[Evaluation], observers: Sequ
             result = make_result(run.config, run.path, run.evaluations(), run.trained())
             if result.evaluations:
                 with run.writing():
-                    run.write_front(result.evaluations, result.trained, result.minimised)
+                    run.write_front(result.evaluations, result.trained, result.forecast)
                     _draw(result)
     return result
 
@@ -219,11 +219,10 @@ def _run_generations(
             share = (time.perf_counter() - start) / len(genomes)
             evaluations += _records(task, genomes, scored, len(evaluations), generation + 1, share)
             objectives = objectives_of(config, evaluations)
-            minimised = objectives
-            if calibration is not None:
-                every, minimised = calibration(generation + 1, evaluations)
+            every, forecast = (None, None) if calibration is None else calibration(generation + 1, evaluations)
+            minimised = objectives if forecast is None else forecast.points
             state = task.tell(generation, state, genomes, minimised[-len(genomes) :])
-            if calibration is not None:
+            if forecast is not None:
                 state = task.reselect(state, every, minimised)
             generation += 1
             volume = task.hypervolume(objectives)
@@ -235,7 +234,7 @@ def _run_generations(
                     settled = True
                 with run.writing():
                     task.costs.keep(run.path)
-                run.record(evaluations, len(genomes), progress, _to_arrays(state), minimised)
+                run.record(evaluations, len(genomes), progress, _to_arrays(state), forecast)
             for observer in observers:
                 observer.on_generation(progress)
 

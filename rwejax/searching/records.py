@@ -18,11 +18,10 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import msgspec
 import numpy as np
-from jaxtyping import Float
 
 from rwejax.objectives import RACE_ERROR, recorded
 from rwejax.searching import history
@@ -35,6 +34,9 @@ from rwejax.storage.meta import read_meta
 from rwejax.storage.run_dir import Folder
 from rwejax.storage.schema import Natural, Number, Positive, Seconds, Text, convert, parse_json
 from rwejax.storage.trainings import TrainedNetwork, read_trainings
+
+if TYPE_CHECKING:
+    from rwejax.searching.forecast import Forecast
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +134,7 @@ class Run(Folder):
         new: int,
         progress: Progress,
         state: dict[str, np.ndarray],
-        objectives: Float[np.ndarray, "n m"],
+        forecast: "Forecast | None" = None,
     ) -> None:
         """Write down a generation, in the order that makes a kill harmless.
 
@@ -141,7 +143,7 @@ class Run(Folder):
             new: how many of them, the last ones, are of this generation.
             progress: how far the search is.
             state: the algorithm's state.
-            objectives: what the search minimises, predicted or measured.
+            forecast: what is predicted of the evaluations, in a calibrated search.
 
         Raises:
             InputError: the folder cannot be written any more.
@@ -149,7 +151,7 @@ class Run(Folder):
         with self.writing():
             self.append_history(progress)  # first, for a run that has all of its evaluations is only read
             self.append([evaluation.to_json() for evaluation in evaluations[-new:]])
-            self.write_front(evaluations, self.trained(), objectives)
+            self.write_front(evaluations, self.trained(), forecast)
             self.checkpoints.save(progress.generation, state)
 
     def append_history(self, progress: Progress) -> None:
@@ -180,7 +182,7 @@ class Run(Folder):
         self,
         evaluations: Sequence[Evaluation],
         trained: Sequence[TrainedNetwork] = (),
-        objectives: Float[np.ndarray, "n m"] | None = None,
+        forecast: "Forecast | None" = None,
     ) -> None:
         """Write front.csv: the non-dominated, distinct evaluations by ascending last cost.
 
@@ -190,19 +192,20 @@ class Run(Folder):
         Args:
             evaluations: all of them.
             trained: what trained networks can do.
-            objectives: what the search minimises; None: what its evaluations have measured.
+            forecast: what is predicted of the evaluations, whose columns it gets; None: nothing.
         """
-        config, front = self.config, front_of(self.config, evaluations, trained, objectives)
+        config, front = self.config, front_of(self.config, evaluations, trained, forecast)
         scores = config.recorded
+        predicted = {} if forecast is None else {"predicted_error": forecast.error, "predicted_std": forecast.std}
         learned = ["trained_error", "standard_error", "on_front"] if front.final else []
         rows = [*front.rows, *front.fallen] if front.final else front.rows
         with replacing(self.path / "front.csv") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["architecture", *learned, *scores, "macs", "params", "generation", "index"])
+            writer.writerow(["architecture", *learned, *predicted, *scores, "macs", "params", "generation", "index"])
             for row in rows:
                 each = evaluations[row]
                 measured = [front.error[row], front.standard_error[row], int(row in front.rows)][: len(learned)]
-                values = [each.scores[name] for name in scores]
+                values = [*(column[row] for column in predicted.values()), *(each.scores[name] for name in scores)]
                 writer.writerow(
                     [each.architecture, *measured, *values, each.macs, each.params, each.generation, each.index]
                 )
@@ -212,7 +215,7 @@ def front_of(
     config: SearchConfig,
     evaluations: Sequence[Evaluation],
     trained: Sequence[TrainedNetwork],
-    objectives: Float[np.ndarray, "n m"] | None = None,
+    forecast: "Forecast | None" = None,
 ) -> Front:
     """The front of a search.
 
@@ -220,10 +223,10 @@ def front_of(
         config: the search, which names the objectives.
         evaluations: all of them, or the first ones.
         trained: what trained networks can do.
-        objectives: what the search minimises; None: what its evaluations have measured.
+        forecast: what is predicted of the evaluations; None: the front is of what they have measured.
     """
-    if objectives is None:
-        objectives = np.array([each.objectives for each in evaluations], float).reshape(-1, len(config.objectives))
+    measured = np.array([each.objectives for each in evaluations], float).reshape(-1, len(config.objectives))
+    objectives = measured if forecast is None else forecast.points
     texts = [each.architecture for each in evaluations]
     return make_front(objectives, len(config.cost_names), texts, trained)
 

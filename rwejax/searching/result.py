@@ -58,7 +58,7 @@ class SearchResult:
     @cached_property
     def outcome(self) -> Front:
         """The front with the errors of its trained networks, and those that have fallen out."""
-        return front_of(self.config, self.evaluations, self.trained, self.minimised)
+        return front_of(self.config, self.evaluations, self.trained, self.forecast)
 
     @property
     def minimised(self) -> Float[np.ndarray, "n m"]:

@@ -1,5 +1,6 @@
 """From a search to the training of one network that it has found."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ def from_search(run_dir: str | Path, rule: str = "knee") -> tuple[TrainConfig, d
         InputError: the folder holds no search, or the rule finds no network.
     """
     result = read_result(run_dir)
-    config, found = result.config, result.evaluations[pick(result, rule)]
+    row = pick(result, rule)
+    config, found, error = result.config, result.evaluations[row], float(result.outcome.error[row])
     sizes: dict[str, Any] = config.sizes
     training = TrainConfig(
         space=config.space,
@@ -40,7 +42,7 @@ def from_search(run_dir: str | Path, rule: str = "knee") -> tuple[TrainConfig, d
     return training, {
         "run": str(Path(run_dir).absolute()),
         "pick": rule,
-        "objectives": {**found.scores, "macs": found.macs},
+        "objectives": {**({} if math.isnan(error) else {"trained_error": error}), **found.scores, "macs": found.macs},
     }
 
 

@@ -287,5 +287,5 @@ def test_a_head_of_ones_own_is_scored_beside_others(dataset, whole):
         estimators.register_estimator("feature_spread", ForwardScore(abs, worst={"feature_spread": 0.0}))
     with pytest.raises(InputError, match="'wide' gives feature_spread: give one number of its own name"):
         estimators.register_estimator("wide", SPREAD)
-    scorer = PopulationScorer(evaluate.space, dataset, ("feature_spread",), 1, extras=True, calibration_images=BATCH)
+    scorer = PopulationScorer(evaluate.space, dataset, ("feature_spread",), 1, calibration_images=BATCH)
     assert set(scorer(KEY, genomes).scores) == {"feature_spread"}
