@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rwejax.searching.compare import COLUMNS, Comparison
+from rwejax.searching.front import find_front
 from rwejax.searching.records import Run
 from rwejax.storage.atomic import replacing
 from rwejax.storage.output import free_output, writing
@@ -61,7 +62,7 @@ def print_comparison(console: Console, comparison: Comparison, output: Path) -> 
     for name in ("runs", "evaluations", "mean", "std", "networks\non a front"):
         table.add_column(name, justify="right")
     for group in comparison.groups:
-        sizes = [len(result.front) for result in group.results]
+        sizes = [len(find_front(result.objectives)) for result in group.results]  # as the hypervolumes have it
         table.add_row(
             group.label,
             str(group.runs[-1]),

@@ -31,7 +31,7 @@ class Finalists:
     Attributes:
         rows: the finalists among the evaluations, by ascending last cost.
         genomes: of the finalists.
-        random: of the random networks, by ascending macs; fewer than the finalists where there are none of a size.
+        random: of the random networks, in the order of the finalists; fewer where there is none of a size.
         plain: the space in which the plain CNN is `PLAIN_GENOME`; None where the images are too small for one.
         macs: of all of them together.
     """

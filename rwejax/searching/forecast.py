@@ -10,6 +10,7 @@ from rwejax.evaluate import trust
 from rwejax.evaluate.predictor import Prediction, fit
 from rwejax.evaluate.trust import Trust
 from rwejax.evaluate.untrained import Table, tabulate
+from rwejax.objectives import COMPLEXITY
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.front import LABEL
 from rwejax.searching.records import Evaluation
@@ -44,29 +45,6 @@ class Forecast:
         return trust.check(self.table, self.labelled, self.errors)
 
 
-def table_of(
-    space: Space,
-    config: SearchConfig,
-    genomes: Int[np.ndarray, "n genes"],
-    objectives: Float[np.ndarray, "n m"],
-    evaluations: Sequence[Evaluation],
-) -> Table:
-    """What is known of the networks of evaluations without training; the score that is minimised is the prior.
-
-    Args:
-        space: of the networks, for images of any size.
-        config: the search, which names the scores.
-        genomes: of the evaluations, in canonical form.
-        objectives: what they have measured.
-        evaluations: any.
-    """
-    scores: dict[str, Float[np.ndarray, " n"]] = {
-        name: np.array([each.scores[name] for each in evaluations], float) for name in config.recorded
-    }
-    scores |= {name: np.array([getattr(each, name) for each in evaluations], float) for name in ("macs", "params")}
-    return tabulate(space, genomes, scores, -objectives[:, 0])
-
-
 def predict(
     space: Space,
     config: SearchConfig,
@@ -75,7 +53,7 @@ def predict(
     evaluations: Sequence[Evaluation],
     labels: Mapping[str, TrainedNetwork],
 ) -> Forecast | None:
-    """Predict the trained error of the networks of a search.
+    """Predict the trained error of the networks of a search; the score that it minimises is the prior.
 
     Args:
         space: of the networks, for images of any size.
@@ -93,7 +71,11 @@ def predict(
     labelled, errors = np.array([row for row, _ in rows], int), np.array([error for _, error in rows], float)
     if len(np.unique(errors[np.isfinite(errors)])) < 2:
         return None
-    table = table_of(space, config, genomes, objectives, evaluations)
+    scores: dict[str, Float[np.ndarray, " n"]] = {
+        name: np.array([each.scores[name] for each in evaluations], float) for name in config.recorded
+    }
+    scores |= {name: np.array([getattr(each, name) for each in evaluations], float) for name in COMPLEXITY}
+    table = tabulate(space, genomes, scores, -objectives[:, 0])
     prediction = fit(table, labelled, errors).predict(table)
     alive = np.isfinite(objectives).all(1)
     error, std = (np.where(alive, each, np.nan) for each in (prediction.error, prediction.std))

@@ -1,7 +1,6 @@
 """Population training: as `rwejax.train` trains each network, resumed after a kill, and no network touches another."""
 
 import dataclasses
-import json
 import os
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from rwejax.evaluate.population.recipe import key_of_steps, optimiser
 from rwejax.storage.trainings import read_trainings
 from rwejax.training.batches import Loaded
 from rwejax.training.step import first_state, make_step
+from tests.fakes import without_seconds
 
 SIZES = {
     "macro": {"nodes": 3, "channels": 4},
@@ -142,11 +142,6 @@ def test_what_is_measured(dataset, tmp_path):
     assert found[1].standard_error == pytest.approx(100 * (error * (1 - error) / 30) ** 0.5)
     assert [each.macs for each in found[:2]] == space.macs(genomes).tolist()
     assert [each.params for each in found[:2]] == space.params(genomes).tolist()
-
-
-def without_seconds(path):
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
 
 
 def test_a_file_is_resumed(dataset, tmp_path):

@@ -1,7 +1,6 @@
 """A calibrated search: a few networks are trained in its first generations, and the errors of all others predicted."""
 
 import csv
-import json
 import re
 
 import numpy as np
@@ -18,19 +17,10 @@ from rwejax.searching.front import FINALIST, LABEL, find_finalists
 from rwejax.searching.task import Task
 from rwejax.status import read_status
 from rwejax.storage.checkpoints import Checkpoints
+from tests import fakes
+from tests.fakes import without_seconds
 
-TINY = {
-    "nodes": 3,
-    "channels": 2,
-    "image_size": 8,
-    "train_images": 60,
-    "validation_images": 30,
-    "calibration_images": 20,
-    "population_size": 8,
-    "generations": 5,
-    "training_epochs": 2,
-    "calibrate": 7,
-}
+TINY = {**fakes.TRAINED, "generations": 5, "calibrate": 7}
 
 
 class Watcher(SearchObserver):
@@ -56,11 +46,6 @@ def whole(tmp_path_factory):
     watcher = Watcher()
     folder = tmp_path_factory.mktemp("whole") / "run"
     return rwejax.search(SearchConfig(**TINY, run_dir=folder), [watcher]), watcher
-
-
-def lines(path):
-    found = [json.loads(line) for line in path.read_text().splitlines()]
-    return [{name: value for name, value in line.items() if name != "seconds"} for line in found]
 
 
 def test_labels_are_trained_in_the_first_generations(whole):
@@ -135,10 +120,10 @@ def test_an_interrupted_calibration_is_resumed_to_the_same_lines(whole, tmp_path
     run = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
         rwejax.search(SearchConfig(**TINY, run_dir=run), [Watcher(labels=3)])
-    assert len(lines(run / "trainings.jsonl")) == 4
+    assert len(without_seconds(run / "trainings.jsonl")) == 4
     rwejax.resume(run)
     for name in ("trainings.jsonl", "evaluations.jsonl"):
-        assert lines(run / name) == lines(result.run_dir / name)
+        assert without_seconds(run / name) == without_seconds(result.run_dir / name)
     assert (run / "front.csv").read_bytes() == (result.run_dir / "front.csv").read_bytes()
 
 

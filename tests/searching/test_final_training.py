@@ -25,17 +25,9 @@ from rwejax.searching.front import FINALIST, MOST_FINALISTS, PLAIN, RANDOM, find
 from rwejax.searching.verdict import judge
 from rwejax.storage.trainings import TrainedNetwork
 from tests import fakes
+from tests.fakes import without_seconds
 
-TINY = {
-    "nodes": 3,
-    "channels": 2,
-    "image_size": 8,
-    "train_images": 60,
-    "validation_images": 30,
-    "calibration_images": 20,
-    "population_size": 8,
-    "generations": 3,
-}
+TINY = {**fakes.TRAINED, "generations": 3}
 
 
 class Watcher(SearchObserver):
@@ -62,14 +54,9 @@ def whole(tmp_path_factory):
     watcher = Watcher()
     jax.monitoring.register_event_duration_secs_listener(watcher.on_compilation)
     folder = tmp_path_factory.mktemp("whole") / "run"
-    result = rwejax.search(SearchConfig(**TINY, training_epochs=2, run_dir=folder), [watcher])
+    result = rwejax.search(SearchConfig(**TINY, run_dir=folder), [watcher])
     jax.monitoring.unregister_event_duration_listener(watcher.on_compilation)
     return result, watcher
-
-
-def lines(path):
-    found = [json.loads(line) for line in path.read_text().splitlines()]
-    return [{name: value for name, value in line.items() if name != "seconds"} for line in found]
 
 
 def test_the_front_is_of_trained_networks(whole):
@@ -110,7 +97,7 @@ def test_what_the_front_has_to_beat(whole):
 
 def test_files_say_what_was_trained(whole):
     result, _ = whole
-    header, *networks_on_disk = lines(result.run_dir / "trainings.jsonl")
+    header, *networks_on_disk = without_seconds(result.run_dir / "trainings.jsonl")
     assert header["setting"]["epochs"] == 2
     meta = json.loads((result.run_dir / "meta.json").read_text())
     assert meta["finally_trained"] == len(networks_on_disk) == len(result.trained)
@@ -134,15 +121,15 @@ def test_an_interrupted_training_is_resumed_to_the_same_lines(whole, tmp_path):
     result, _ = whole
     run = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        rwejax.search(SearchConfig(**TINY, training_epochs=2, run_dir=run), [Watcher(interrupted_after=2)])
-    assert len(lines(run / "trainings.jsonl")) == 3
+        rwejax.search(SearchConfig(**TINY, run_dir=run), [Watcher(interrupted_after=2)])
+    assert len(without_seconds(run / "trainings.jsonl")) == 3
     with open(run / "trainings.jsonl", "ab") as file:
         file.write(b'{"architecture": "macro:3:10')  # as a kill tears it
     watcher = Watcher()
     found = rwejax.resume(run, [watcher])
     assert watcher.plans[0][1] == 2
     for name in ("trainings.jsonl", "evaluations.jsonl"):
-        assert lines(run / name) == lines(result.run_dir / name)
+        assert without_seconds(run / name) == without_seconds(result.run_dir / name)
     assert (run / "front.csv").read_bytes() == (result.run_dir / "front.csv").read_bytes()
     again = Watcher()
     assert rwejax.resume(run, [again]).trained == found.trained
