@@ -7,12 +7,12 @@ that a sitting may end at any time; the same command goes on, and only prints wh
 """
 
 import dataclasses
+import itertools
 import os
 import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -84,7 +84,7 @@ class Config(Setting):
     parts: Path = Path("runs/equal_seconds")
     """Folder of the runs."""
     output: Path = Path("runs/equal_seconds.csv")
-    """CSV file of the runs; beside it NAME.networks.csv has a line for each trained network, and NAME.png the figure."""
+    """CSV file of the runs; beside it NAME.networks.csv has a line a trained network, and NAME.png is the figure."""
     summarise: bool = False
     """Run nothing: measure what the CSV files have, print and draw it."""
 
@@ -192,11 +192,12 @@ def run(config: Config, columns: Row, task: Task) -> Row:
         "load_before": f"{load:.2f}",
     }
     others = [each for each in read(config.networks) if {**each, **ends} != each]
-    write(config.networks, others + networks)
+    if others + networks:
+        write(config.networks, others + networks)
     runs = read(config.output)
     write(config.output, measured([*runs, row], others + networks))
-    kept = folder.with_name(f"{len(runs)}-{task.dataset}-{task.space}-{task.way}-{task.seed}".replace("/", "_"))
-    shutil.rmtree(kept, ignore_errors=True)
+    name = f"{task.dataset}-{task.space}-{task.way}-{task.seed}".replace("/", "_")
+    kept = next(path for n in itertools.count(1) if not (path := folder.with_name(f"{name}-{n}")).exists())
     folder.rename(kept)
     print(f"{task.way}, seed {task.seed}: {seconds:.1f} s, {row['networks']} networks, in {kept}", flush=True)
     return row
