@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float
+from scipy import stats
 
 from rwejax.evolve import hypervolume
 from rwejax.searching.front import FINALIST, LABEL, PLAIN, RANDOM
@@ -44,7 +45,7 @@ QUANTILES = {"error_within_33": 33, "error_within_67": 67, "error_within_100": 1
 MEASURES = "hypervolume", "hypervolume_finalists", *QUANTILES
 """Hypervolumes are to be large, and errors, in %, small."""
 
-_LEAST_SEEDS = 3
+_CONFIDENCE = 0.95
 _FRONT = FINALIST, FINALLY, "random"  # a run of random networks has no other front than that of all
 _PRECEDENCE = FINALIST, LABEL, RANDOM  # of a network that has been trained for several ends
 
@@ -162,7 +163,7 @@ def verdict(differences: Float[np.ndarray, " seeds"], larger: bool) -> str:
     if seeds < 2:
         return f"{mean:+.4f}, one seed, which has no spread"
     error = differences.std(ddof=1) / math.sqrt(seeds)
-    clear = seeds >= _LEAST_SEEDS and abs(mean) > 2 * error
+    clear = abs(mean) > stats.t.interval(_CONFIDENCE, seeds - 1)[1] * error
     ahead = "ahead" if (mean > 0) == larger else "behind"
     said = f"{ahead} by more than the spread of seeds" if clear else "not to be told apart by so many seeds"
     return f"{mean:+.4f} +- {error:.4f} ({seeds} seeds), {said}"
