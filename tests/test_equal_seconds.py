@@ -1,8 +1,9 @@
-"""The benchmark of searches at equal seconds: its ways, as short as they can be, and what it makes of their networks."""
+"""The benchmark of searches at equal seconds: its ways, when they stop, and what it makes of their networks."""
 
 import csv
 import dataclasses
 import importlib
+import itertools
 import math
 import time
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 
 from benchmarks.parts import timed_ways, tournaments, trained_fronts
 from rwejax import spaces
+from rwejax.errors import InputError
+from rwejax.evaluate.population import PopulationTrainer, Trained
 from rwejax.storage.trainings import TrainedNetwork, read_trainings
 
 TASK = timed_ways.Task(
@@ -37,13 +40,43 @@ TASK = timed_ways.Task(
 WORST = (80.0, 1000)
 
 
-class Alive:
-    """What an evolution asks of a trainer; a path leads through all networks."""
+class Clock:
+    """Says the time that a test has come to."""
 
-    space = spaces.get("macro", nodes=3, channels=2)
+    now = 1000.0
 
-    def alive(self, genomes):
-        return np.ones(len(genomes), bool)
+    def time(self):
+        return self.now
+
+    perf_counter = time
+
+
+class Trainer(PopulationTrainer):
+    """Learns nothing, and takes a time in proportion to the largest network, longer at first."""
+
+    clock = Clock()
+    networks_at_once = 2
+    compilation = 30.0
+    log: tuple[tuple[int, float], ...] = ()
+
+    def __call__(self, genomes, epochs=None):
+        assert len(genomes) <= self.networks_at_once
+        macs = self.space.macs(genomes)
+        self.clock.now += self.compilation + epochs * macs.max() / 1e4
+        self.compilation = 0.0
+        type(self).log += ((epochs, self.clock.now),)
+        for number, size in enumerate(macs):
+            right = int(size) % (self.validation_images + 1)
+            yield Trained(number, np.zeros(epochs), 0.0, 1.0, right, ({}, {}), {}, 1.0)
+
+
+@pytest.fixture
+def trainer(monkeypatch):
+    monkeypatch.setattr(Trainer, "log", ())
+    monkeypatch.setattr(Trainer, "clock", Clock())
+    monkeypatch.setattr(timed_ways, "PopulationTrainer", Trainer)
+    monkeypatch.setattr(timed_ways, "time", Trainer.clock)
+    return Trainer
 
 
 def trained(role, architecture="a", error=50.0, macs=100):
@@ -82,26 +115,59 @@ def whole(seed):
     return runs, networks
 
 
-def test_random_networks_and_evolution_train_alike_and_stop_in_time(tmp_path):
-    begun = time.time()
-    for way, seconds in (("random", 0.0), ("evolution", 0.0)):
-        timed_ways.WAYS[way](
-            dataclasses.replace(TASK, way=way, folder=str(tmp_path / way), begun=begun, seconds=seconds)
+def test_random_networks_are_trained_however_little_time_there_is(tmp_path):
+    task = dataclasses.replace(TASK, folder=str(tmp_path / "random"), begun=time.time(), seconds=0.0)
+    timed_ways.random(task)
+
+    found = read_trainings(tmp_path / "random" / timed_ways.TRAINED)
+
+    assert [(each.epochs, each.role) for each in found] == [(2, "random")] * 2  # one on each device
+    assert all(0 <= each.validation_error <= 100 for each in found)
+
+
+def test_a_process_that_fails_says_so(tmp_path, capfd):
+    with pytest.raises(InputError, match="random with seed 0 has failed, exit code 2"):
+        timed_ways.run(dataclasses.replace(TASK, folder=str(tmp_path / "random"), space="nonsense", seconds=1.0))
+    assert "'nonsense'" in capfd.readouterr().err
+
+
+def test_random_networks_differ_and_end_in_time(tmp_path, trainer):
+    timed_ways.random(dataclasses.replace(TASK, folder=str(tmp_path / "random"), begun=1000.0, seconds=200.0))
+
+    found = read_trainings(tmp_path / "random" / timed_ways.TRAINED)
+    ends = [end for _, end in trainer.log]
+    longest = max(np.diff(ends))
+    assert len({each.architecture for each in found}) == len(found) == 2 * len(ends) > 6
+    assert 1200 - 1.2 * longest < ends[-1] < 1200
+
+
+def test_an_evolution_judges_for_half_of_the_time_and_trains_its_front(tmp_path, trainer):
+    timed_ways.evolution(dataclasses.replace(TASK, folder=str(tmp_path / "evolution"), begun=1000.0, seconds=200.0))
+
+    brief, whole = (read_trainings(tmp_path / "evolution" / name) for name in (timed_ways.BRIEF, timed_ways.TRAINED))
+    ends = {epochs: [end for each, end in trainer.log if each == epochs] for epochs in (1, 2)}
+    assert 1100 - 1.2 * max(np.diff(ends[1])) < ends[1][-1] < 1100 < ends[2][0]
+    assert ends[2][-1] < 1200
+    assert len({each.architecture for each in brief}) == len(brief) > TASK.evolution_population
+    front = [
+        one.architecture
+        for one in sorted(brief, key=lambda each: each.macs)
+        if not any(
+            other.macs <= one.macs
+            and other.validation_error <= one.validation_error
+            and (other.macs, other.validation_error) != (one.macs, one.validation_error)
+            for other in brief
         )
-
-    at_once = 2  # those that are trained first, however little time there is
-    random = read_trainings(tmp_path / "random" / timed_ways.TRAINED)
-    assert [each.epochs for each in random] == [2] * at_once
-    brief = read_trainings(tmp_path / "evolution" / timed_ways.BRIEF)
-    assert [each.epochs for each in brief] == [1] * at_once
-    assert read_trainings(tmp_path / "evolution" / timed_ways.TRAINED) == []
-    assert {each.architecture for each in random} == {each.architecture for each in brief}  # drawn by the same seed
+    ]
+    chosen = {each.architecture for each in whole[: len(front)]}
+    assert len(chosen & set(front)) >= len(dict.fromkeys((each.macs) for each in brief if each.architecture in front))
 
 
-def test_children_differ_in_a_gene_and_the_fronts_come_one_after_another():
-    space = Alive.space
+def test_children_differ_and_the_fronts_come_one_after_another():
+    space = spaces.get("macro", nodes=3, channels=2)
     first = np.asarray(space.canonical(np.array([[0] * 12, [1] * 12], np.int32)))
-    population = tournaments.Population(Alive(), first, 2, 2, np.random.default_rng(0))
+    alive = np.ones(1, bool)
+    population = tournaments.Population(space, lambda genomes: alive, first, 2, 2, np.random.default_rng(0))
     assert np.array_equal(population.ask(2), first)
     population.tell(first, [50.0, 40.0])
 
@@ -172,12 +238,12 @@ def test_what_is_on_disk_is_measured_and_drawn_without_a_run(tmp_path, monkeypat
     config = program.Config(output=tmp_path / "runs.csv", summarise=True)
     seeds = [whole(seed) for seed in "012"]
     for path, rows in zip((config.output, config.networks), zip(*seeds, strict=True), strict=True):
-        program.write(path, sum(rows, []))
+        program.write(path, list(itertools.chain(*rows)))
 
     program.work(config)
 
     printed = capsys.readouterr().out
-    assert "hypervolume            search      0.3" in printed
+    assert "hypervolume            search      0.25 (0.25 - 0.25, std 0)" in printed
     with config.output.open() as file:
         assert all(row["hypervolume"] for row in csv.DictReader(file))
     assert config.output.with_suffix(".png").read_bytes().startswith(b"\x89PNG")

@@ -133,14 +133,19 @@ def evolution(task: Task) -> None:
     trainer = TimedTrainer(task)
     at_once = trainer.trainer.networks_at_once
     first = next(_random_networks(trainer.trainer, task.seed, task.evolution_population))
-    alive = tournaments.Population(
-        trainer.trainer, first, task.tournament, task.evolution_population, np.random.default_rng(task.seed)
+    population = tournaments.Population(
+        trainer.trainer.space,
+        trainer.trainer.alive,
+        first,
+        task.tournament,
+        task.evolution_population,
+        np.random.default_rng(task.seed),
     )
     with trainer.writes(BRIEF, task.brief_epochs) as file:
-        while trainer.fits(genomes := alive.ask(at_once), task.brief_epochs, share=0.5):
-            alive.tell(genomes, [found.validation_error for found in trainer.train(genomes, file, BRIEFLY)])
+        while trainer.fits(genomes := population.ask(at_once), task.brief_epochs, share=0.5):
+            population.tell(genomes, [found.validation_error for found in trainer.train(genomes, file, BRIEFLY)])
     with trainer.writes(TRAINED, task.epochs) as file:
-        order = alive.by_fronts()
+        order = population.by_fronts()
         for start in range(0, len(order), at_once):
             genomes = order[start : start + at_once]
             if not trainer.fits(genomes, task.epochs):
@@ -172,6 +177,8 @@ class TimedTrainer:
         self._space = spaces.get(task.space, input_shape=shape, classes=classes, **task.sizes)
         self.trainer = PopulationTrainer(self._space, self._dataset, Recipe(seed=task.seed))
         self._known: list[tuple[float, float]] = []  # multiply-adds and seconds of an epoch
+        self._compiling = 0.0
+        jax.monitoring.register_event_duration_secs_listener(self._listen)
 
     def writes(self, name: str, epochs: int) -> Trainings:
         """The file of networks that are trained for so many epochs."""
@@ -190,19 +197,24 @@ class TimedTrainer:
         Returns:
             What was measured of each, in the order of the genomes.
         """
-        begin, epochs = time.perf_counter(), file.setting["epochs"]
+        begin, compiling, epochs = time.perf_counter(), self._compiling, file.setting["epochs"]
         found = dict(measured(self.trainer, genomes, epochs))
         for network in found.values():
             file.append(dataclasses.replace(network, role=role))
-        self._known.append((self._size(genomes), (time.perf_counter() - begin) / epochs))
+        seconds = time.perf_counter() - begin - (self._compiling - compiling)
+        self._known.append((self._size(genomes), seconds / epochs))
         return [found[number] for number in range(len(genomes))]
+
+    def _listen(self, event: str, duration_secs: float, **kwargs: str | int) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            self._compiling += duration_secs
 
     def _size(self, genomes: Int[np.ndarray, "n genes"]) -> float:
         return float(self._space.macs(genomes).max())  # the others wait for the largest
 
     def _expected(self, macs: float) -> float:
         """Seconds of an epoch: those of the networks trained so far whose size is nearest, in proportion."""
-        known = self._known[1:] or self._known  # the first ones have compiled
+        known = self._known[1:] or self._known  # the first ones were traced as well
         near, seconds = min(known, key=lambda each: abs(np.log(each[0] / macs)))
         return seconds * max(1.0, macs / near)
 

@@ -3,13 +3,13 @@
 [1] Real, Aggarwal, Huang, Le, "Regularized evolution for image classifier architecture search", AAAI 2019.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
-from rwejax.evaluate.population import PopulationTrainer
 from rwejax.searching.front import find_front
+from rwejax.spaces import Space
 
 _TRIES = 200  # of a mutation that is to give another network
 
@@ -18,7 +18,8 @@ class Population:
     """Algorithm 1 of [1], whose tournaments each draw a limit of macs: those of a random network alive.
 
     Args:
-        trainer: says through which networks a path leads.
+        space: of the networks.
+        alive: says through which networks a path leads, see `rwejax.evaluate.population.PopulationTrainer.alive`.
         first: (n, genes) the first population, in canonical form.
         tournament: networks of a tournament.
         size: networks that are alive.
@@ -27,13 +28,14 @@ class Population:
 
     def __init__(
         self,
-        trainer: PopulationTrainer,
+        space: Space,
+        alive: Callable[[Int[np.ndarray, "n genes"]], Bool[np.ndarray, " n"]],
         first: Int[np.ndarray, "n genes"],
         tournament: int,
         size: int,
         generator: np.random.Generator,
     ) -> None:
-        self._trainer, self._space = trainer, trainer.space
+        self._space, self._alive = space, alive
         self._tournament, self._size, self._generator = tournament, size, generator
         self._first = list(first)
         self._genomes: list[np.ndarray] = []
@@ -63,7 +65,7 @@ class Population:
         parent = self._parent()
         for _ in range(_TRIES):
             child = self._mutated(parent)
-            if child.tobytes() not in self._seen and self._trainer.alive(child[None])[0]:
+            if child.tobytes() not in self._seen and self._alive(child[None])[0]:
                 break
         self._seen.add(child.tobytes())  # after so many tries one that was there before, as in a small space
         return child
