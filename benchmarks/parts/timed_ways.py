@@ -30,6 +30,7 @@ from . import tournaments
 TRAINED, BRIEF = "trainings.jsonl", "brief.jsonl"
 BRIEFLY, FINALLY = "brief", "final"
 _CAUTION = 1.05  # times the expected seconds that must be left for a training to begin
+_ENDING = 0.5  # seconds that a process takes to end
 _DRAWN = 256  # random networks that are drawn at once
 _BENCHMARKS = Path(__file__).parents[1]
 
@@ -188,7 +189,7 @@ class TimedTrainer:
     def fits(self, genomes: Int[np.ndarray, "n genes"], epochs: int, share: float = 1.0) -> bool:
         """Whether networks side by side can be trained before that share of the time is up; the first always can."""
         assert self._task.seconds is not None
-        left = share * self._task.seconds - (time.time() - self._task.begun)
+        left = share * (self._task.seconds - _ENDING) - (time.time() - self._task.begun)
         return not self._known or _CAUTION * epochs * self._expected(self._size(genomes)) < left
 
     def train(self, genomes: Int[np.ndarray, "n genes"], file: Trainings, role: str) -> list[TrainedNetwork]:
