@@ -89,6 +89,7 @@ def measure(config: Config) -> Result:
         InputError: there is no such compiler here, or the setting cannot be compiled.
     """
     target = check_compiler(config.platform)
+    jax.config.update("jax_enable_compilation_cache", False)  # how long a compilation takes is told, too
     if config.genomes < 1 or config.images < 6:
         raise InputError("give 1 genome or more, and 6 images or more")
     dataset = empty_images(config)
