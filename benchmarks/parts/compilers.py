@@ -107,8 +107,16 @@ def compile_exported(exported: jax.export.Exported, platform: str, donated: tupl
 
     Raises:
         jax.errors.JaxRuntimeError: the compiler refuses, for instance since a TPU has too little memory.
+        InputError: the compiler does not start, for instance since another process uses the one for TPUs.
     """
-    whole = NamedSharding(Mesh(np.array(_devices(platform)[:1]), ("one",)), PartitionSpec())
+    try:
+        device = _devices(platform)[0]
+    except jax.errors.JaxRuntimeError as error:
+        said = " ".join(str(error).split())
+        raise InputError(
+            f"the compiler for {platform} does not start, perhaps as another process uses it: {said}"
+        ) from error
+    whole = NamedSharding(Mesh(np.array([device]), ("one",)), PartitionSpec())
     shapes = [jax.ShapeDtypeStruct(each.shape, each.dtype, sharding=whole) for each in exported.in_avals]
     arguments, _ = jax.tree.unflatten(exported.in_tree, shapes)
     return jax.jit(exported.call, donate_argnums=donated).lower(*arguments).compile()
