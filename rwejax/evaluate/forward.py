@@ -29,7 +29,8 @@ from rwejax.evaluate.inputs import checked
 from rwejax.genomes import check_genomes
 from rwejax.networks import ABSENT, IMAGES_AXIS, Program
 from rwejax.runtime import collectives
-from rwejax.runtime.devices import default_devices, memory
+from rwejax.runtime.device_kinds import DeviceKind, kind_of
+from rwejax.runtime.devices import default_devices
 from rwejax.spaces import Space
 
 _MAX_GENOMES = 64
@@ -68,6 +69,8 @@ class ForwardPass:
             calibration images. Of several hosts, each uses its own.
         three_keys: whether kernels are drawn from the first of three keys that a seed's key gives, and not from that
             key itself as those of random-weight evaluation alone are. So the scores of older runs come out again.
+        kind: what sizes are chosen for, by default the kind of `devices`. A pass for another kind can be exported, and
+            be compiled for devices that are not here.
 
     Raises:
         InputError: an argument is out of its range, or space and dataset do not fit.
@@ -86,6 +89,7 @@ class ForwardPass:
         precision: str = "float32",
         devices: Sequence[jax.Device] | None = None,
         three_keys: bool = False,
+        kind: DeviceKind | None = None,
     ) -> None:
         if precision not in PRECISIONS:
             raise InputError(f"precision {precision!r} is unknown: choose one of {', '.join(PRECISIONS)}")
@@ -106,11 +110,11 @@ class ForwardPass:
         self._genomes = genomes_per_program
         calibration = min(calibration_images, len(dataset.train_images))
         self._mesh = images_mesh(default_devices() if devices is None else devices, calibration)
-        cpu = self._mesh.devices.flat[0].platform == "cpu"
-        self._chunk = 1 if cpu else 4
+        self._kind = kind or kind_of(self._mesh.local_devices[0])
+        self._chunk = self._kind.rows_at_once
         if images_per_batch is None:
             largest = max(self._dtype.itemsize * int(np.prod(shape)) for shape in self._network.buffers.values())
-            images_per_batch = max(8, 2**21 // largest) if cpu else 1024
+            images_per_batch = self._kind.images_at_once(largest)
         rest = any(score.all_images for score in scores)
         self._images, self._order = split_images(dataset, self._mesh, calibration, images_per_batch, rest)
         self._draw = partial(_draw, self._network, three_keys)
@@ -263,7 +267,8 @@ class ForwardPass:
                     new = lax.cond(row < mine, score, lambda *_: nothing, *seen)
                 return {name: values[name].at[row].set(value) for name, value in new.items()}
 
-            return lax.fori_loop(0, mine, step, {name: jnp.zeros(share, jnp.float32) for name in nothing}), maps
+            with jax.named_scope("heads"):
+                return lax.fori_loop(0, mine, step, {name: jnp.zeros(share, jnp.float32) for name in nothing}), maps
 
         nothing = {name: jnp.float32(0) for each in self.scores for name in each.worst} | {"failed": jnp.float32(0)}
 
@@ -284,8 +289,7 @@ class ForwardPass:
 
     def _genomes_in_memory(self, most: int) -> int:
         """Genomes, so many at most, whose buffers fill a third of a CPU's memory, or half of an accelerator's."""
-        limit = (self._mesh.local_devices[0].memory_stats() or {}).get("bytes_limit", 0) * self._mesh.size / 2
-        limit = limit or memory() / 3
+        limit = self._kind.map_memory(self._mesh.size)
         genomes = most
         while genomes > 1:
             shapes = self._map_shapes(networks.buffer_sizes(self.space, self._network, genomes, self._chunk))

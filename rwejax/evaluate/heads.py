@@ -116,7 +116,8 @@ def make_heads(
             assert places is not None
             assert codes is not None
             chosen, counts[size] = places.of_features[row, number], places.counts[row, number]
-            disagree[size] = disagreements(codes, chosen, counts[size])
+            with jax.named_scope(f"relus{number}"):
+                disagree[size] = disagreements(codes, chosen, counts[size])
         features = dict(zip(pools, jnp.split(x, ends[:-1], -1), strict=True))
         return Seen(features, disagree, counts, labels, calibration, train, classes, jax.random.wrap_key_data(key))
 

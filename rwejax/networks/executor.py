@@ -89,18 +89,19 @@ def make_features(
         buffers: dict[str, Any] = {**carry.buffers, "images": images[None].astype(dtype)}
         statistics = {}
         for group in network.groups:
-            buffers[group.target], statistics[group.name], buffers["codes"] = _run_group(
-                network,
-                group,
-                program,
-                kernels[group.name],
-                carry.statistics[group.name],
-                buffers[group.source],
-                buffers[group.target],
-                buffers.get("codes"),
-                chunk,
-                norm,
-            )
+            with jax.named_scope(group.name):  # so that profiles and compiled text say whose loop it is
+                buffers[group.target], statistics[group.name], buffers["codes"] = _run_group(
+                    network,
+                    group,
+                    program,
+                    kernels[group.name],
+                    carry.statistics[group.name],
+                    buffers[group.source],
+                    buffers[group.target],
+                    buffers.get("codes"),
+                    chunk,
+                    norm,
+                )
         return _Carry({name: buffers[name] for name in carry.buffers}, statistics)
 
     def features(

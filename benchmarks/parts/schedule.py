@@ -1,0 +1,67 @@
+"""How often a population takes the loops and branches of the compiled pass: its program is data, so it is known."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rwejax import networks
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """The chunks of a group that come by a place in the compiled code.
+
+    Attributes:
+        kind: kind of each, as its position in the group.
+        fan_in: number of sources of each of its rows.
+    """
+
+    kind: np.ndarray
+    fan_in: np.ndarray
+
+    def split(self, by: np.ndarray, branches: int) -> list[tuple[float, "Chunks"]]:
+        """The share of each branch and its chunks, where a number of each chunk chooses."""
+        taken = [by == branch for branch in range(branches)]
+        return [(float(chosen.mean()), Chunks(self.kind[chosen], self.fan_in[chosen])) for chosen in taken]
+
+
+class PopulationSchedule:
+    """What the scopes of the executor and of the heads mean for one program, see `parts.hlo.Schedule`.
+
+    Args:
+        network: the groups.
+        program: of a population, or of a part of it.
+    """
+
+    def __init__(self, network: networks.Network, program: networks.Program) -> None:
+        self._groups = {group.name: group for group in network.groups}
+        self._program = program
+        self._group_loop = re.compile(rf"/({'|'.join(map(re.escape, self._groups))})/while(?:/body/(.*))?$")
+
+    def turns(self, path: str, where: Any) -> tuple[float, Any] | None:
+        """Chunks of a group; sources beyond a row's first; networks; ReLUs of a network."""
+        features = int(self._program.features)
+        if found := self._group_loop.search(path):
+            name, inside = found.groups()
+            if inside is None:
+                rows = self._program.rows[name]
+                return float(rows.chunks), Chunks(rows.kind[: rows.chunks], rows.fan_in[: rows.chunks])
+            return (float(where.fan_in.mean()) - 1, where) if inside.endswith("while") else None
+        if path.endswith("/heads/while"):
+            return float(features), None
+        relus = re.search(r"/heads/.*/relus(\d+)/while$", path)
+        if relus and self._program.codes and features:
+            return float(self._program.codes.counts[:features, int(relus.group(1))].mean()), None
+        return None
+
+    def shares(self, path: str, branches: int, where: Any) -> list[tuple[float, Any]] | None:
+        """Of the kinds of a group; of the numbers of sources; of networks that are there."""
+        if found := self._group_loop.search(path):
+            name, inside = found.groups()
+            kinds = len(self._groups[name].kinds)
+            if inside == "cond" and kinds == branches > 1:
+                return where.split(where.kind, branches)
+            return where.split(where.fan_in - 1, branches) if branches == self._groups[name].arity else None
+        return [(0.0, None), (1.0, None)] if path.endswith("/heads/while/body/cond") else None

@@ -1,0 +1,55 @@
+"""What a kind of device is given at once. All that depends on it is chosen here, so that a device need not be there."""
+
+from dataclasses import dataclass
+
+import jax
+
+from rwejax.runtime.devices import memory
+
+
+@dataclass(frozen=True)
+class DeviceKind:
+    """A kind of device, and what of a population and of its images it is given at once.
+
+    Attributes:
+        platform: as JAX names it: "cpu", "gpu" or "tpu".
+        name: the device's own.
+        memory: bytes that JAX may give to arrays there.
+        shared: whether that is the machine's memory, which all of its devices share with whatever else it runs.
+    """
+
+    platform: str
+    name: str
+    memory: int
+    shared: bool = False
+
+    @property
+    def rows_at_once(self) -> int:
+        """Rows of a slot that are computed at once: a CPU's cache holds one map, an accelerator is idle with one."""
+        return 1 if self.platform == "cpu" else 4
+
+    def images_at_once(self, map_bytes: int) -> int:
+        """Images that the device takes through the networks at once, after the calibration images.
+
+        Args:
+            map_bytes: of an image's largest feature map.
+        """
+        return max(8, 2**21 // map_bytes) if self.platform == "cpu" else 1024
+
+    def map_memory(self, devices: int) -> float:
+        """Bytes that the feature maps of a program may take, on so many devices together.
+
+        Args:
+            devices: of this kind.
+        """
+        return self.memory / 3 if self.shared else self.memory * devices / 2
+
+
+def kind_of(device: jax.Device) -> DeviceKind:
+    """The kind of a device that is there.
+
+    Args:
+        device: of this host. Where it does not say how much memory it has, as a CPU, it has the machine's.
+    """
+    own = (device.memory_stats() or {}).get("bytes_limit", 0)
+    return DeviceKind(device.platform, device.device_kind, own or memory(), shared=not own)
