@@ -103,7 +103,7 @@ def measure(config: Config) -> Result:
     genomes = np.asarray(space.canonical(drawn))
     evaluate = forward.export(config.genomes, [config.platform])
     programs = list(forward._programs(genomes))
-    schedules = [PopulationSchedule(forward._network, program) for _, program, _ in programs]
+    schedules = [PopulationSchedule(forward._network, program, forward._heads) for _, program, _ in programs]
     keys = jax.random.split(jax.random.key(0), 1)
     initialise = jax.export.export(forward._initialise, platforms=[config.platform])(keys)
     whole = header({**config.recorded, "estimator": estimator})
@@ -155,6 +155,7 @@ def describe_population(forward: ForwardPass, genomes: np.ndarray, programs: Seq
         "programs": len(several),
         "genomes_per_program": forward._capacity,
         "rows_at_once": forward._chunk,
+        "heads_at_once": forward._heads,
         "calibration_images": len(forward._images.calibration),
         "batches_of_images": list(forward._images.batches.shape[:2]),
         "rows": rows,

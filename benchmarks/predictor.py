@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from parts import labelling, lookup
 from parts.command import start
 from parts.forward_tables import WHOLE, scored
+from parts.report import bootstrapped
 from parts.tables import TABLES, write
 
 from rwejax.figures import FRONT, INK, QUIET, frame, save
@@ -88,7 +89,7 @@ def of_tables(config: Config) -> Iterator[dict[str, str]]:
                 if found:
                     row = {"table": name, "variant": variant, "labels": str(count)}
                     for part in found[0]:
-                        row |= summary(part, np.array([each[part] for each in found]))
+                        row |= bootstrapped(part, np.array([each[part] for each in found]), part in ("regret", "mae"))
                     yield row
 
 
@@ -98,16 +99,7 @@ def of_lookup(config: Config) -> Iterator[dict[str, str]]:
     for method in lookup.METHODS:
         found = np.array([lookup.regrets(table, method, max(config.labels), seed) for seed in range(config.draws)])
         for count in config.labels:
-            yield {"method": method, "labels": str(count), **summary("regret", found[:, count - 1])}
-
-
-def summary(name: str, values: np.ndarray) -> dict[str, str]:
-    """Mean over the draws, its 95 % interval by bootstrap over the draws, and the worst tenth."""
-    means = values[np.random.default_rng(0).integers(len(values), size=(2000, len(values)))].mean(1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    worst = np.percentile(values, 90 if name in ("regret", "mae") else 10)
-    found = {"": values.mean(), "_low": low, "_high": high, "_worst_tenth": worst}
-    return {f"{name}{suffix}": "" if np.isnan(value) else f"{value:.4f}" for suffix, value in found.items()}
+            yield {"method": method, "labels": str(count), **bootstrapped("regret", found[:, count - 1], True)}
 
 
 def draw_tables(figure: Figure, rows: list[dict[str, str]]) -> None:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import math
 import os
 import subprocess
 import sys
@@ -136,13 +137,16 @@ def test_loops_of_a_pass_turn_as_often_as_its_program_has_chunks(name, sizes, es
     shapes = [jax.ShapeDtypeStruct(each.shape, each.dtype) for each in exported.in_avals]
     arguments, _ = jax.tree.unflatten(exported.in_tree, shapes)
     text = jax.jit(exported.call).lower(*arguments).compile().as_text()
-    run = Module(text).run(PopulationSchedule(forward._network, program), "/heads")
+    run = Module(text).run(PopulationSchedule(forward._network, program, forward._heads), "/heads")
 
     passes, networks = 1 + len(forward._images.batches), int(program.features)
+    groups = math.ceil(networks / forward._heads)
     # A loop is looked at once more than it turns.
-    looked = networks + 1 + passes * sum(int(rows.chunks) + 1 for rows in program.rows.values())
+    looked = groups + 1 + passes * sum(int(rows.chunks) + 1 for rows in program.rows.values())
     if estimator == "fit_path":
-        looked += int(program.codes.counts.sum()) + networks * program.codes.counts.shape[1]
+        # Heads that are fitted together wait for the network with the most ReLUs.
+        most = np.maximum.reduceat(program.codes.counts[:networks], np.arange(0, networks, forward._heads))
+        looked += int(most.sum()) + most.size
     for group in forward._network.groups:
         sums = [number for number, (kind, _) in enumerate(group.kinds) if kind == "sum"]
         rows = program.rows[group.name]

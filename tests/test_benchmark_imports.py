@@ -9,7 +9,7 @@ import pytest
 import tyro
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-WITH_TRUTH = "predictor", "rank_correlation", "quality_for_time"  # need a folder of tables
+WITH_TRUTH = "label_length", "predictor", "rank_correlation", "quality_for_time"  # need a folder of tables
 PROGRAMS = sorted(path.stem for path in FOLDER.glob("*.py"))
 
 

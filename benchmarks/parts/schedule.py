@@ -33,15 +33,16 @@ class PopulationSchedule:
     Args:
         network: the groups.
         program: of a population, or of a part of it.
+        heads_at_once: networks whose heads are fitted at once.
     """
 
-    def __init__(self, network: networks.Network, program: networks.Program) -> None:
+    def __init__(self, network: networks.Network, program: networks.Program, heads_at_once: int) -> None:
         self._groups = {group.name: group for group in network.groups}
-        self._program = program
+        self._program, self._heads = program, heads_at_once
         self._group_loop = re.compile(rf"/({'|'.join(map(re.escape, self._groups))})/while(?:/body/(.*))?$")
 
     def turns(self, path: str, where: Any) -> tuple[float, Any] | None:
-        """Chunks of a group; sources beyond a row's first; networks; ReLUs of a network."""
+        """Chunks of a group; sources beyond a row's first; networks, some at once; the most ReLUs of these."""
         features = int(self._program.features)
         if found := self._group_loop.search(path):
             name, inside = found.groups()
@@ -50,10 +51,11 @@ class PopulationSchedule:
                 return float(rows.chunks), Chunks(rows.kind[: rows.chunks], rows.fan_in[: rows.chunks])
             return (float(where.fan_in.mean()) - 1, where) if inside.endswith("while") else None
         if path.endswith("/heads/while"):
-            return float(features), None
-        relus = re.search(r"/heads/.*/relus(\d+)/while$", path)
+            return float(-(-features // self._heads)), None
+        relus = re.search(r"/heads/.*\brelus(\d+)\)?/while$", path)
         if relus and self._program.codes and features:
-            return float(self._program.codes.counts[:features, int(relus.group(1))].mean()), None
+            counts = self._program.codes.counts[:features, int(relus.group(1))]
+            return float(np.maximum.reduceat(counts, np.arange(0, features, self._heads)).mean()), None
         return None
 
     def shares(self, path: str, branches: int, where: Any) -> list[tuple[float, Any]] | None:

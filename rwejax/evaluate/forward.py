@@ -111,7 +111,7 @@ class ForwardPass:
         calibration = min(calibration_images, len(dataset.train_images))
         self._mesh = images_mesh(default_devices() if devices is None else devices, calibration)
         self._kind = kind or kind_of(self._mesh.local_devices[0])
-        self._chunk = self._kind.rows_at_once
+        self._chunk, self._heads = self._kind.rows_at_once, self._kind.heads_at_once
         if images_per_batch is None:
             largest = max(self._dtype.itemsize * int(np.prod(shape)) for shape in self._network.buffers.values())
             images_per_batch = self._kind.images_at_once(largest)
@@ -236,6 +236,7 @@ class ForwardPass:
         run = networks.make_features(self._network, self._capacity, self._chunk, self._dtype)
         products, order, seeds = self._products, self._order, self.seeds
         share = self._capacity // devices
+        self._heads = together = min(self._kind.heads_at_once, share)
         score = make_heads(
             self.scores,
             self.space,
@@ -260,15 +261,25 @@ class ForwardPass:
             begin = lax.axis_index(IMAGES_AXIS) * share
             mine = jnp.clip(program.features - begin, 0, share)
 
-            def step(row: Array, values: dict[str, Array]) -> dict[str, Array]:
+            def one(row: Array, values: dict[str, Array]) -> dict[str, Array]:
                 seen = program.codes, x[row], codes, begin + row, images.labels, key
                 with jax.default_matmul_precision("float32"):
                     # Whatever the capacity, a head is compiled alike: nothing around it is fused into a conditional.
                     new = lax.cond(row < mine, score, lambda *_: nothing, *seen)
                 return {name: values[name].at[row].set(value) for name, value in new.items()}
 
+            def several(group: Array, values: dict[str, Array]) -> dict[str, Array]:
+                rows = jnp.minimum(group * together + jnp.arange(together), share - 1)
+                with jax.default_matmul_precision("float32"):
+                    heads = jax.vmap(lambda row: score(program.codes, x[row], codes, begin + row, images.labels, key))
+                    new = heads(rows)
+                return {name: values[name].at[rows].set(value) for name, value in new.items()}
+
+            none = {name: jnp.zeros(share, jnp.float32) for name in nothing}
             with jax.named_scope("heads"):
-                return lax.fori_loop(0, mine, step, {name: jnp.zeros(share, jnp.float32) for name in nothing}), maps
+                if together == 1:
+                    return lax.fori_loop(0, mine, one, none), maps
+                return lax.fori_loop(0, -(-mine // together), several, none), maps
 
         nothing = {name: jnp.float32(0) for each in self.scores for name in each.worst} | {"failed": jnp.float32(0)}
 

@@ -28,6 +28,11 @@ class DeviceKind:
         """Rows of a slot that are computed at once: a CPU's cache holds one map, an accelerator is idle with one."""
         return 1 if self.platform == "cpu" else 4
 
+    @property
+    def heads_at_once(self) -> int:
+        """Networks whose heads are fitted at once: one fills a CPU's core, and leaves most of an accelerator idle."""
+        return 1 if self.platform == "cpu" else 8
+
     def images_at_once(self, map_bytes: int) -> int:
         """Images that the device takes through the networks at once, after the calibration images.
 

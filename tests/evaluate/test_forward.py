@@ -15,6 +15,7 @@ from rwejax.evaluate.heads import ForwardScore
 from rwejax.evaluate.scoring import PopulationScorer
 from rwejax.networks import ActivationObserver, PerNetwork, codes
 from rwejax.objectives import FORWARD_SCORES, RWE_SCORES, seen_together
+from rwejax.runtime.device_kinds import DeviceKind
 
 KEY = jax.random.key(3)
 BATCH = 40
@@ -162,11 +163,11 @@ def test_chunks_of_genomes_change_no_bit(dataset, whole):
             assert (values == found.values[name]).all(), name
 
 
-def test_rows_at_once_and_devices_change_last_bits_only(dataset):
-    """The accelerator's way through the executor, several rows of a slot under vmap, and one device for two."""
-    evaluate, wide = make(dataset, "nasbench201"), make(dataset, "nasbench201")
+def test_what_a_kind_of_device_is_given_and_how_many_change_last_bits_only(dataset):
+    """The accelerator's way, several rows of a slot and several heads under vmap, and one device for two."""
+    evaluate = make(dataset, "nasbench201")
+    wide = make(dataset, "nasbench201", kind=DeviceKind("gpu", "large", 2**33))
     single = make(dataset, "nasbench201", devices=jax.devices()[:1])
-    wide._chunk = 3
     genomes = population(evaluate.space)
     found = evaluate(KEY, genomes)
     for other in (wide, single):
@@ -176,6 +177,8 @@ def test_rows_at_once_and_devices_change_last_bits_only(dataset):
                 {"atol": 100 / 90 + 1e-3} if RWE_SCORES.get(score) and score.endswith("_error") else {"rtol": 1e-3}
             )
             np.testing.assert_allclose(values, found.values[score], err_msg=score, **tolerance)
+    assert (wide._chunk, wide._heads) == (4, 3)
+    assert (single._chunk, single._heads) == (1, 1)
 
 
 @pytest.mark.parametrize("names", [ALL, ["fit_path"], ["rwf"], ["nwot"], ["rwe", "rwe_softmax"]], ids=",".join)

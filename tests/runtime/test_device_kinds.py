@@ -11,7 +11,7 @@ from rwejax.runtime.devices import memory
 def test_a_cpu_computes_row_by_row_on_maps_that_its_cache_holds_in_a_third_of_the_machines_memory():
     kind = kind_of(jax.devices("cpu")[0])
     assert (kind.platform, kind.memory, kind.shared) == ("cpu", memory(), True)
-    assert kind.rows_at_once == 1
+    assert (kind.rows_at_once, kind.heads_at_once) == (1, 1)
     assert [kind.images_at_once(size) for size in (1, 2**14, 2**20)] == [2**21, 128, 8]
     assert kind.map_memory(1) == kind.map_memory(2) == memory() / 3, "its devices share it"
 
@@ -23,7 +23,7 @@ def live(stats):
 def test_an_accelerator_computes_several_rows_of_many_images_in_half_of_its_own_memory():
     kind = kind_of(live({"bytes_limit": 1000}))
     assert kind == DeviceKind("gpu", "large", 1000)
-    assert (kind.rows_at_once, kind.images_at_once(2**20)) == (4, 1024)
+    assert (kind.rows_at_once, kind.heads_at_once, kind.images_at_once(2**20)) == (4, 8, 1024)
     assert [kind.map_memory(devices) for devices in (1, 2)] == [500, 1000]
 
 

@@ -75,7 +75,14 @@ def alone(tmp_path_factory):
 
 
 def assert_same(run, alone):
-    """Equal genomes in equal order; scores up to the order of their sums."""
+    """Equal genomes in equal order, a front of the same; scores up to the order of their sums."""
+    assert_same_evaluations(run, alone)
+    fronts = [csv.DictReader((each / "front.csv").read_text().splitlines()) for each in (run, alone)]
+    assert [row["architecture"] for row in fronts[0]] == [row["architecture"] for row in fronts[1]]
+    assert (run / "config.yaml").read_bytes() == (alone / "config.yaml").read_bytes()
+
+
+def assert_same_evaluations(run, alone):
     lines = ((each / "evaluations.jsonl").read_text().splitlines() for each in (run, alone))
     found, expected = ([json.loads(line) for line in each] for each in lines)
     for one, other in zip(found, expected, strict=True):
@@ -84,17 +91,15 @@ def assert_same(run, alone):
                 assert one[name] == other[name]
             else:
                 np.testing.assert_allclose(one[name], other[name], rtol=1e-4, err_msg=name)
-    fronts = [csv.DictReader((each / "front.csv").read_text().splitlines()) for each in (run, alone)]
-    assert [row["architecture"] for row in fronts[0]] == [row["architecture"] for row in fronts[1]]
-    assert (run / "config.yaml").read_bytes() == (alone / "config.yaml").read_bytes()
 
 
-def test_two_hosts_find_what_one_finds(alone, tmp_path):
-    port = free_port()
-    processes = [start(tmp_path / str(host), host, port, *FLAGS, "--run-dir", "run") for host in (0, 1)]
+def test_two_hosts_find_and_train_what_one_does(alone, tmp_path):
+    port, flags = free_port(), [*FLAGS, "--training-epochs", "1", "--run-dir", "run"]
+    processes = [start(tmp_path / str(host), host, port, *flags) for host in (0, 1)]
     (code, out, err), (other_code, other_out, other_err) = map(end, processes)
     assert (code, err) == (0, "")
     assert out.startswith("searching macro on digits: 3 generations of 4 genomes, in run\n")
+    assert "training the front, random networks of its sizes and a plain CNN" in out
     assert "\nrun folder: run\nnext: " in out
     assert (other_code, other_err) == (0, "")
     assert other_out.splitlines() == [
@@ -102,19 +107,10 @@ def test_two_hosts_find_what_one_finds(alone, tmp_path):
         "host 1 of 2: the search has ended after 12 evaluations",
     ]
     assert list((tmp_path / "1").iterdir()) == []
-    assert_same(tmp_path / "0" / "run", alone)
-    meta = json.loads((tmp_path / "0" / "run" / "meta.json").read_text())
-    assert (meta["hosts"], meta["devices"]) == (2, 4)
-
-
-def test_two_hosts_train_what_one_trains(tmp_path):
-    flags = [*FLAGS, "--generations", "1", "--training-epochs", "1", "--run-dir", "run"]
-    processes = [start(tmp_path / str(host), host, port, *flags) for port in [free_port()] for host in (0, 1)]
-    (code, out, err), (other_code, other_out, other_err) = map(end, processes)
-    assert (code, err, other_code, other_err) == (0, "", 0, "")
-    assert "training the front, random networks of its sizes and a plain CNN" in out
-    assert len(other_out.splitlines()) == 2
     run = tmp_path / "0" / "run"
+    assert_same_evaluations(run, alone)
+    meta = json.loads((run / "meta.json").read_text())
+    assert (meta["hosts"], meta["devices"]) == (2, 4)
     shutil.copytree(run, tmp_path / "alone")
     path = tmp_path / "alone" / "trainings.jsonl"
     path.write_text(path.read_text().splitlines(keepends=True)[0])

@@ -1,0 +1,184 @@
+"""How long a label must be trained: brief trainings against the published accuracies of the same networks.
+
+The same random networks of each table are trained for several numbers of images. Do brief trainings order them as long
+ones do, and what does a predictor fitted to brief trainings know of all other networks? Every training is on disk
+when it ends, in a folder of parts, so that a sitting may end at any time; the same command goes on, and prints what is
+complete.
+"""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from parts import labelling
+from parts.command import start
+from parts.forward_tables import Scored, scored
+from parts.report import bootstrapped
+from parts.tables import split, write
+
+import rwejax
+from rwejax import data
+from rwejax.errors import InputError
+from rwejax.evaluate import predictor, trust
+from rwejax.evaluate.population import Recipe, train_population
+from rwejax.figures import FRONT, INK, QUIET, frame, save
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Compare brief trainings of a table's networks with their published accuracies."""
+
+    truth: Path
+    """Folder of nasbench201.csv and darts_trained.csv."""
+    tables: str = "nasbench201,darts_trained,macro,micro"
+    """Names of tables with commas between them."""
+    budgets: tuple[int, ...] = (16_000, 36_000, 72_000, 150_000, 300_000, 600_000)
+    """Images that a network sees in a training, all epochs together; whole epochs are trained."""
+    networks: int = 32
+    """Networks that are trained, drawn at random."""
+    labels: tuple[int, ...] = (8, 16, 32)
+    """Of these networks, those that a predictor is fitted to."""
+    draws: int = 40
+    """Times that they are drawn."""
+    dataset: str = "cifar10"
+    """A set of TensorFlow Datasets, or digits, which is always there."""
+    data_dir: Path | None = None
+    """Where the sets lie; by default TFDS_DATA_DIR."""
+    image_size: int = 16
+    """Height and width to resize to, in pixels."""
+    train_images: int = 5000
+    """Images that networks are trained on."""
+    validation_images: int = 2000
+    """Images that their error is taken on."""
+    seed: int = 0
+    """Draws the networks, the images and the weights."""
+    parts: Path = Path("runs/label_length")
+    """Folder of the trainings, and of the scores of a pass."""
+    output: Path = Path("runs/label_length.csv")
+    """CSV file for the results; a figure goes beside it."""
+
+
+class Labelled(NamedTuple):
+    """Networks of a table that are trained.
+
+    Attributes:
+        study: all networks of the table, with what a pass knows of them.
+        rows: of those that are trained.
+    """
+
+    study: labelling.Study
+    rows: np.ndarray
+
+
+@dataclass(frozen=True)
+class ScoresSetting:
+    """The images that a pass looks at: those of a search, and of `predictor.py`, whose scores are as good."""
+
+    dataset: str
+    data_dir: Path | None
+    image_size: int
+    seed: int
+    train_images: int = 500
+    validation_images: int = 250
+
+
+def work(config: Config) -> None:
+    """Train what is missing, measure, write, print.
+
+    Raises:
+        InputError: something cannot be used.
+    """
+    if min(config.labels) < 1 or max(config.labels) > config.networks:
+        raise InputError(f"labels are {config.labels}: give 1 to {config.networks}, which is networks")
+    if min(config.budgets) < config.train_images:
+        raise InputError(f"budgets are {config.budgets}: give {config.train_images} or more, an epoch")
+    rows: list[dict[str, str]] = []
+    for name in split(config.tables):
+        known = scored(name, config.truth, config.parts, scores_setting(config))
+        for row in of_table(config, name, known):
+            rows.append(row)
+            print(", ".join(f"{key} {value}" for key, value in row.items()), flush=True)
+            write(config.output, rows)
+            save(lambda figure: draw(figure, rows), config.output.with_suffix(".png"), 2)
+
+
+def scores_setting(config: Config) -> ScoresSetting:
+    """The images that the pass looks at."""
+    return ScoresSetting(config.dataset, config.data_dir, config.image_size, config.seed)
+
+
+def of_table(config: Config, name: str, known: Scored) -> Iterator[dict[str, str]]:
+    """A row for each budget and number of labels; the published accuracies as labels come first."""
+    study = labelling.prepare(known)
+    rows = np.random.default_rng(config.seed).permutation(len(study.accuracy))[: config.networks]
+    labelled = Labelled(study, rows)
+    prior = trust.correlation(study.tables["default"].prior, study.accuracy)
+    about = {"table": name, "networks": str(len(rows)), "default_score": f"{prior.spearman:.4f}"}
+    yield from of_labels(config, about | {"images": "published"}, labelled, 100 - study.accuracy[rows])
+    dataset = data.load_named(config)
+    for budget in sorted(config.budgets):
+        epochs = round(budget / config.train_images)
+        recipe = Recipe(epochs=epochs, seed=config.seed)
+        path = config.parts / f"{name}-{config.dataset}-{config.image_size}-{epochs}-{config.seed}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        trained = train_population(known.space, known.genomes[rows], dataset, recipe, path=path)
+        # A network that has diverged, or through which no path leads, is worse than all others.
+        errors = np.nan_to_num([each.validation_error for each in trained], nan=100)
+        seconds = np.median([each.seconds for each in trained])
+        about |= {"images": str(epochs * config.train_images), "seconds_of_a_network": f"{seconds:.1f}"}
+        yield from of_labels(config, about, labelled, errors)
+
+
+def of_labels(
+    config: Config, about: dict[str, str], labelled: Labelled, errors: np.ndarray
+) -> Iterator[dict[str, str]]:
+    """How labels agree with the published order, and what they tell of all networks that have none."""
+    study, rows = labelled
+    agreement = trust.correlation(-errors, study.accuracy[rows])
+    label = dict(zip(("label", "label_low", "label_high"), (f"{each:.4f}" for each in agreement), strict=True))
+    table = study.tables["default"]
+    others = np.setdiff1d(np.arange(len(study.accuracy)), rows)
+    for count in sorted(config.labels):
+        found = []
+        for number in range(config.draws if count < len(rows) else 1):
+            some = np.random.default_rng([number, count]).permutation(len(rows))[:count]
+            normal = predictor.fit(table, rows[some], errors[some]).predict(table).normal
+            found.append(trust.correlation(normal[others], study.accuracy[others]).spearman)
+        yield {
+            "table": about["table"],
+            "images": about["images"],
+            "networks": about["networks"],
+            "seconds_of_a_network": about.get("seconds_of_a_network", ""),
+            "default_score": about["default_score"],
+            **label,
+            "labels": str(count),
+            **bootstrapped("predictor", np.array(found)),
+        }
+
+
+def draw(figure: Figure, rows: list[dict[str, str]]) -> None:
+    """Spearman by images seen, a panel a table: of the labels, and of what the most of them predict."""
+    tables = list(dict.fromkeys(row["table"] for row in rows))
+    for panel, name in zip(figure.subplots(1, len(tables), sharey=True, squeeze=False)[0], tables, strict=True):
+        most = max((row["labels"] for row in rows), key=int)
+        mine = [row for row in rows if (row["table"], row["labels"]) == (name, most)]
+        brief = [row for row in mine if row["images"] != "published"]
+        x = [int(row["images"]) for row in brief]
+        for key, label, colour in (("label", "label", INK), ("predictor", f"predicted by {most} labels", FRONT)):
+            panel.plot(x, [float(row[key]) for row in brief], color=colour, marker="o", markersize=3, label=label)
+        panel.axhline(float(mine[0]["predictor"]), color=FRONT, linestyle=":", label="predicted by published ones")
+        panel.axhline(float(mine[0]["default_score"]), color=QUIET, linestyle="--", label="default score, no label")
+        panel.set_xscale("log")
+        frame(panel, name)
+    figure.axes[0].legend(frameon=False, fontsize=8)
+    figure.axes[0].set_ylabel("Spearman with the published accuracies", color=INK)
+    figure.supxlabel("images that a network has seen", color=INK, fontsize=10)
+
+
+if __name__ == "__main__":
+    rwejax.use_all_cores()
+    sys.exit(start(Config, work))
