@@ -20,9 +20,10 @@ import jax
 import numpy as np
 from parts.command import Result, run, start
 from parts.compilers import Target, check_compiler, compile_exported, compiler_versions
-from parts.hlo import Module
+from parts.hlo import Module, Schedule
+from parts.lowered import LOWERINGS
 from parts.report import header
-from parts.schedule import PopulationSchedule
+from parts.schedule import UNKNOWN, PopulationSchedule
 
 from rwejax import networks, spaces
 from rwejax.data import Dataset
@@ -63,6 +64,8 @@ class Config:
     """Channels of the first maps."""
     precision: Literal["float32", "tensorfloat32", "bfloat16"] = "float32"
     """Of the networks."""
+    rest: bool = False
+    """Compile what is called beside the pass instead: a generation of NSGA-II, and trainings."""
     seed: int = 0
     """Draws the genomes."""
     output: Path | None = None
@@ -78,7 +81,7 @@ class Config:
     @property
     def recorded(self) -> dict[str, Any]:
         """The setting as a result states it."""
-        left_out = "output", "nodes", "layers", "cells", "channels"
+        left_out = "output", "rest", *["estimator"] * self.rest, "nodes", "layers", "cells", "channels"
         return {name: value for name, value in asdict(self).items() if name not in left_out} | self.sizes
 
 
@@ -97,6 +100,14 @@ def measure(config: Config) -> Result:
     estimator = config.estimator or space.default_estimator
     if estimator not in estimators.FORWARD:
         raise InputError(f"estimator {estimator!r} needs more than a pass: choose {', '.join(estimators.FORWARD)}")
+    if config.rest:
+        drawn = np.asarray(space.canonical(np.asarray(space.sample(jax.random.key(config.seed), config.genomes))))
+        return described(config, target) | {
+            "functions": {
+                name: count(target, config.platform, lower(space, dataset, drawn, config.platform), [UNKNOWN])
+                for name, lower in LOWERINGS.items()
+            }
+        }
     options = {"kind": target.kind, "precision": config.precision, "devices": jax.devices()[:1]}
     forward = PopulationScorer(space, dataset, (estimator,), 1, **options)._forward
     drawn = np.asarray(space.sample(jax.random.key(config.seed), config.genomes))
@@ -106,17 +117,20 @@ def measure(config: Config) -> Result:
     schedules = [PopulationSchedule(forward._network, program, forward._heads) for _, program, _ in programs]
     keys = jax.random.split(jax.random.key(0), 1)
     initialise = jax.export.export(forward._initialise, platforms=[config.platform])(keys)
-    whole = header({**config.recorded, "estimator": estimator})
-    return {
-        **whole,
-        "versions": whole["versions"] | compiler_versions(config.platform),
-        "device": asdict(target.kind),
+    return described(config, target, estimator=estimator) | {
         "population": describe_population(forward, genomes, programs),
         "functions": {
             "pass": count(target, config.platform, evaluate, schedules, donated=(MAPS,)),
             "kernels drawn": count(target, config.platform, initialise, schedules[:1]),
         },
     }
+
+
+def described(config: Config, target: Target, **setting: Any) -> Result:
+    """What a result begins with."""
+    whole = header({**config.recorded, **setting})
+    versions = whole["versions"] | compiler_versions(config.platform)
+    return {**whole, "versions": versions, "device": asdict(target.kind)}
 
 
 def empty_images(config: Config) -> Dataset:
@@ -168,7 +182,7 @@ def count(
     target: Target,
     platform: str,
     exported: jax.export.Exported,
-    schedules: Sequence[PopulationSchedule],
+    schedules: Sequence[Schedule],
     donated: tuple[int, ...] = (),
 ) -> dict[str, Any]:
     """What calls of a function take, one for each schedule; or what the compiler says against it."""
@@ -212,13 +226,8 @@ def held(memory: Any) -> int:
 
 def show(result: Result) -> None:
     """Print the table, and what was compiled with what."""
-    setting, population = result["setting"], result["population"]
-    print(", ".join(f"{name} {value}" for name, value in setting.items()))
-    print(
-        f"{result['device']['name']}: {population['programs']} programs of {population['genomes_per_program']} genomes "
-        f"at most, {sum(population['rows'].values())} rows in {sum(population['chunks'].values())} chunks of "
-        f"{population['rows_at_once']}, {population['padding_percent']:.0f} % padding"
-    )
+    print(", ".join(f"{name} {value}" for name, value in result["setting"].items()))
+    print(result["device"]["name"] + (of_population(result["population"]) if "population" in result else ""))
     for name, function in result["functions"].items():
         print(f"\n{name}, {function['calls']} calls")
         for key, value in function.items():
@@ -227,6 +236,15 @@ def show(result: Result) -> None:
             print(f"  {key:<26} {value:.4g}" if isinstance(value, float) else f"  {key:<26} {value}")
     print()
     print(", ".join(f"{name} {version}" for name, version in result["versions"].items()))
+
+
+def of_population(population: dict[str, Any]) -> str:
+    """Programs, rows and chunks in words."""
+    rows, chunks = (sum(population[name].values()) for name in ("rows", "chunks"))
+    return (
+        f": {population['programs']} programs of {population['genomes_per_program']} genomes at most, {rows} rows in "
+        f"{chunks} chunks of {population['rows_at_once']}, {population['padding_percent']:.0f} % padding"
+    )
 
 
 if __name__ == "__main__":

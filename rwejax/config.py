@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self
 from rwejax import plugins
 from rwejax.errors import InputError, quoted
 
-PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
+PRECISIONS = ("auto", "float32", "tensorfloat32", "bfloat16")
 
 PATHS = ("folder", "csv", "hf")
 """Kinds of datasets that are named by where they lie, as folder:PATH."""

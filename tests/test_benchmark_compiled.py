@@ -14,6 +14,7 @@ import pytest
 
 from benchmarks.parts import compilers
 from benchmarks.parts.hlo import Module
+from benchmarks.parts.lowered import LOWERINGS
 from benchmarks.parts.schedule import Chunks, PopulationSchedule
 from rwejax import data, spaces
 from rwejax.errors import InputError
@@ -155,6 +156,17 @@ def test_loops_of_a_pass_turn_as_often_as_its_program_has_chunks(name, sizes, es
     assert run.turns == pytest.approx(looked)
     assert run.branches > 0
     assert not run.guessed
+
+
+@pytest.mark.parametrize("name", LOWERINGS)
+def test_what_is_called_beside_the_pass_lowers_for_accelerators(name):
+    dataset = data.load("digits", train=40, validation=20, image_size=8)
+    space = spaces.get("macro", nodes=2, channels=4, input_shape=dataset.image_shape)
+    genomes = np.asarray(space.canonical(np.asarray(space.sample(jax.random.key(0), 4))))
+    for platform in ("cuda", "tpu"):
+        exported = LOWERINGS[name](space, dataset, genomes, platform)
+        assert exported.platforms == (platform,)
+        assert len(exported.in_avals) > 1
 
 
 @pytest.mark.parametrize("platform", compilers.TARGETS)

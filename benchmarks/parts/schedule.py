@@ -67,3 +67,16 @@ class PopulationSchedule:
                 return where.split(where.kind, branches)
             return where.split(where.fan_in - 1, branches) if branches == self._groups[name].arity else None
         return [(0.0, None), (1.0, None)] if path.endswith("/heads/while/body/cond") else None
+
+
+class Unknown:
+    """Of code that no program steers: loops whose turns the compiler does not know count as one turn, as guessed."""
+
+    def turns(self, path: str, where: Any) -> None:
+        """Nothing is known."""
+
+    def shares(self, path: str, branches: int, where: Any) -> None:
+        """Nothing is known."""
+
+
+UNKNOWN = Unknown()

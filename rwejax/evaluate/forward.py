@@ -86,7 +86,7 @@ class ForwardPass:
         genomes_per_program: int | None = None,
         images_per_batch: int | None = None,
         calibration_images: int = 400,
-        precision: str = "float32",
+        precision: str = "auto",
         devices: Sequence[jax.Device] | None = None,
         three_keys: bool = False,
         kind: DeviceKind | None = None,
@@ -105,12 +105,13 @@ class ForwardPass:
         self.space, self.dataset, self.seeds, self.scores = space, dataset, seeds, tuple(scores)
         self._pools = tuple(sorted({pool for score in scores for pool in score.pools}))
         self._network = networks.network(space, self._pools, any(score.codes for score in scores))
-        self._dtype = jnp.dtype("bfloat16" if precision == "bfloat16" else "float32")
-        self._products = "tensorfloat32" if precision == "tensorfloat32" else "float32"
         self._genomes = genomes_per_program
         calibration = min(calibration_images, len(dataset.train_images))
         self._mesh = images_mesh(default_devices() if devices is None else devices, calibration)
         self._kind = kind or kind_of(self._mesh.local_devices[0])
+        precision = self._kind.precision if precision == "auto" else precision
+        self._dtype = jnp.dtype("bfloat16" if precision == "bfloat16" else "float32")
+        self._products = "tensorfloat32" if precision == "tensorfloat32" else "float32"
         self._chunk, self._heads = self._kind.rows_at_once, self._kind.heads_at_once
         if images_per_batch is None:
             largest = max(self._dtype.itemsize * int(np.prod(shape)) for shape in self._network.buffers.values())

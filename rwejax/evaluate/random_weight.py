@@ -85,10 +85,10 @@ class RandomWeightEvaluator:
         images_per_batch: images that a device takes through the networks at once. By default a CPU's largest feature
             map of a batch has about 2 MiB, and an accelerator takes 1,024.
         calibration_images: the first so many train images, or all of them, give the normalisation statistics.
-        precision: of the networks on accelerators. "float32" computes products in full; "tensorfloat32" lets the
-            hardware keep fewer bits of their factors, which a CPU never does; "bfloat16" keeps kernels and feature
-            maps in 16 bits, which halves the memory, and which a CPU only imitates. Sums, statistics, features and
-            head are float32 in full.
+        precision: of the networks. "float32" computes products in full; "tensorfloat32" lets the hardware keep fewer
+            bits of their factors, which a CPU never does; "bfloat16" keeps kernels and feature maps in 16 bits, which
+            halves the memory, and which a CPU only imitates. "auto" is the first on a CPU, the second on a GPU and the
+            third on a TPU, see `rwejax.runtime.device_kinds`. Sums, statistics, features and head are float32 in full.
         devices: the devices over which the images are split; by default all of JAX's, as far as they divide the
             calibration images. Where they are those of several hosts, each host makes the same calls, takes its part
             of the genomes, and gets all of the scores.
@@ -116,7 +116,7 @@ class RandomWeightEvaluator:
         genomes_per_program: int | None = None,
         images_per_batch: int | None = None,
         calibration_images: int = 400,
-        precision: str = "float32",
+        precision: str = "auto",
         devices: Sequence[jax.Device] | None = None,
     ) -> None:
         self.reference = worst_sensible(score, space, dataset)

@@ -63,8 +63,8 @@ class SearchConfig(RunConfig):
         images_per_batch: images that a device takes at once, which bounds memory; None: as fits the device's cache.
         calibration_images: train images that give the normalisation statistics, and all that fit_path, rwf and nwot
             look at.
-        precision: of the networks that rwe, fit_path, rwf and nwot look at: float32; or for accelerators tensorfloat32,
-            rounded factors, or bfloat16, rounded feature maps as well.
+        precision: of the networks that rwe, fit_path, rwf and nwot look at: float32; tensorfloat32, rounded factors; or
+            bfloat16, rounded feature maps as well; auto: float32 on a CPU, tensorfloat32 on a GPU, bfloat16 on a TPU.
         record: scores of the networks' one pass that are recorded: asked, those of the estimator; or all that it gives
             at little further cost, a tenth to a sixth of an evaluation by fit_path.
         race_images: rwe alone, on one host: so many of the images are seen by all genomes, and the others only by those
@@ -105,7 +105,7 @@ class SearchConfig(RunConfig):
     genomes_per_program: Count | None = None
     images_per_batch: Count | None = None
     calibration_images: Count = 400
-    precision: str = "float32"
+    precision: str = "auto"
     record: str = "asked"
     race_images: Count | None = None
     costs: str = "macs"

@@ -1,5 +1,6 @@
 """What a search evaluates with, and what it chooses by: images, space, estimators, costs and algorithm."""
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from rwejax.evaluate.scoring import PopulationScorer, Scored
 from rwejax.evolve import NSGA2, hypervolume
 from rwejax.evolve.random_search import RandomSearch
 from rwejax.runtime import collectives
+from rwejax.runtime.device_kinds import kind_of
 from rwejax.runtime.stopwatch import part
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.costs import PopulationCosts
@@ -32,7 +34,7 @@ class Task:
         meta: what meta.json of a run says that is resumed.
 
     Attributes:
-        config: with the numbers of images that were chosen.
+        config: with the numbers of images and the precision that were chosen.
         images: what meta.json says of them.
         summary: what a screen says of them.
         space: made for the images.
@@ -48,7 +50,10 @@ class Task:
         spaces.get(config.space, **config.sizes)  # a wrong name or option is answered before images are loaded
         # Every host sees for itself whether its images are those that the first one's folder describes.
         dataset = load_searched(config, json.loads(collectives.text_of_first_host(json.dumps(meta or {}))))
-        self.config = config = data.settle(config, dataset)
+        config = data.settle(config, dataset)
+        if config.precision == "auto":  # a search that is resumed on another device keeps its own
+            config = dataclasses.replace(config, precision=kind_of(jax.local_devices()[0]).precision)
+        self.config = config
         self.images, self.summary = describe_images(dataset), dataset.summary
         shape, classes = dataset.image_shape, dataset.classes
         self.space = spaces.get(config.space, input_shape=shape, classes=classes, **config.sizes)

@@ -16,7 +16,9 @@ import pytest
 from rwejax import data, networks, spaces
 from rwejax.errors import InputError
 from rwejax.evaluate import RandomWeightEvaluator, estimators, ridge_scores
+from rwejax.evaluate.forward import ForwardPass
 from rwejax.objectives import RWE_SCORES
+from rwejax.runtime.device_kinds import DeviceKind
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +222,19 @@ def test_accelerators_round_no_factor_unless_they_may(space, dataset, precision,
     full = [line for line in products if line.count("HIGHEST") == 2]
     assert len(full) > 5
     assert (len(full) < len(products)) == rounded
+
+
+def test_precision_follows_the_device_unless_it_is_named(space, dataset):
+    def bits(**options):
+        forward = ForwardPass(space, dataset, [estimators.FORWARD["rwe"]], calibration_images=32, **options)
+        text = forward.export(4, ("tpu",)).mlir_module()
+        return "xbf16>" in text, len(re.findall("precision = .HIGHEST", text))
+
+    tpu, gpu = (DeviceKind(name, "made up", 2**33) for name in ("tpu", "gpu"))
+    assert bits(kind=tpu)[0]
+    assert not bits(kind=tpu, precision="float32")[0]
+    assert not bits(kind=gpu)[0]
+    assert 0 < bits(kind=gpu)[1] < bits(kind=gpu, precision="float32")[1]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from rwejax.runtime.devices import memory
 def test_a_cpu_computes_row_by_row_on_maps_that_its_cache_holds_in_a_third_of_the_machines_memory():
     kind = kind_of(jax.devices("cpu")[0])
     assert (kind.platform, kind.memory, kind.shared) == ("cpu", memory(), True)
-    assert (kind.rows_at_once, kind.heads_at_once) == (1, 1)
+    assert (kind.rows_at_once, kind.heads_at_once, kind.precision) == (1, 1, "float32")
     assert [kind.images_at_once(size) for size in (1, 2**14, 2**20)] == [2**21, 128, 8]
     assert kind.map_memory(1) == kind.map_memory(2) == memory() / 3, "its devices share it"
 
@@ -25,6 +25,7 @@ def test_an_accelerator_computes_several_rows_of_many_images_in_half_of_its_own_
     assert kind == DeviceKind("gpu", "large", 1000)
     assert (kind.rows_at_once, kind.heads_at_once, kind.images_at_once(2**20)) == (4, 8, 1024)
     assert [kind.map_memory(devices) for devices in (1, 2)] == [500, 1000]
+    assert (kind.precision, DeviceKind("tpu", "small", 1).precision) == ("tensorfloat32", "bfloat16")
 
 
 def test_one_that_does_not_say_how_much_it_has_is_given_a_third_of_the_machines():
