@@ -59,7 +59,7 @@ class ForwardPass:
         scores: what is to be known of each network.
         seeds: initialisations to average over.
         genomes_per_program: genomes that are evaluated together, by default the size of the first population, at most
-            64 and as many as a third of a CPU's memory holds, or half of an accelerator's. Memory grows with it; so
+            64 and as many as a third of a CPU's or TPU's memory holds, or half of a GPU's. Memory grows with it; so
             does the share of work that genomes have in common.
         images_per_batch: images that a device takes through the networks at once, after the calibration images. By
             default a CPU's largest feature map of a batch has about 2 MiB, and an accelerator takes 1,024.
@@ -300,7 +300,7 @@ class ForwardPass:
         self._features = self._compile(features, 4, PartitionSpec(None, IMAGES_AXIS))
 
     def _genomes_in_memory(self, most: int) -> int:
-        """Genomes, so many at most, whose buffers fill a third of a CPU's memory, or half of an accelerator's."""
+        """Genomes, so many at most, whose buffers fill a third of a CPU's or TPU's memory, or half of a GPU's."""
         limit = self._kind.map_memory(self._mesh.size)
         genomes = most
         while genomes > 1:

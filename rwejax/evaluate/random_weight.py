@@ -80,7 +80,7 @@ class RandomWeightEvaluator:
         seeds: initialisations to average over.
         score: which of `RWE_SCORES` ranks.
         genomes_per_program: genomes that are evaluated together, by default the size of the first population, at most
-            64 and as many as a third of a CPU's memory holds, or half of an accelerator's. Memory grows with it; so
+            64 and as many as a third of a CPU's or TPU's memory holds, or half of a GPU's. Memory grows with it; so
             does the share of work that genomes have in common.
         images_per_batch: images that a device takes through the networks at once. By default a CPU's largest feature
             map of a batch has about 2 MiB, and an accelerator takes 1,024.

@@ -52,7 +52,10 @@ class DeviceKind:
         Args:
             devices: of this kind.
         """
-        return self.memory / 3 if self.shared else self.memory * devices / 2
+        if self.shared:
+            return self.memory / 3
+        # Beside the maps a TPU has copies of them in other layouts, which take as much again.
+        return self.memory * devices / (3 if self.platform == "tpu" else 2)
 
 
 def kind_of(device: jax.Device) -> DeviceKind:

@@ -25,7 +25,9 @@ def test_an_accelerator_computes_several_rows_of_many_images_in_half_of_its_own_
     assert kind == DeviceKind("gpu", "large", 1000)
     assert (kind.rows_at_once, kind.heads_at_once, kind.images_at_once(2**20)) == (4, 8, 1024)
     assert [kind.map_memory(devices) for devices in (1, 2)] == [500, 1000]
-    assert (kind.precision, DeviceKind("tpu", "small", 1).precision) == ("tensorfloat32", "bfloat16")
+    tpu = DeviceKind("tpu", "small", 900)
+    assert tpu.map_memory(1) == 300
+    assert (kind.precision, tpu.precision) == ("tensorfloat32", "bfloat16")
 
 
 def test_one_that_does_not_say_how_much_it_has_is_given_a_third_of_the_machines():
