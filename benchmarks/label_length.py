@@ -167,12 +167,13 @@ def draw(figure: Figure, rows: list[dict[str, str]]) -> None:
         most = max((row["labels"] for row in rows), key=int)
         mine = [row for row in rows if (row["table"], row["labels"]) == (name, most)]
         brief = [row for row in mine if row["images"] != "published"]
-        x = [int(row["images"]) for row in brief]
-        for key, label, colour in (("label", "label", INK), ("predictor", f"predicted by {most} labels", FRONT)):
-            panel.plot(x, [float(row[key]) for row in brief], color=colour, marker="o", markersize=3, label=label)
-        panel.axhline(float(mine[0]["predictor"]), color=FRONT, linestyle=":", label="predicted by published ones")
-        panel.axhline(float(mine[0]["default_score"]), color=QUIET, linestyle="--", label="default score, no label")
-        panel.set_xscale("log")
+        if brief:  # otherwise none of its trainings has ended yet
+            x = [int(row["images"]) for row in brief]
+            for key, label, colour in (("label", "label", INK), ("predictor", f"predicted by {most} labels", FRONT)):
+                panel.plot(x, [float(row[key]) for row in brief], color=colour, marker="o", markersize=3, label=label)
+            panel.axhline(float(mine[0]["predictor"]), color=FRONT, linestyle=":", label="predicted by published ones")
+            panel.axhline(float(mine[0]["default_score"]), color=QUIET, linestyle="--", label="default score, no label")
+            panel.set_xscale("log")
         frame(panel, name)
     figure.axes[0].legend(frameon=False, fontsize=8)
     figure.axes[0].set_ylabel("Spearman with the published accuracies", color=INK)
