@@ -175,7 +175,8 @@ def draw(figure: Figure, rows: list[dict[str, str]]) -> None:
             panel.axhline(float(mine[0]["default_score"]), color=QUIET, linestyle="--", label="default score, no label")
             panel.set_xscale("log")
         frame(panel, name)
-    figure.axes[0].legend(frameon=False, fontsize=8)
+    if figure.axes[0].lines:
+        figure.axes[0].legend(frameon=False, fontsize=8)
     figure.axes[0].set_ylabel("Spearman with the published accuracies", color=INK)
     figure.supxlabel("images that a network has seen", color=INK, fontsize=10)
 
