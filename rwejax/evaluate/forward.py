@@ -270,6 +270,7 @@ class ForwardPass:
                 return {name: values[name].at[row].set(value) for name, value in new.items()}
 
             def several(group: Array, values: dict[str, Array]) -> dict[str, Array]:
+                # The last ones may be beyond the networks that are there, whose values nobody reads, or the last again.
                 rows = jnp.minimum(group * together + jnp.arange(together), share - 1)
                 with jax.default_matmul_precision("float32"):
                     heads = jax.vmap(lambda row: score(program.codes, x[row], codes, begin + row, images.labels, key))
