@@ -23,9 +23,9 @@ from parts.compilers import Target, check_compiler, compile_exported, compiler_v
 from parts.hlo import Module, Schedule
 from parts.lowered import LOWERINGS
 from parts.report import header
-from parts.schedule import UNKNOWN, PopulationSchedule
+from parts.schedule import UNKNOWN, PopulationSchedule, chunks_of
 
-from rwejax import networks, spaces
+from rwejax import spaces
 from rwejax.data import Dataset
 from rwejax.data.images import Split
 from rwejax.errors import InputError
@@ -114,7 +114,9 @@ def measure(config: Config) -> Result:
     genomes = np.asarray(space.canonical(drawn))
     evaluate = forward.export(config.genomes, [config.platform])
     programs = list(forward._programs(genomes))
-    schedules = [PopulationSchedule(forward._network, program, forward._heads) for _, program, _ in programs]
+    schedules = [
+        PopulationSchedule(forward._network, program, target.kind, forward._heads) for _, program, _ in programs
+    ]
     keys = jax.random.split(jax.random.key(0), 1)
     initialise = jax.export.export(forward._initialise, platforms=[config.platform])(keys)
     return described(config, target, estimator=estimator) | {
@@ -156,25 +158,22 @@ def empty_images(config: Config) -> Dataset:
 
 def describe_population(forward: ForwardPass, genomes: np.ndarray, programs: Sequence[Any]) -> dict[str, Any]:
     """Programs, rows and chunks, and the share of what chunks compute that is padding."""
-    several = [program for _, program, _ in programs]
-    single = [
-        networks.lower(forward.space, forward._network, genomes[members], forward._capacity, 1)[0]
-        for members, _, _ in programs
-    ]
-    rows, chunks = (
-        {group.name: sum(int(each.rows[group.name].chunks) for each in some) for group in forward._network.groups}
-        for some in (single, several)
-    )
+    sizes = forward._chunk_sizes
+    tables = {group.name: [program.rows[group.name] for _, program, _ in programs] for group in forward._network.groups}
+    rows = {name: sum(int(each.begin[each.chunks]) for each in found) for name, found in tables.items()}
+    chunks = {
+        size: sum(len(chunks_of(each, sizes, size).kind) for found in tables.values() for each in found)
+        for size in sizes
+    }
     return {
-        "programs": len(several),
+        "programs": len(programs),
         "genomes_per_program": forward._capacity,
-        "rows_at_once": forward._chunk,
         "heads_at_once": forward._heads,
         "calibration_images": len(forward._images.calibration),
         "batches_of_images": list(forward._images.batches.shape[:2]),
         "rows": rows,
         "chunks": chunks,
-        "padding_percent": 100 - 100 * sum(rows.values()) / (sum(chunks.values()) * forward._chunk),
+        "padding_percent": 100 - 100 * sum(rows.values()) / sum(size * count for size, count in chunks.items()),
     }
 
 
@@ -240,10 +239,10 @@ def show(result: Result) -> None:
 
 def of_population(population: dict[str, Any]) -> str:
     """Programs, rows and chunks in words."""
-    rows, chunks = (sum(population[name].values()) for name in ("rows", "chunks"))
+    chunks = ", ".join(f"{count} chunks of {size}" for size, count in population["chunks"].items())
     return (
-        f": {population['programs']} programs of {population['genomes_per_program']} genomes at most, {rows} rows in "
-        f"{chunks} chunks of {population['rows_at_once']}, {population['padding_percent']:.0f} % padding"
+        f": {population['programs']} programs of {population['genomes_per_program']} genomes at most, "
+        f"{sum(population['rows'].values())} rows in {chunks}, {population['padding_percent']:.0f} % padding"
     )
 
 

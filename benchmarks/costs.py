@@ -100,7 +100,7 @@ def draw(config: Config, space: spaces.Space) -> np.ndarray:
     drawn = np.asarray(
         space.canonical(np.asarray(sample_distinct(jax.random.key(config.seed), space, 2 * config.genomes)))
     )
-    _, features = networks.lower(space, networks.network(space), drawn, len(drawn), 1)
+    _, features = networks.lower(space, networks.network(space), drawn, len(drawn))
     return drawn[features != networks.ABSENT][: config.genomes]
 
 

@@ -123,6 +123,7 @@ def test_loops_of_a_pass_turn_as_often_as_its_program_has_chunks(name, sizes, es
     """By this machine's compiler: paths are those of the source, whoever compiles."""
     dataset = data.load("digits", train=40, validation=20, image_size=8)
     space = spaces.get(name, channels=4, input_shape=dataset.image_shape, **sizes)
+    kind = DeviceKind("gpu", "made up", 2**30)
     forward = ForwardPass(
         space,
         dataset,
@@ -130,7 +131,7 @@ def test_loops_of_a_pass_turn_as_often_as_its_program_has_chunks(name, sizes, es
         calibration_images=20,
         images_per_batch=10,
         devices=jax.devices()[:1],
-        kind=DeviceKind("gpu", "made up", 2**30),
+        kind=kind,
     )
     genomes = np.asarray(space.canonical(space.sample(jax.random.key(0), 5)))
     exported = forward.export(5, ["cpu"])
@@ -138,16 +139,17 @@ def test_loops_of_a_pass_turn_as_often_as_its_program_has_chunks(name, sizes, es
     shapes = [jax.ShapeDtypeStruct(each.shape, each.dtype) for each in exported.in_avals]
     arguments, _ = jax.tree.unflatten(exported.in_tree, shapes)
     text = jax.jit(exported.call).lower(*arguments).compile().as_text()
-    run = Module(text).run(PopulationSchedule(forward._network, program, forward._heads), "/heads")
+    run = Module(text).run(PopulationSchedule(forward._network, program, kind, forward._heads), "/heads")
 
     passes, networks = 1 + len(forward._images.batches), int(program.features)
     groups = math.ceil(networks / forward._heads)
-    # A loop is looked at once more than it turns.
-    looked = groups + 1 + passes * sum(int(rows.chunks) + 1 for rows in program.rows.values())
+    # A loop is looked at once more than it turns: those of heads, of a group's rounds, of a run's chunks.
+    sizes, tables = len(kind.chunk_sizes), program.rows.values()
+    looked = groups + 1 + passes * sum(int(rows.rounds) * (1 + sizes) + 1 + int(rows.chunks) for rows in tables)
     if estimator == "fit_path":
         # Heads that are fitted together wait for the network with the most ReLUs.
         most = np.maximum.reduceat(program.codes.counts[:networks], np.arange(0, networks, forward._heads))
-        looked += int(most.sum()) + most.size
+        looked += int((-(-most // kind.codes_at_once)).sum()) + most.size
     for group in forward._network.groups:
         sums = [number for number, (kind, _) in enumerate(group.kinds) if kind == "sum"]
         rows = program.rows[group.name]

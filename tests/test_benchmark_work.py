@@ -20,7 +20,7 @@ def test_a_networks_rows_cost_its_multiply_adds_but_those_of_the_head(space):
     network = networks.network(space)
     genomes = np.asarray(space.sample(jax.random.key(0), 20))
     for genome in genomes:
-        program, _ = networks.lower(space, network, genome[None], 1, 1)
+        program, _ = networks.lower(space, network, genome[None], 1)
         blocks = int(program.rows["output"].fan_in[0]) if space.name == "micro" else 1
         head = 4 * space.channels * blocks * space.classes
         assert convolution_macs(space, program) == space.macs(genome[None])[0] - head

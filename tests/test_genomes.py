@@ -147,7 +147,7 @@ def test_networks_evaluators_and_costs(name, dataset):
     problem = RandomWeightProblem(evaluate)
     cases = bad(space)
     calls = [
-        lambda genomes: networks.lower(space, network, genomes, 3, 1),
+        lambda genomes: networks.lower(space, network, genomes, 3),
         functools.partial(evaluate, KEY),
         functools.partial(evaluate.features, KEY),
         functools.partial(PopulationScorer(space, dataset, ("macs",), 1), KEY),

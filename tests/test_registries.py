@@ -230,10 +230,10 @@ def test_no_genome_gives_no_rows(name):
     assert space.canonical(nobody).shape == jax.eval_shape(space.canonical, nobody).shape == nobody.shape
     assert space.macs(nobody).shape == space.params(nobody).shape == (0,)
     network = networks.network(space)
-    program, rows = networks.lower(space, network, nobody, 3, 2)
+    program, rows = networks.lower(space, network, nobody, 3, (3, 2))
     assert rows.shape == (0,)
     assert not any(group.chunks for group in program.rows.values())
-    leaves = jax.tree.leaves((program, networks.empty_program(network, 3, 2)))
+    leaves = jax.tree.leaves((program, networks.empty_program(network, 3, (3, 2))))
     assert all(map(np.array_equal, leaves[: len(leaves) // 2], leaves[len(leaves) // 2 :]))
 
 
@@ -320,17 +320,17 @@ def test_an_unknown_space_is_one_sentence():
         spaces.get("makro")
 
 
-def lowered(space, network, genomes, chunk, known, places=None):
+def lowered(space, network, genomes, sizes, known, places=None):
     """For each genome a number that stands for its network, written down from the images on; `known` has them all."""
     capacity = 40
-    program, rows = networks.lower(space, network, genomes, capacity, chunk, places)
+    program, rows = networks.lower(space, network, genomes, capacity, sizes, places)
     assert rows.shape == (len(genomes),)
-    empty = networks.empty_program(network, capacity, chunk)
+    empty = networks.empty_program(network, capacity, sizes)
     assert jax.tree.map(np.shape, program) == jax.tree.map(np.shape, empty)
     maps = {("images", 0): -1}
-    for group, kind, slot, held in chunks(program, network, chunk):
+    for group, kind, held in chunks(program, network, sizes):
         written = {}
-        for place, reads in held:
+        for slot, place, reads in held:
             sources = [(block, maps.get((group.source, source))) for block, source in reads]
             written[group.target, place] = known.setdefault((group.name, kind, slot, *sources), len(known))
             assert places is None or place < places[group.target]
@@ -346,36 +346,40 @@ def test_rows_of_genomes_in_pieces_are_the_same_networks(name):
     genomes = np.concatenate([sampled, [space.lower, space.upper], sampled[:1]])
     genomes.flags.writeable = False
     known = {}
-    expected = lowered(space, network, genomes, 1, known)
+    expected = lowered(space, network, genomes, (1,), known)
     assert expected[0] == expected[-1]
     assert len(set(expected)) == len(np.unique(space.canonical(genomes), axis=0))
-    for size, chunk in ((len(genomes), 1), (len(genomes), 3), (4, 1), (1, 2)):
+    for size, sizes in ((len(genomes), (1,)), (len(genomes), (3,)), (4, (12, 3)), (1, (2,))):
         pieces = [genomes[start : start + size] for start in range(0, len(genomes), size)]
-        for places in (None, networks.buffer_sizes(space, network, size, chunk)):
-            found = [row for piece in pieces for row in lowered(space, network, piece, chunk, known, places)]
+        for places in (None, networks.buffer_sizes(space, network, size, sizes)):
+            found = [row for piece in pieces for row in lowered(space, network, piece, sizes, known, places)]
             assert found == expected
 
 
 @every_space
-@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 40), chunk=st.integers(1, 4))
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(1, 40),
+    sizes=st.lists(st.integers(1, 16), min_size=1, max_size=3, unique=True).map(lambda sizes: sorted(sizes)[::-1]),
+)
 @settings(max_examples=20, deadline=None)
-def test_maps_that_reuse_buffer_slots_are_the_same_networks(name, seed, n, chunk):
+def test_maps_that_reuse_buffer_slots_are_the_same_networks(name, seed, n, sizes):
     space = spaces.get(name, **smallest(name))
     network = networks.network(space)
     genomes = np.random.default_rng(seed).integers(space.lower, space.upper + 1, (n, len(space.lower)))
     known = {}
     unlimited = dict.fromkeys(network.buffers, np.inf)
-    assert lowered(space, network, genomes, chunk, known, unlimited) == lowered(space, network, genomes, 1, known)
+    assert lowered(space, network, genomes, sizes, known, unlimited) == lowered(space, network, genomes, (1,), known)
     for genome in genomes[:3]:  # fits
-        lowered(space, network, genome[None], chunk, known, networks.buffer_sizes(space, network, 1, chunk))
+        lowered(space, network, genome[None], sizes, known, networks.buffer_sizes(space, network, 1, sizes))
 
 
 @pytest.mark.parametrize(("name", "share"), [("macro", 0.7), ("micro", 0.5), ("nasbench201", 0.1)])
 def test_maps_need_less_room_than_rows(name, share):
     space = spaces.get(name)
     network, genomes = networks.network(space), np.asarray(space.sample(KEY, 40))
-    places = networks.buffer_sizes(space, network, 40, 1)
-    program, _ = networks.lower(space, network, genomes, 40, 1, places)
+    places = networks.buffer_sizes(space, network, 40, (1,))
+    program, _ = networks.lower(space, network, genomes, 40, (1,), places)
     rows = sum(
         int(program.rows[group.name].chunks) * np.prod(network.buffers[group.target]) for group in network.groups
     )

@@ -26,9 +26,9 @@ def count_work(evaluator: RandomWeightEvaluator, genomes: np.ndarray) -> dict[st
     together = [members for members, _, _ in evaluator.forward._programs(canonical)]
     lowering = time.perf_counter() - start
     shared = [
-        networks.lower(space, network, canonical[members], evaluator.forward._capacity, 1)[0] for members in together
+        networks.lower(space, network, canonical[members], evaluator.forward._capacity)[0] for members in together
     ]
-    alone = [networks.lower(space, network, genome[None], 1, 1)[0] for genome in genomes]
+    alone = [networks.lower(space, network, genome[None], 1)[0] for genome in genomes]
     return {
         "programs": len(shared),
         "rows": {

@@ -112,7 +112,7 @@ class ForwardPass:
         precision = self._kind.precision if precision == "auto" else precision
         self._dtype = jnp.dtype("bfloat16" if precision == "bfloat16" else "float32")
         self._products = "tensorfloat32" if precision == "tensorfloat32" else "float32"
-        self._chunk, self._heads = self._kind.rows_at_once, self._kind.heads_at_once
+        self._chunk_sizes, self._heads = self._kind.chunk_sizes, self._kind.heads_at_once
         if images_per_batch is None:
             largest = max(self._dtype.itemsize * int(np.prod(shape)) for shape in self._network.buffers.values())
             images_per_batch = self._kind.images_at_once(largest)
@@ -206,7 +206,7 @@ class ForwardPass:
             The lowering, made without a population and without those devices.
         """
         self._prepare(genomes)
-        program = networks.empty_program(self._network, self._capacity, self._chunk)
+        program = networks.empty_program(self._network, self._capacity, self._chunk_sizes)
         keys = jax.random.split(jax.random.key(0), self.seeds)
         drawn = jax.eval_shape(self._initialise, keys)
         return jax.export.export(self._evaluate, platforms=platforms)(
@@ -231,10 +231,9 @@ class ForwardPass:
         wanted = self._genomes or self._genomes_in_memory(min(max(genomes, 1), _MAX_GENOMES))
         # Two a device at least: for a single one XLA writes the loop over networks away, and heads come out otherwise.
         self._capacity = max(2, -(-wanted // devices)) * devices
-        self._chunk = min(self._chunk, self._capacity)
-        self._buffer_sizes = networks.buffer_sizes(self.space, self._network, self._capacity, self._chunk)
+        self._buffer_sizes = networks.buffer_sizes(self.space, self._network, self._capacity, self._chunk_sizes)
         # Compiled functions must not hold the evaluator, whose maps are to go when it goes.
-        run = networks.make_features(self._network, self._capacity, self._chunk, self._dtype)
+        run = networks.make_features(self._network, self._capacity, self._chunk_sizes, self._dtype)
         products, order, seeds = self._products, self._order, self.seeds
         share = self._capacity // devices
         self._heads = together = min(self._kind.heads_at_once, share)
@@ -246,6 +245,7 @@ class ForwardPass:
             calibration=self._images.calibration.shape[0],
             train=min(len(self.dataset.train_labels), self._images.labels.shape[0]),
             classes=self.dataset.classes,
+            codes_at_once=self._kind.codes_at_once,
         )
 
         def features(program: Program, images: Images, kernels: Any, maps: Any) -> tuple[Array, Any]:
@@ -305,7 +305,7 @@ class ForwardPass:
         limit = self._kind.map_memory(self._mesh.size)
         genomes = most
         while genomes > 1:
-            shapes = self._map_shapes(networks.buffer_sizes(self.space, self._network, genomes, self._chunk))
+            shapes = self._map_shapes(networks.buffer_sizes(self.space, self._network, genomes, self._chunk_sizes))
             sizes = [shape.size * shape.dtype.itemsize for shape in jax.tree.leaves(shapes)]
             # Every device gets the codes of all images.
             codes = shapes[0].get("codes")
@@ -364,7 +364,7 @@ class ForwardPass:
             members = pending.pop(0)
             try:
                 program, rows = networks.lower(
-                    self.space, self._network, genomes[members], self._capacity, self._chunk, self._buffer_sizes
+                    self.space, self._network, genomes[members], self._capacity, self._chunk_sizes, self._buffer_sizes
                 )
             except networks.CapacityError:
                 pending[:0] = np.array_split(members, 2)

@@ -91,6 +91,7 @@ def make_heads(
     calibration: int,
     train: int,
     classes: int,
+    codes_at_once: int = 1,
 ) -> Callable[..., dict[str, Array]]:
     """The function that scores one network, for a compiled pass.
 
@@ -102,6 +103,7 @@ def make_heads(
         calibration: number of calibration images.
         train: number of train images among the images seen.
         classes: number of classes.
+        codes_at_once: codes of ReLUs that are compared at once.
 
     Returns:
         A function of where the codes of networks are, the network's features, the codes of all networks, its row, the
@@ -117,7 +119,7 @@ def make_heads(
             assert codes is not None
             chosen, counts[size] = places.of_features[row, number], places.counts[row, number]
             with jax.named_scope(f"relus{number}"):
-                disagree[size] = disagreements(codes, chosen, counts[size])
+                disagree[size] = disagreements(codes, chosen, counts[size], codes_at_once)
         features = dict(zip(pools, jnp.split(x, ends[:-1], -1), strict=True))
         return Seen(features, disagree, counts, labels, calibration, train, classes, jax.random.wrap_key_data(key))
 

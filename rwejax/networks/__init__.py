@@ -9,6 +9,7 @@ from jaxtyping import Array, Int
 
 from rwejax.errors import InputError
 from rwejax.genomes import check_genome, check_genomes
+from rwejax.networks.builder import Builder
 from rwejax.networks.codes import codes_of_rows, find_codes, most_relus
 from rwejax.networks.executor import Maps, make_features, map_shapes
 from rwejax.networks.forms import Form, Writer
@@ -16,7 +17,7 @@ from rwejax.networks.kernels import Kernels, initialise
 from rwejax.networks.lowering import Lowering
 from rwejax.networks.modules import IMAGES_AXIS, Norm
 from rwejax.networks.per_network import NOTHING, ActivationObserver, PerNetwork, Tables
-from rwejax.networks.program import ABSENT, Builder, CapacityError, Group, Kind, Network, Program
+from rwejax.networks.program import ABSENT, CapacityError, Group, Kind, Network, Program, Rows
 from rwejax.networks.registry import forms_of, lowering_of, register_space
 from rwejax.networks.trainable import AUXILIARY, PlainNetwork, last_reduction, read_rows
 from rwejax.networks.variables import (
@@ -51,6 +52,7 @@ __all__ = [
     "PerNetwork",
     "PlainNetwork",
     "Program",
+    "Rows",
     "Tables",
     "Writer",
     "buffer_sizes",
@@ -98,7 +100,7 @@ def lower(
     network: Network,
     genomes: Int[np.ndarray, "n genes"],
     capacity: int,
-    chunk: int,
+    chunk_sizes: Sequence[int] = (1,),
     sizes: Mapping[str, int] | None = None,
 ) -> tuple[Program, Int[np.ndarray, " n"]]:
     """Lower genomes to a program.
@@ -108,7 +110,7 @@ def lower(
         network: `network(space)`.
         genomes: a population; one of no genomes becomes `empty_program`.
         capacity: the number of genomes whose rows must fit; every program of a capacity has the same shapes.
-        chunk: rows that the executor computes at once.
+        chunk_sizes: rows that the executor computes at once, descending; see `rwejax.networks.schedule`.
         sizes: slots of each buffer; see `buffer_sizes`. None: every map keeps a slot of its own.
 
     Returns:
@@ -119,10 +121,10 @@ def lower(
         InputError: the genomes are none of the space.
         CapacityError: the rows do not fit.
     """
-    builder = Builder(network, capacity, chunk, sizes)
+    builder = Builder(network, capacity, chunk_sizes, sizes)
     canonical = np.asarray(space.canonical(check_genomes(space, genomes)))
     rows = lowering_of(space).add_rows(space, canonical, builder)
-    return _built(network, builder, rows, capacity, chunk, sizes), rows
+    return _built(network, builder, rows, capacity, chunk_sizes, sizes), rows
 
 
 def _built(
@@ -130,14 +132,15 @@ def _built(
     builder: Builder,
     features: Int[np.ndarray, " n"],
     capacity: int,
-    chunk: int,
+    chunk_sizes: Sequence[int],
     sizes: Mapping[str, float] | None,
 ) -> Program:
     program = builder.build()
     if "codes" not in network.buffers:
         return program
     places = math.inf if sizes is None else sizes["codes"] - _behind_codes(network)
-    return Program(program.rows, program.features, find_codes(network, builder, features, capacity, chunk, places))
+    codes = find_codes(network, builder, features, capacity, chunk_sizes[0], places)
+    return Program(program.rows, program.features, codes)
 
 
 def _behind_codes(network: Network) -> int:
@@ -145,7 +148,7 @@ def _behind_codes(network: Network) -> int:
     return max(most_relus(network, group) for group in network.groups)
 
 
-def buffer_sizes(space: Space, network: Network, genomes: int, chunk: int) -> dict[str, int]:
+def buffer_sizes(space: Space, network: Network, genomes: int, chunk_sizes: Sequence[int]) -> dict[str, int]:
     """The slots that each buffer should have, so that so many genomes fit together, and one alone always does.
 
     A quarter more than random populations need; a population that evolves has more rows in common.
@@ -154,36 +157,37 @@ def buffer_sizes(space: Space, network: Network, genomes: int, chunk: int) -> di
         space: the space, from which random populations are drawn.
         network: `network(space)`.
         genomes: how many are to fit together.
-        chunk: rows that the executor computes at once.
+        chunk_sizes: rows that the executor computes at once, descending.
     """
     sizes = dict.fromkeys(network.buffers, 0)
     for group in network.groups:
-        sizes[group.target] += group.rows * chunk
+        sizes[group.target] += group.rows
         if "codes" in sizes:
             sizes["codes"] += group.rows * most_relus(network, group)
     random = np.random.default_rng(0)
     for _ in range(_POPULATIONS):
         drawn = space.canonical(random.integers(space.lower, space.upper + 1, (genomes, len(space.lower))))
-        builder = Builder(network, genomes, chunk, dict.fromkeys(network.buffers, math.inf))
+        builder = Builder(network, genomes, chunk_sizes, dict.fromkeys(network.buffers, math.inf))
         lowering_of(space).add_rows(space, drawn[np.lexsort(drawn.T[::-1])], builder)
         builder.build()
         used = builder.used | ({"codes": codes_of_rows(network, builder)} if "codes" in sizes else {})
         for name, count in used.items():
-            sizes[name] = max(sizes[name], math.ceil(1.25 * count) + chunk)
+            sizes[name] = max(sizes[name], math.ceil(1.25 * count))
     if "codes" in sizes:
         sizes["codes"] += _behind_codes(network)
-    return sizes | {"features": genomes + chunk}  # the last chunk may run over the end
+    return sizes | {"features": genomes}
 
 
-def empty_program(network: Network, capacity: int, chunk: int) -> Program:
+def empty_program(network: Network, capacity: int, chunk_sizes: Sequence[int] = (1,)) -> Program:
     """A program of no rows: the shapes that every program of that capacity has.
 
     Args:
         network: the groups.
         capacity: genomes whose rows would fit.
-        chunk: rows that the executor computes at once.
+        chunk_sizes: rows that the executor computes at once, descending.
     """
-    return _built(network, Builder(network, capacity, chunk), np.zeros(0, int), capacity, chunk, None)
+    builder = Builder(network, capacity, chunk_sizes)
+    return _built(network, builder, np.zeros(0, int), capacity, chunk_sizes, None)
 
 
 def build(
@@ -218,7 +222,7 @@ def build(
     """
     genomes = check_genome(space, genome)[None]
     groups = network(space)
-    program, (features,) = lower(space, groups, genomes, 1, 1)
+    program, (features,) = lower(space, groups, genomes, 1)
     if features == ABSENT:
         raise InputError(
             f"genome {space.to_string(genomes[0])!r} has no path from the image to the output: pick another"

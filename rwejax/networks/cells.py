@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from rwejax.networks import plain_operations as plain
+from rwejax.networks.builder import Builder
 from rwejax.networks.convolutions import average_pool, features, max_pool
 from rwejax.networks.forms import SHARED, Writer
 from rwejax.networks.forms import average_pool as write_average_pool
@@ -32,7 +33,7 @@ from rwejax.networks.modules import (
     relu,
     show_relus,
 )
-from rwejax.networks.program import ABSENT, Builder, Group, Kind, Network
+from rwejax.networks.program import ABSENT, Group, Kind, Network
 from rwejax.spaces import CellSpace
 
 

@@ -14,9 +14,10 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Int, UInt32
 
+from rwejax.networks.builder import Builder
 from rwejax.networks.kernels import relu_inputs
 from rwejax.networks.modules import Images
-from rwejax.networks.program import ABSENT, Builder, CapacityError, Codes, Group, Kind, Network, Table
+from rwejax.networks.program import ABSENT, CapacityError, Codes, Group, Kind, Network, Table
 
 UNITS = 256
 """The most units of a ReLU that are looked at."""
@@ -65,6 +66,16 @@ def relus_of(network: Network, group: Group, kind: Kind) -> list[tuple[ReLU, int
     return [(ReLU(each.x.shape[1], int(np.prod(each.x.shape[1:]))), each.source) for each in found]
 
 
+def relus_by_kind(network: Network, group: Group) -> Int[np.ndarray, " kinds"]:
+    """How many ReLUs a row of each kind of a group has.
+
+    Args:
+        network: the groups and buffers of the space.
+        group: one of them.
+    """
+    return np.array([len(relus_of(network, group, kind)) for _, kind in group.kinds], np.int32)
+
+
 def most_relus(network: Network, group: Group) -> int:
     """The most ReLUs that a row of a group has.
 
@@ -72,7 +83,7 @@ def most_relus(network: Network, group: Group) -> int:
         network: the groups and buffers of the space.
         group: one of them.
     """
-    return max(len(relus_of(network, group, kind)) for _, kind in group.kinds)
+    return int(relus_by_kind(network, group).max())
 
 
 def pack(x: Images) -> UInt32[Array, "words images"]:
@@ -89,7 +100,7 @@ def pack(x: Images) -> UInt32[Array, "words images"]:
 
 
 def disagreements(
-    codes: UInt32[Array, "relus words images"], chosen: Int[Array, " most"], count: Int[Array, ""]
+    codes: UInt32[Array, "relus words images"], chosen: Int[Array, " most"], count: Int[Array, ""], at_once: int = 1
 ) -> Array:
     """In how many of the sampled units of some ReLUs two images differ.
 
@@ -97,19 +108,21 @@ def disagreements(
         codes: of all ReLUs of a population.
         chosen: which of them; the first `count` are looked at.
         count: how many.
+        at_once: so many in one turn of the loop.
 
     Returns:
         (images, images) integers.
     """
 
-    def add(k: Array, total: Array) -> Array:
-        code = lax.dynamic_index_in_dim(codes, chosen[k], 0, keepdims=False)
-        for word in code:
+    def add(turn: Array, total: Array) -> Array:
+        k = turn * at_once + jnp.arange(at_once)
+        some = jnp.where((k < count)[:, None, None], codes[chosen[k]], 0)  # in zeros, no two images differ
+        for word in some.reshape(-1, images):
             total += lax.population_count(word[:, None] ^ word).astype(total.dtype)
         return total
 
     images = codes.shape[-1]
-    return lax.fori_loop(0, count, add, jnp.zeros((images, images), jnp.int32))
+    return lax.fori_loop(0, -(-count // at_once), add, jnp.zeros((images, images), jnp.int32))
 
 
 def codes_of_rows(network: Network, builder: Builder) -> int:
@@ -121,25 +134,24 @@ def codes_of_rows(network: Network, builder: Builder) -> int:
     """
     total = 0
     for group in network.groups:
-        kinds = np.array([len(relus_of(network, group, kind)) for _, kind in group.kinds])
-        total += int(kinds[builder.in_order()[group.name].kind].sum())
+        total += int(relus_by_kind(network, group)[builder.schedules[group.name].rows.kind].sum())
     return total
 
 
 def find_codes(
-    network: Network, builder: Builder, features: Int[np.ndarray, " n"], genomes: int, chunk: int, size: float
+    network: Network, builder: Builder, features: Int[np.ndarray, " n"], genomes: int, largest_chunk: int, size: float
 ) -> Codes:
     """Give the rows of a population places for their codes, and find those of each network.
 
-    Rows get places in the order in which they run. So a row may write behind its own codes, as one of fewer ReLUs than
-    the most of its group does: what comes there is written later.
+    Rows get places in the order in which they run. So a row that runs alone may write behind its own codes, as one of
+    fewer ReLUs than the most of its group does: what comes there is written later.
 
     Args:
         network: the groups, with a buffer of codes.
         builder: has all rows.
         features: of each genome its row of features.
         genomes: the capacity of the program.
-        chunk: rows that the executor computes at once.
+        largest_chunk: the most rows that the executor computes at once.
         size: places that there are.
 
     Raises:
@@ -149,13 +161,13 @@ def find_codes(
     begin: dict[str, Table] = {}
     count = 0
     places = {group.target: np.zeros((3, 0), int) for group in network.groups}  # of each row: place, kind, fan-in
-    for name, rows in builder.in_order().items():
-        group = groups[name]
-        each = np.array([len(relus_of(network, group, kind)) for _, kind in group.kinds])[rows.kind]
+    for name, schedule in builder.schedules.items():
+        group, rows = groups[name], schedule.rows
+        each = relus_by_kind(network, group)[rows.kind]
         first = count + np.cumsum(each) - each
         count += int(each.sum())
         if most_relus(network, group):
-            table = np.full(group.rows * genomes + chunk, 0 if math.isinf(size) else int(size), np.int32)
+            table = np.full(group.rows * genomes + largest_chunk - 1, 0 if math.isinf(size) else int(size), np.int32)
             table[: len(first)] = first
             begin[name] = table
         known = places[group.target]

@@ -1,23 +1,25 @@
 """One compiled executor runs every program of a space.
 
-Rows of a group go through one loop of dynamic length, `chunk` rows of a slot at a time: one after another on a CPU,
-vmapped with the kernel unbatched on an accelerator. Of a group's kinds only the one that a chunk has is computed.
-Padding is never computed, and what a chunk computes beyond the end of its slot is never read.
+Rows of a group go through loops of dynamic length: one after another on a CPU, in chunks of a few sizes under vmap on
+an accelerator. Rows of a chunk have one kind and fan-in, and each its own kernel, or the same where that makes quicker
+convolutions. Of a group's kinds only the one that a chunk has is computed.
 Buffers of feature maps are donated by the caller and returned, so that a call neither asks for memory nor clears it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jax import lax
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Shaped, UInt32
+from jaxtyping import Array, Bool, Float, Int, Shaped, UInt32
 
-from rwejax.networks.codes import WORDS, most_relus, pack
-from rwejax.networks.kernels import Kernels, no_statistics, statistics_width
+from rwejax.networks.codes import WORDS, pack, relus_by_kind
+from rwejax.networks.kernels import Kernels, no_statistics, shares_kernel, statistics_width
 from rwejax.networks.modules import Norm, Sources, shown
 from rwejax.networks.program import Group, Kind, Network, Program
 
@@ -26,8 +28,8 @@ Maps = dict[str, Shaped[Array, "rows ..."]]
 """Buffers by name; what they hold before a pass and after it means nothing."""
 
 
-_Written = tuple[Array, Array, Any]
-"""A map, statistics and codes: those of one row, of a chunk, or the buffers of all."""
+_Written = tuple[Any, Any, Any]
+"""A map, statistics and codes: those of one row, their shapes, those of a chunk, or the buffers of all."""
 
 
 @struct.dataclass
@@ -63,7 +65,7 @@ def map_shapes(
 
 
 def make_features(
-    network: Network, genomes: int, chunk: int, dtype: Any
+    network: Network, genomes: int, chunk_sizes: Sequence[int], dtype: Any
 ) -> Callable[
     [Program, Float[Array, "c ..."], Float[Array, "b i ..."], Kernels, tuple[Maps, Maps]],
     tuple[Float[Array, "rows images d"], tuple[Maps, Maps]],
@@ -73,7 +75,7 @@ def make_features(
     Args:
         network: the groups.
         genomes: the capacity that the programs were built with.
-        chunk: rows computed at once.
+        chunk_sizes: rows computed at once, descending.
         dtype: of feature maps and kernels; statistics and features are float32.
 
     Returns:
@@ -99,7 +101,7 @@ def make_features(
                     buffers[group.source],
                     buffers[group.target],
                     buffers.get("codes"),
-                    chunk,
+                    chunk_sizes,
                     norm,
                 )
         return _Carry({name: buffers[name] for name in carry.buffers}, statistics)
@@ -108,16 +110,16 @@ def make_features(
         program: Program, calibration: Array, batches: Array, kernels: Kernels, maps: tuple[Maps, Maps]
     ) -> tuple[Array, tuple[Maps, Maps]]:
         kernels = jax.tree.map(lambda kernel: kernel.astype(dtype), kernels)
-        # The last chunk may reach beyond the rows, here and in all tables and buffers. Without room for it there,
-        # `dynamic_slice` would move its window back, over rows of other slots, and say nothing.
+        # The last chunk may reach beyond the rows, here and in the program's tables.
+        room = chunk_sizes[0] - 1
         statistics = {
-            group.name: jnp.zeros((group.rows * genomes + chunk, statistics_width(network, group)), jnp.float32)
+            group.name: jnp.zeros((group.rows * genomes + room, statistics_width(network, group)), jnp.float32)
             for group in network.groups
         }
         carry = run(program, calibration, kernels, _Carry(maps[0], statistics), Norm.BATCH)
         calibrated, first = carry.buffers, carry.buffers["features"]
         if not len(batches):
-            return first[:-chunk], (calibrated, maps[1])
+            return first, (calibrated, maps[1])
 
         def step(carry: _Carry, images: Array) -> tuple[_Carry, Array]:
             carry = run(program, images, kernels, carry, Norm.STORED)
@@ -126,7 +128,7 @@ def make_features(
         # Buffers of their own, since calibration and batches have different numbers of images; statistics go along.
         carry, rest = lax.scan(step, _Carry(maps[1], carry.statistics), batches)
         rest = jnp.moveaxis(rest, 0, 1).reshape(len(first), -1, first.shape[-1])
-        return jnp.concatenate([first, rest], 1)[:-chunk], (calibrated, carry.buffers)
+        return jnp.concatenate([first, rest], 1), (calibrated, carry.buffers)
 
     return features
 
@@ -140,83 +142,124 @@ def _run_group(
     source: Array,
     target: Array,
     codes: UInt32[Array, "relus words images"] | None,
-    chunk: int,
+    chunk_sizes: Sequence[int],
     norm: Norm,
-) -> tuple[Array, Float[Array, "rows width"], UInt32[Array, "relus words images"] | None]:
+) -> _Written:
     """Run all rows of a group; returns its target buffer, its rows' statistics, and all codes."""
     rows = program.rows[group.name]
     places = program.codes.begin.get(group.name) if program.codes and norm is Norm.BATCH else None
-    most = 0 if places is None else most_relus(network, group)
-    collections = ["batch_stats", "relus"] if most else ["batch_stats"]
+    own_codes = relus_by_kind(network, group) if places is not None else np.zeros(len(group.kinds), np.int32)
+    like = (
+        jax.ShapeDtypeStruct(target.shape[1:], target.dtype),
+        jax.ShapeDtypeStruct(statistics.shape[1:], statistics.dtype),
+        jax.ShapeDtypeStruct((int(own_codes.max()), WORDS, target.shape[1]), jnp.uint32),
+    )
+    branches = [_make_branch(network, group, kind, kernels[name], norm, like) for name, kind in group.kinds]
 
-    def step(c: Array, carry: _Written) -> _Written:
+    def step(size: int, c: Array, carry: _Written) -> _Written:
         target, statistics, codes = carry
-        tables = rows.begin, rows.buffer_slot, rows.slot, rows.fan_in, rows.kind
-        begin, buffer_slot, slot, fan_in, which = (_row(table, c) for table in tables)
+        begin, fan_in, which = (_row(table, c) for table in (rows.begin, rows.fan_in, rows.kind))
         # What earlier rows of this very loop wrote is in the carry alone.
         origin = target if group.source == group.target else source
-
-        def branch(name: str, kind: Kind) -> Callable[[], _Written]:
-            flat, unravel = ravel_pytree(no_statistics(network, group, kind))
-            width = len(flat)
-
-            def row(sources: Array, blocks: Array, stored: Array) -> _Written:
-                def read(k: Any) -> Array:
-                    return _row(origin, sources[k])
-
-                variables = {
-                    "params": jax.tree.map(lambda kernel: _row(kernel, slot), kernels[name]),
-                    "batch_stats": unravel(stored[:width]),
-                }
-
-                def apply(variables: Tree) -> _Written:
-                    inputs = Sources(read, blocks, fan_in)
-                    y, changed = kind.module.apply(variables, inputs, norm, mutable=collections)
-                    if kind.beside:
-                        others = [each.apply(variables, inputs, norm, mutable=True)[0] for each in kind.beside]
-                        y = jnp.concatenate([y, *others], -1)
-                    flat, _ = ravel_pytree(changed.get("batch_stats", {}))
-                    found = [pack(each.x) for each in shown(changed.get("relus", {}))]
-                    # A switch needs one shape of all its branches: that of the kind with the most of everything.
-                    found += [jnp.zeros(no_code.shape[1:], no_code.dtype)] * (most - len(found))
-                    return (
-                        y.astype(target.dtype),
-                        jnp.pad(flat, (0, len(stored) - width)),
-                        jnp.stack(found) if most else no_code,
-                    )
-
-                # No loop over pixels may slice the kernel out of all kernels anew. XLA's CPU backend looks through
-                # a barrier, but not into a conditional; every row has a source.
-                if chunk > 1:
-                    return apply(lax.optimization_barrier(variables))
-                nothing = jnp.zeros(target.shape[1:], target.dtype), jnp.zeros_like(stored), no_code
-                return lax.cond(fan_in > 0, apply, lambda _: nothing, variables)
-
-            def chunk_of_rows() -> _Written:
-                window = [
-                    lax.dynamic_slice_in_dim(table, begin, chunk) for table in (rows.sources, rows.blocks, statistics)
-                ]
-                if chunk == 1:
-                    return jax.tree.map(lambda x: x[None], row(*(table[0] for table in window)))
-                # Slot and fan-in stay outside: under vmap, a kernel of each row would be copied, and a switch over a
-                # batched fan-in would compute all its branches.
-                return jax.vmap(row)(*window)
-
-            return chunk_of_rows
-
-        branches = [branch(name, kind) for name, kind in group.kinds]
-        y, stored, found = lax.switch(which, branches) if len(branches) > 1 else branches[0]()
-        target = lax.dynamic_update_slice_in_dim(target, y, buffer_slot, 0)
+        slots, sources, blocks, stored = (
+            lax.dynamic_slice_in_dim(table, begin, size) for table in (rows.slot, rows.sources, rows.blocks, statistics)
+        )
+        chosen = [partial(branch, origin, fan_in, slots, sources, blocks, stored) for branch in branches]
+        y, stored, found = lax.switch(which, chosen) if len(chosen) > 1 else chosen[0]()
+        present = jnp.arange(size) < _row(rows.begin, c + 1) - begin
+        target = _write(target, y, lax.dynamic_slice_in_dim(rows.buffer_slot, begin, size), present)
         if norm is Norm.BATCH:
+            # What is written behind a chunk that is not full belongs to rows that run later, and write it again.
             statistics = lax.dynamic_update_slice_in_dim(statistics, stored, begin, 0)
-        if most:
-            # One row after another: each may write behind its own codes, where those of the next one begin.
-            for r in range(chunk):
-                codes = lax.dynamic_update_slice_in_dim(codes, found[r], _row(places, begin + r), 0)
+        if places is not None and own_codes.any():
+            first = lax.dynamic_slice_in_dim(places, begin, size)
+            codes = _write_codes(codes, found, first, present, jnp.asarray(own_codes)[which])
         return target, statistics, codes
 
-    no_code = jnp.zeros((most, WORDS, target.shape[1]), jnp.uint32)
-    return lax.fori_loop(0, rows.chunks, step, (target, statistics, codes))
+    def go_round(number: Array, carry: _Written) -> _Written:
+        for k, size in enumerate(chunk_sizes):
+            run = number * len(chunk_sizes) + k
+            with jax.named_scope(f"chunks_of_{size}"):
+                carry = lax.fori_loop(_row(rows.runs, run), _row(rows.runs, run + 1), partial(step, size), carry)
+        return carry
+
+    everything = target, statistics, codes
+    if len(chunk_sizes) == 1:
+        return lax.fori_loop(0, rows.chunks, partial(step, chunk_sizes[0]), everything)
+    return lax.fori_loop(0, rows.rounds, go_round, everything)
+
+
+def _make_branch(
+    network: Network, group: Group, kind: Kind, kernels: Tree, norm: Norm, like: _Written
+) -> Callable[..., _Written]:
+    """Build the function that computes a chunk of rows of a kind; `like` are the shapes of one row's results."""
+    collections = ["batch_stats", "relus"] if like[2].shape[0] else ["batch_stats"]
+    nothing = no_statistics(network, group, kind)
+    flat, unravel = ravel_pytree(nothing)
+    width = len(flat)
+    one_slot = shares_kernel(network, group, kind)
+
+    def apply(inputs: Sources, batch_stats: Tree, params: Tree) -> _Written:
+        variables = {"params": params, "batch_stats": batch_stats}
+        y, changed = kind.module.apply(variables, inputs, norm, mutable=collections)
+        if kind.beside:
+            others = [each.apply(variables, inputs, norm, mutable=True)[0] for each in kind.beside]
+            y = jnp.concatenate([y, *others], -1)
+        statistics, _ = ravel_pytree(changed.get("batch_stats", {}))
+        codes = [pack(each.x) for each in shown(changed.get("relus", {}))]
+        # A switch needs one shape of all its branches: that of the kind with the most of everything.
+        most, *shape = like[2].shape
+        codes += [jnp.zeros(shape, like[2].dtype)] * (most - len(codes))
+        return (
+            y.astype(like[0].dtype),
+            jnp.pad(statistics, (0, like[1].shape[0] - width)),
+            jnp.stack(codes) if most else jnp.zeros(like[2].shape, like[2].dtype),
+        )
+
+    def branch(origin: Array, fan_in: Array, slots: Array, sources: Array, blocks: Array, stored: Array) -> _Written:
+        def row(slot: Array, sources: Array, blocks: Array, stored: Array) -> _Written:
+            inputs = Sources(lambda k: _row(origin, sources[k]), blocks, fan_in)
+            compute = partial(apply, inputs, nothing if norm is Norm.BATCH else unravel(stored[:width]))
+            params = jax.tree.map(lambda kernel: _row(kernel, slot), kernels)
+            # No loop over pixels may slice the kernel out of all kernels anew. XLA's CPU backend looks through
+            # a barrier, but not into a conditional; every row has a source.
+            if len(slots) > 1:
+                return compute(lax.optimization_barrier(params))
+            zeros = jax.tree.map(lambda each: jnp.zeros(each.shape, each.dtype), like)
+            return lax.cond(fan_in > 0, compute, lambda _: zeros, params)
+
+        if len(slots) == 1:
+            return jax.tree.map(lambda x: x[None], row(slots[0], sources[0], blocks[0], stored[0]))
+        # The fan-in stays outside of vmap: a switch over a batched one would compute all its branches. So does a slot
+        # that all rows share, for whose kernel would be copied.
+        if one_slot:
+            return jax.vmap(partial(row, slots[0]))(sources, blocks, stored)
+        return jax.vmap(row)(slots, sources, blocks, stored)
+
+    return branch
+
+
+def _write(target: Array, y: Array, slots: Int[Array, " chunk"], present: Bool[Array, " chunk"]) -> Array:
+    """Write the maps of a chunk's rows, as far as they are there, to their slots."""
+    if len(y) == 1:
+        return lax.dynamic_update_slice_in_dim(target, y, slots[0], 0)
+    slots = jnp.where(present, slots, len(target) + jnp.arange(len(y)))
+    return target.at[slots].set(y, mode="drop", unique_indices=True)
+
+
+def _write_codes(
+    codes: Array, found: Array, first: Int[Array, " chunk"], present: Bool[Array, " chunk"], own: Int[Array, ""]
+) -> Array:
+    """Write the codes of a chunk's rows, each of which has so many of its own, to their places."""
+    rows, most = found.shape[:2]
+    if rows == 1:
+        # It may write behind its own codes, where those of the next one begin.
+        return lax.dynamic_update_slice_in_dim(codes, found[0], first[0], 0)
+    k = jnp.arange(most)
+    places = jnp.where(
+        present[:, None] & (k < own), first[:, None] + k, len(codes) + jnp.arange(rows * most).reshape(rows, most)
+    )
+    return codes.at[places].set(found, mode="drop", unique_indices=True)
 
 
 def _row(table: Any, number: Any) -> Array:

@@ -48,6 +48,21 @@ def parameters(network: Network, group: Group, kind: Kind) -> Tree:
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((kind.slots, *leaf.shape), leaf.dtype), shapes)
 
 
+def shares_kernel(network: Network, group: Group, kind: Kind) -> bool:
+    """Whether rows of a kind that run together had better have one kernel, and so one slot.
+
+    A product or a depthwise convolution does not mind a kernel for each row; a convolution over pixels and channels
+    becomes one with as many groups of channels as rows, which is slow.
+
+    Args:
+        network: the groups and buffers of the space.
+        group: the kind's group.
+        kind: the operation.
+    """
+    shapes = [leaf.shape[1:] for leaf in jax.tree.leaves(parameters(network, group, kind))]
+    return any(len(shape) == 4 and shape[0] * shape[1] > 1 and shape[2] > 1 for shape in shapes)
+
+
 def no_statistics(network: Network, group: Group, kind: Kind) -> Tree:
     """A kind's normalisation statistics, all zero.
 

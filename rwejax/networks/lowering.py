@@ -8,8 +8,9 @@ import flax.linen as nn
 import numpy as np
 from jaxtyping import Int
 
+from rwejax.networks.builder import Builder
 from rwejax.networks.forms import Form
-from rwejax.networks.program import Builder, Network
+from rwejax.networks.program import Network
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from rwejax.networks import plain_operations as plain
+from rwejax.networks.builder import Builder
 from rwejax.networks.convolutions import features, max_pool
 from rwejax.networks.forms import SHARED, Writer
 from rwejax.networks.lowering import Lowering
 from rwejax.networks.modules import Halve, Images, Mix, Norm, Normalise, Quarter, Sources, convolution, relu
-from rwejax.networks.program import ABSENT, Builder, Group, Kind, Network
+from rwejax.networks.program import ABSENT, Group, Kind, Network
 from rwejax.spaces import Macro
 
 

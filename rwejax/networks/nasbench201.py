@@ -5,12 +5,13 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from rwejax.networks import plain_operations as plain
+from rwejax.networks.builder import Builder
 from rwejax.networks.convolutions import average_pool, features
 from rwejax.networks.forms import SHARED, Writer
 from rwejax.networks.forms import average_pool as write_average_pool
 from rwejax.networks.lowering import Lowering
 from rwejax.networks.modules import Images, Norm, Normalise, Sources, Stem, Sum, convolution, relu
-from rwejax.networks.program import ABSENT, Builder, Group, Kind, Network
+from rwejax.networks.program import ABSENT, Group, Kind, Network
 from rwejax.spaces import NASBench201
 from rwejax.spaces.nasbench201 import CONV_1X1, SKIP
 

@@ -7,11 +7,12 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from rwejax.networks import plain_operations as plain
+from rwejax.networks.builder import Builder
 from rwejax.networks.convolutions import features
 from rwejax.networks.forms import SHARED, Writer
 from rwejax.networks.lowering import Lowering
 from rwejax.networks.modules import Images, Norm, Normalise, Sources, Stem, convolution, depthwise, relu
-from rwejax.networks.program import ABSENT, Builder, Group, Kind, Network
+from rwejax.networks.program import ABSENT, Group, Kind, Network
 from rwejax.spaces import NASBenchMacro
 from rwejax.spaces.nasbench_macro import EXPANSIONS, HEAD_CHANNELS, KERNELS
 

@@ -24,13 +24,21 @@ class DeviceKind:
     shared: bool = False
 
     @property
-    def rows_at_once(self) -> int:
-        """Rows of a slot that are computed at once: a CPU's cache holds one map, an accelerator is idle with one."""
-        return 1 if self.platform == "cpu" else 4
+    def chunk_sizes(self) -> tuple[int, ...]:
+        """Rows that are computed at once, descending: a CPU's cache holds one map, an accelerator is idle with one.
+
+        Each size is compiled, which takes a TPU's compiler minutes, and saves a GPU launches and padding.
+        """
+        return {"cpu": (1,), "tpu": (4,)}.get(self.platform, (12, 3))
 
     @property
     def heads_at_once(self) -> int:
         """Networks whose heads are fitted at once: one fills a CPU's core, and leaves most of an accelerator idle."""
+        return 1 if self.platform == "cpu" else 8
+
+    @property
+    def codes_at_once(self) -> int:
+        """Codes of ReLUs that are compared at once: a GPU waits for its host at each turn of a loop."""
         return 1 if self.platform == "cpu" else 8
 
     @property

@@ -9,8 +9,9 @@ from rwejax import data, networks, spaces
 from rwejax.errors import InputError
 from rwejax.evaluate import estimators
 from rwejax.networks import cells
+from rwejax.networks.builder import Builder
 from rwejax.networks.modules import Stem, Sum
-from rwejax.networks.program import Builder, Group, Kind
+from rwejax.networks.program import Group, Kind
 from tests.evaluate import plain_nasbench201 as plain
 
 IMAGES = 20
@@ -101,7 +102,7 @@ def test_every_estimator_scores_whole_populations(measured, name):
 def space_and_program(name, dataset):
     space = spaces.get(name, channels=2, input_shape=dataset.image_shape)
     network = networks.network(space)
-    return network, networks.lower(space, network, np.asarray(space.sample(jax.random.key(5), 1)), 1, 1)[0]
+    return network, networks.lower(space, network, np.asarray(space.sample(jax.random.key(5), 1)), 1)[0]
 
 
 def every_operation_of_cells(dataset):
@@ -117,7 +118,7 @@ def every_operation_of_cells(dataset):
     )
     maps = {"maps": (height, width, 2), "small": (height // 2, width // 2, 4)}
     network = networks.Network(groups, {"images": dataset.image_shape, **maps, "features": (8,)})
-    builder = Builder(network, 1, 1)
+    builder = Builder(network, 1)
     first = x = builder.add("stem", "stem", 0, np.zeros(1, int))
     for name in spaces.Micro.operations:
         x = builder.add("maps", name, 0, x)
@@ -166,7 +167,7 @@ def test_gradients_are_differences(dataset, name):
 
 def test_weights_of_a_program_are_its_kernels(space, genomes):
     network = networks.network(space)
-    program, _ = networks.lower(space, network, genomes[:1], 1, 1)
+    program, _ = networks.lower(space, network, genomes[:1], 1)
     kernels = networks.initialise(network, KEY)
     table = networks.PerNetwork(network).weights(program, kernels)["stage2"]
     used = plain.weights(kernels, genomes[0])

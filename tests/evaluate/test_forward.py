@@ -75,7 +75,7 @@ def one_by_one(space, dataset, genomes, kernels):
     # The normalisation asks for the axis over which images are split.
     look = jax.jit(jax.vmap(look, in_axes=(None, None), axis_name=networks.IMAGES_AXIS, axis_size=1))
     for genome in genomes:
-        program, (row,) = networks.lower(space, network, space.canonical(genome[None]), 1, 1)
+        program, (row,) = networks.lower(space, network, space.canonical(genome[None]), 1)
         if row == networks.ABSENT:
             yield None
             continue
@@ -164,7 +164,7 @@ def test_chunks_of_genomes_change_no_bit(dataset, whole):
 
 
 def test_what_a_kind_of_device_is_given_and_how_many_change_last_bits_only(dataset):
-    """The accelerator's way, several rows of a slot and several heads under vmap, and one device for two."""
+    """The accelerator's way, several rows of a kind and several heads under vmap, and one device for two."""
     evaluate = make(dataset, "nasbench201")
     wide = make(dataset, "nasbench201", kind=DeviceKind("gpu", "large", 2**33))
     single = make(dataset, "nasbench201", devices=jax.devices()[:1])
@@ -177,8 +177,8 @@ def test_what_a_kind_of_device_is_given_and_how_many_change_last_bits_only(datas
                 {"atol": 100 / 90 + 1e-3} if RWE_SCORES.get(score) and score.endswith("_error") else {"rtol": 1e-3}
             )
             np.testing.assert_allclose(values, found.values[score], err_msg=score, **tolerance)
-    assert (wide._chunk, wide._heads) == (4, 3)
-    assert (single._chunk, single._heads) == (1, 1)
+    assert (wide._chunk_sizes, wide._heads) == ((12, 3), 3)
+    assert (single._chunk_sizes, single._heads) == ((1,), 1)
 
 
 @pytest.mark.parametrize("names", [ALL, ["fit_path"], ["rwf"], ["nwot"], ["rwe", "rwe_softmax"]], ids=",".join)

@@ -36,7 +36,7 @@ def test_the_trained_network_computes_what_is_searched(name):
     module = networks.build(space, genome, classes=0)
     images = dataset.train_images
     shapes = jax.eval_shape(module.init, KEY, images)
-    program, _ = networks.lower(space, network, genome[None], 1, 1)
+    program, _ = networks.lower(space, network, genome[None], 1)
     variables = {
         "params": with_kernels(shapes["params"], module, program, kernels),
         "batch_stats": jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes["batch_stats"]),

@@ -62,11 +62,12 @@ def test_batches_of_images_and_devices_change_last_bits_only(space, dataset, who
         np.testing.assert_allclose(other, found, atol=1e-5)
 
 
-def test_rows_at_once_change_last_bits_only(space, dataset, whole):
-    """The accelerator's way through the executor: several rows of a slot under vmap."""
+@pytest.mark.parametrize("sizes", [(3,), (4, 2)])
+def test_rows_at_once_change_last_bits_only(space, dataset, whole, sizes):
+    """The accelerator's way through the executor: several rows of a kind under vmap."""
     genomes, found = whole
     wide = evaluator(space, dataset)
-    wide.forward._chunk = 3
+    wide.forward._chunk_sizes = sizes
     np.testing.assert_allclose(wide.features(jax.random.key(7), genomes), found, atol=1e-5)
 
 
@@ -81,7 +82,7 @@ def test_an_images_feature_depends_on_that_image_alone(space, dataset, whole):
 def test_equal_rows_are_computed_once(space):
     network = networks.network(space)
     genomes = population(space)
-    program, rows = networks.lower(space, network, genomes, len(genomes), 1)
+    program, rows = networks.lower(space, network, genomes, len(genomes))
     assert rows[0] == rows[-1]
     assert int(program.features) == len(np.unique(rows)) < len(genomes)
     assert int(program.rows["entry1"].chunks) == 1
@@ -93,10 +94,10 @@ def test_too_many_rows_are_refused_and_split(space, dataset, whole):
     genomes, found = whole
     network = networks.network(space)
     with pytest.raises(networks.CapacityError):
-        networks.lower(space, network, genomes, 4, 1)
+        networks.lower(space, network, genomes, 4)
     narrow = evaluator(space, dataset, genomes_per_program=len(genomes)).forward
     narrow._prepare(len(genomes))
-    narrow._buffer_sizes = networks.buffer_sizes(space, network, 2, 1) | {"features": narrow._buffer_sizes["features"]}
+    narrow._buffer_sizes = networks.buffer_sizes(space, network, 2, (1,)) | {"features": len(genomes)}
     assert len(list(narrow._programs(np.asarray(space.canonical(genomes))))) > 1
     assert (narrow.features(jax.random.key(7), genomes) == found).all()
 

@@ -15,7 +15,7 @@ def small(name):
 
 def alone(space, network, genome):
     """Group, kind and sources of the rows of one genome, from its own program, without those that lead nowhere."""
-    program, (features,) = networks.lower(space, network, genome[None], 1, 1)
+    program, (features,) = networks.lower(space, network, genome[None], 1)
     if features == networks.ABSENT:
         return []
     rows = read_rows(network, program)
@@ -38,7 +38,7 @@ def test_rows_are_those_of_each_genome_alone(name):
     space = small(name)
     network = networks.network(space)
     genomes = np.concatenate([np.asarray(space.sample(jax.random.key(3), 12)), [space.lower, space.upper]])
-    program, features = networks.lower(space, network, genomes, len(genomes), 1)
+    program, features = networks.lower(space, network, genomes, len(genomes))
     found = genome_rows(network, program, features)
     for genome, numbers in zip(genomes, found.genomes, strict=True):
         position = {number: place for place, number in enumerate(numbers)} | {IMAGE: IMAGE}
@@ -51,7 +51,7 @@ def test_rows_are_those_of_each_genome_alone(name):
 def test_a_dead_network_has_no_rows():
     space = small("nasbench201")
     network = networks.network(space)
-    program, features = networks.lower(space, network, space.lower[None], 1, 1)
+    program, features = networks.lower(space, network, space.lower[None], 1)
     assert genome_rows(network, program, features).genomes == [[]]
 
 

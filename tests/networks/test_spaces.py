@@ -133,7 +133,7 @@ def test_another_way_through_the_executor_changes_last_bits_only(case):
     The kinds of rows of `darts` are among those of `micro`.
     """
     other = case.another(genomes_per_program=5, images_per_batch=5, devices=jax.devices()[:1])
-    other._chunk = 3
+    other._chunk_sizes = (5, 2)
     np.testing.assert_allclose(other.features(KEY, case.genomes), case.found, rtol=0, atol=1e-5)
 
 
@@ -159,14 +159,14 @@ def test_another_population_compiles_nothing(case):
 def rows_of(program, network):
     """For each group the rows in words: kind, slot, and what is read from where among the possible inputs."""
     found = {group.name: [] for group in network.groups}
-    for group, kind, slot, rows in chunks(program, network):
-        found[group.name] += [(kind, slot, *reads) for _, reads in rows]
+    for group, kind, rows in chunks(program, network):
+        found[group.name] += [(kind, slot, *reads) for slot, _, reads in rows]
     return found
 
 
 def test_equal_rows_are_computed_once(case):
     network = networks.network(case.space)
-    program, features = networks.lower(case.space, network, case.genomes, len(case.genomes), 1)
+    program, features = networks.lower(case.space, network, case.genomes, len(case.genomes))
     together = rows_of(program, network)
     for name, rows in together.items():
         weighted = [row for row in rows if row[0] != "sum"]  # equal sums may stand at different nodes
@@ -178,7 +178,7 @@ def test_equal_rows_are_computed_once(case):
     assert len(together[network.groups[0].name]) == 1
     apart = 0
     for genome in case.genomes:
-        one, _ = networks.lower(case.space, network, genome[None], 1, 1)  # raises if it does not fit
+        one, _ = networks.lower(case.space, network, genome[None], 1)  # raises if it does not fit
         apart += sum(map(len, rows_of(one, network).values()))
     assert sum(map(len, together.values())) < apart
 

@@ -126,7 +126,7 @@ def test_features_are_those_of_the_network_written_down_plainly(name):
     kernels = jax.tree.map(lambda leaf: generator.normal(size=leaf.shape).astype(np.float32), shapes)
     module = networks.build(space, genome, classes=0)
     variables = jax.eval_shape(module.init, KEY, images)
-    params = with_kernels(variables["params"], module, networks.lower(space, network, genome[None], 1, 1)[0], kernels)
+    params = with_kernels(variables["params"], module, networks.lower(space, network, genome[None], 1)[0], kernels)
     statistics = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), variables["batch_stats"])
 
     found, moved = jax.jit(

@@ -141,7 +141,7 @@ class Latency:
     def _measure_whole(self) -> float:
         """The median over some networks; of a network, what beside its pairs it takes for each second of its rows."""
         drawn = np.asarray(self._space.canonical(self._random()))
-        _, features = networks.lower(self._space, self._network, drawn, len(drawn), 1)
+        _, features = networks.lower(self._space, self._network, drawn, len(drawn))
         chosen = drawn[features != ABSENT][:_WHOLE]
         seconds = timing.call_seconds([whole_function(self._space, each, self.batch) for each in chosen], _device())
         sums = zip(seconds, self._sums(chosen), strict=True)
@@ -167,7 +167,7 @@ class Latency:
 
     def _chains(self, genomes: Int[np.ndarray, "n genes"]) -> tuple[list[list[int]], dict[int, list[Chain]]]:
         """The numbers of each genome's rows, and for each row its place and its pairs with what is fused into it."""
-        program, features = networks.lower(self._space, self._network, genomes, len(genomes), 1)
+        program, features = networks.lower(self._space, self._network, genomes, len(genomes))
         distinct, numbers = genome_rows(self._network, program, features)
         chains: dict[int, list[Chain]] = {}
         places = {place_of(row) for row in distinct}

@@ -41,7 +41,7 @@ class Memory:
         genomes = check_genomes(self._space, genomes)
         if not len(genomes):
             return np.zeros(0)
-        program, features = networks.lower(self._space, self._network, genomes, len(genomes), 1)
+        program, features = networks.lower(self._space, self._network, genomes, len(genomes))
         distinct, numbers = genome_rows(self._network, program, features)
         needs = {place: liveness_of(self._network, place) for place in set(map(place_of, distinct))}
         inside = [needs[place_of(row)] for row in distinct]

@@ -182,8 +182,8 @@ class PerNetworkEstimator:
         return np.concatenate([self._scores(key, part, size) for part in parts])[inverse.ravel()]
 
     def _scores(self, key: jax.Array, genomes: Int[np.ndarray, "n genes"], size: int) -> Float[np.ndarray, " n"]:
-        programs = [networks.lower(self.space, self._network, genome[None], 1, 1)[0] for genome in genomes]
-        programs += [networks.empty_program(self._network, 1, 1)] * (size - len(programs))
+        programs = [networks.lower(self.space, self._network, genome[None], 1)[0] for genome in genomes]
+        programs += [networks.empty_program(self._network, 1)] * (size - len(programs))
         genomes_axis = PartitionSpec(_GENOMES_AXIS)
         stacked = jax.tree.map(
             lambda *tables: collectives.spread(np.stack(tables), self._mesh, genomes_axis), *programs

@@ -145,7 +145,7 @@ class PopulationTrainer:
         return np.array([self._lower(genome) is not None for genome in genomes], bool)
 
     def _lower(self, genome: Int[np.ndarray, " genes"]) -> Program | None:
-        program, (features,) = networks.lower(self.space, self._network, genome[None], 1, 1)
+        program, (features,) = networks.lower(self.space, self._network, genome[None], 1)
         return None if features == ABSENT else program
 
     def _train(self, numbers: list[int], genomes: Int[np.ndarray, "n genes"], epochs: int) -> Iterator[Trained]:
@@ -154,7 +154,7 @@ class PopulationTrainer:
         missing = self.networks_at_once - len(numbers)
         with jax.enable_x64(False):
             started = [self._start(genomes[n]) for n in numbers]
-            empty = networks.empty_program(self._network, 1, 1)
+            empty = networks.empty_program(self._network, 1)
             programs = self._spread([each[0] for each in started] + [empty] * missing)
             states = self._spread([each[1] for each in started] + [started[0][1]] * missing)
             images, labels = self._train_images, self._dataset.train_labels

@@ -70,7 +70,7 @@ def test_darts_by_hand():
 def rows_of(space, genomes):
     """For each genome its rows: group and kind, bytes of the map, bytes of each source."""
     network = networks.network(space)
-    program, features = networks.lower(space, network, genomes, len(genomes), 1)
+    program, features = networks.lower(space, network, genomes, len(genomes))
     distinct, numbers = genome_rows(network, program, features)
     size = {name: 4 * math.prod(shape) for name, shape in network.buffers.items()}
     found = []
