@@ -214,6 +214,8 @@ def count(
     if target.clock:
         found["estimated_seconds"] = sum(each.cycles for each in runs) / target.clock
         found["kernels_without_estimate"] = round(sum(each.without_estimate for each in runs))
+        found["written_bytes"] = round(sum(each.written for each in runs))
+        found["padded_written_bytes"] = round(sum(each.padded for each in runs))
     return found
 
 

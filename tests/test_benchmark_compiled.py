@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks.parts import compilers
-from benchmarks.parts.hlo import Module
+from benchmarks.parts.hlo import Instruction, Module
 from benchmarks.parts.lowered import LOWERINGS
 from benchmarks.parts.schedule import Chunks, PopulationSchedule
 from rwejax import data, spaces
@@ -107,6 +107,17 @@ def test_a_kept_text_is_counted_as_by_hand():
     assert run.without_estimate == pytest.approx(run.kernels.total() - 35)
     assert run.inside == 1 + 2
     assert run.guessed == {"f/eigh/while"}
+
+
+def test_results_are_as_large_as_their_tiles():
+    def written(shape, name="fusion.1"):
+        return Instruction(name, shape, "fusion", "", "").written
+
+    assert written("f32[4,400]{1,0}") == (6400, 6400)
+    assert written("bf16[400,7,3]{0,2,1:T(8,128)(2,1)}") == (2 * 400 * 7 * 3, 2 * 512 * 8 * 7)
+    assert written("(u32[5]{0:T(128)S(1)}, pred[2,3]{1,0:T(4,128)})") == (20 + 6, 512 + 4 * 128)
+    assert written("s32[]") == (4, 4)
+    assert written("f32[9]{0}", "loop_dynamic-update-slice_fusion.3") == (0, 0)
 
 
 def test_chunks_are_split_by_what_they_are():

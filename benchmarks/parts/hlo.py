@@ -1,5 +1,6 @@
 """What compiled text says would run: the kernels of every computation, and the loops and branches between them."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ _NO_KERNELS = {
     *("while", "conditional", "call"),  # what is in them is counted
     *("AllocateBuffer", "ConcatBitcast"),  # names that a TPU's compiler gives to nothing but memory
 }
+_ARRAY = re.compile(r"([a-z]+)(\d*)\[([\d,]*)\](?:\{([\d,]*)(?::T\(([\d,]+)\))?)?")
 _HEADER = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\) -> .* \{")
 _INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?([\w.\-]+) = (.*?) ([a-z][\w\-]*)\((.*)$")
 
@@ -51,6 +53,17 @@ class Instruction:
         found = re.search(r'"estimated_cycles":"(\d+)"', self.rest)
         return int(found.group(1)) if found else 0
 
+    @property
+    def written(self) -> tuple[int, int]:
+        """Bytes of its result, and those that they take where the device pads the last axes of its layout to tiles.
+
+        What is written into a larger array, which its result is, counts where it was computed.
+        """
+        if "dynamic-update-slice" in self.name or "scatter" in self.name:
+            return 0, 0
+        sizes = [_sizes(*array) for array in _ARRAY.findall(self.shape)]
+        return sum(plain for plain, _ in sizes), sum(padded for _, padded in sizes)
+
     def named(self, attribute: str) -> str:
         """The computation that an attribute names."""
         found = re.search(rf"\b{attribute}=%?([\w.\-]+)", self.rest)
@@ -78,6 +91,8 @@ class Run:
         branches: times that a branch is chosen.
         cycles: of all kernels, by the compiler's estimate.
         without_estimate: kernels of which it gives none.
+        written: bytes of the results of kernels.
+        padded: the same as the device pads them.
         inside: kernels of the scope that was asked about.
         guessed: loops that the data ends, which count as one turn, and branches that the data chooses, which count as
             the mean of their ways; by where they come from.
@@ -88,6 +103,8 @@ class Run:
     branches: float = 0.0
     cycles: float = 0.0
     without_estimate: float = 0.0
+    written: float = 0.0
+    padded: float = 0.0
     inside: float = 0.0
     guessed: set[str] = field(default_factory=set)
 
@@ -149,6 +166,9 @@ class _Count:
                 self.found.kernels[each.operation] += times
                 self.found.cycles += times * each.cycles
                 self.found.without_estimate += times * (not each.cycles)
+                written, padded = each.written
+                self.found.written += times * written
+                self.found.padded += times * padded
                 self.found.inside += times * (inside or self.scope in each.path)
 
     def _add_loop(self, loop: Instruction, times: float, where: Where, inside: bool) -> None:
@@ -201,3 +221,15 @@ def _instruction(name: str, shape: str, operation: str, rest: str) -> Instructio
         operation = target.group(1)
     path = re.search(r'op_name="([^"]*)"', rest)
     return Instruction(name, shape, operation, rest, path.group(1) if path else "")
+
+
+def _sizes(kind: str, bits: str, shape: str, layout: str, tile: str) -> tuple[int, int]:
+    """Bytes of an array, and of its tiles; the first axis of a layout is the last one in memory."""
+    width = max(1, int(bits or 8) // 8) if kind != "token" else 0
+    lengths = [int(each) for each in shape.split(",") if each]
+    order = [int(axis) for axis in layout.split(",") if axis]
+    padded = [lengths[axis] for axis in order] if order else lengths[::-1]
+    for k, size in enumerate(int(each) for each in reversed(tile.split(",")) if each):
+        if k < len(padded):
+            padded[k] = -(-padded[k] // size) * size
+    return width * math.prod(lengths), width * math.prod(padded)
