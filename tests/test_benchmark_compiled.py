@@ -161,11 +161,6 @@ def test_loops_of_a_pass_turn_as_often_as_its_program_has_chunks(name, sizes, es
         # Heads that are fitted together wait for the network with the most ReLUs.
         most = np.maximum.reduceat(program.codes.counts[:networks], np.arange(0, networks, forward._heads))
         looked += int((-(-most // kind.codes_at_once)).sum()) + most.size
-    for group in forward._network.groups:
-        sums = [number for number, (kind, _) in enumerate(group.kinds) if kind == "sum"]
-        rows = program.rows[group.name]
-        # One turn for each source after the first.
-        looked += passes * int(rows.fan_in[: rows.chunks][np.isin(rows.kind[: rows.chunks], sums)].sum())
     assert run.turns == pytest.approx(looked)
     assert run.branches > 0
     assert not run.guessed

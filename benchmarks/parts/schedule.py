@@ -60,12 +60,12 @@ class PopulationSchedule:
         self._group_loop = re.compile(rf"/({names})/while(?:/body/chunks_of_(\d+)/while)?(?:/body/(.*))?$")
 
     def turns(self, path: str, where: Any) -> tuple[float, Any] | None:
-        """Rounds and chunks of a group; sources beyond a row's first; networks, some at once; their ReLUs, likewise."""
+        """Rounds and chunks of a group; networks, some at once; their ReLUs, likewise."""
         features = int(self._program.features)
         if found := self._group_loop.search(path):
             name, size, inside = found.groups()
             if inside is not None:
-                return (float(where.fan_in.mean()) - 1, where) if inside.endswith("while") else None
+                return None
             rows = self._program.rows[name]
             if size is None and len(self._sizes) > 1:
                 return float(rows.rounds), None

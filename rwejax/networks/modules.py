@@ -77,9 +77,7 @@ class Sources:
 
     def add_up(self, term: Callable[[Index], Images]) -> Images:
         """`term(0) + term(1) + ...`, one for each source; the term of a source of zeros must be zero."""
-        if self.padded:
-            return reduce(jnp.add, [term(k) for k in range(self.arity)])
-        return lax.fori_loop(1, self.fan_in, lambda k, total: total + term(k), term(0))
+        return self.of_count(lambda count: reduce(jnp.add, [term(k) for k in range(count)]))
 
     def of_count(self, function: Callable[[int], Images]) -> Images:
         """`function` of the number of sources; where they are padded, of the most that there could be."""
