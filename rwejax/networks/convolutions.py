@@ -86,9 +86,10 @@ def convolve(
         ]
 
     def shifted(x: Array, kernel: Array) -> Array:
-        weights = iter(jnp.split(kernel.reshape(-1, kernel.shape[-1]), size[0] * size[1]))
-        rows = [reduce(jnp.add, [tap * next(weights) for tap in columns]) for columns in taps(x)]
-        return reduce(jnp.add, rows)
+        count = size[0] * size[1]
+        weights = iter(lax.split(kernel.reshape(count, 1, 1, -1), [1] * count))
+        rows = [reduce(lax.add, [lax.mul(tap, next(weights)) for tap in columns]) for columns in taps(x)]
+        return reduce(lax.add, rows)
 
     def product(x: Array, kernel: Array) -> Array:
         patches = jnp.concatenate([tap for columns in taps(x) for tap in columns], -1)

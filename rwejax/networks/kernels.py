@@ -3,6 +3,7 @@
 import functools
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -97,7 +98,6 @@ def relu_inputs(network: Network, group: Group, kind: Kind) -> list[Shown]:
     return shown(row_variables(network, group, kind).get("relus", {}))
 
 
-@functools.cache
 def row_variables(network: Network, group: Group, kind: Kind, norm: Norm = Norm.BATCH) -> Tree:
     """Shapes of the variables of one row, by collection.
 
@@ -107,12 +107,16 @@ def row_variables(network: Network, group: Group, kind: Kind, norm: Norm = Norm.
         kind: the operation.
         norm: `Norm.TRAIN` for those of a network that is trained.
     """
+    return _module_variables(kind.module, network.buffers[group.source], group.arity, norm)
 
+
+@functools.cache  # by what it depends on: cells repeat, and a pass, a training and a search each have a network
+def _module_variables(module: nn.Module, shape: tuple[int, ...], arity: int, norm: Norm) -> Tree:
     def init() -> Tree:
-        image = jnp.zeros((1, *network.buffers[group.source]), jnp.float32)
+        image = jnp.zeros((1, *shape), jnp.float32)
         # The fan-in is an array, for with a plain 1 a `Mix` would make no kernel.
-        sources = Sources(lambda k: image, jnp.zeros(group.arity, jnp.int32), jnp.int32(1), padded=True)
-        return kind.module.init(jax.random.key(0), sources, norm)
+        sources = Sources(lambda k: image, jnp.zeros(arity, jnp.int32), jnp.int32(1), padded=True)
+        return module.init(jax.random.key(0), sources, norm)
 
     with jax.enable_x64(False):  # Flax's initialisers would make kernels of 64 bits, which fit no map of 32
         return jax.eval_shape(init)
