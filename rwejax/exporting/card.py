@@ -3,19 +3,14 @@
 import dataclasses
 import json
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rwejax.data.crops import MARGIN
-
-_MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # of Pillow, by channels
+from rwejax.exporting.predict import MARGIN, MODES
 
 _SHOWN = 100  # classes that the page lists
 
 _USE = """\
-## Use
-
 With `pip install flax safetensors`, in this folder, `network.py` and `weights.safetensors` give logits, or go on being
 trained. `pixels` is {pixels}, with values from 0 to 255. `card["class_names"]` names the classes in the order of the
 logits.
@@ -34,7 +29,6 @@ images = (pixels - np.float32(card["mean"])) / np.float32(card["std"])
 logits = jax.jit(Network().apply)(load("weights.safetensors"), images)
 ```
 
-{reading}
 `network.stablehlo` has all in one and needs no more than `pip install jax flatbuffers`. It runs on {platforms}:
 
 ```python
@@ -48,48 +42,17 @@ logits = network.call(images)
 """
 
 
-_READ = """\
-With `pip install pillow`, an image is read as those of the training were: turned upright, laid on white where it is
-transparent, converted to mode {mode}, and {resized}. The code above standardises it: of each channel the mean is
-subtracted, and what is left is divided by its std.
+_PREDICT = """\
+With `pip install jax flatbuffers pillow`, `predict.py` says what images show, a line an image: file, class and
+probability. `--csv FILE` writes the same as a table.
 
-```py
-import numpy as np
-from PIL import Image, ImageOps
-
-
-def read(path):
-    image = ImageOps.exif_transpose(Image.open(path))
-{steps}
-    return np.asarray(image).reshape({height}, {width}, {channels})
-
-
-pixels = np.stack([read("image.png")])
+```sh
+python predict.py IMAGE_OR_FOLDER
 ```
-"""
 
-_ON_WHITE = """\
-if image.has_transparency_data:
-    image = image.convert("RGBA")
-    image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-"""
+It reads an image as those of the training were: turned upright, {opaque}converted to mode {mode}, and {resized}. In
+Python, `from predict import read`; then `pixels` below is `np.stack([read("image.png", card)])`.
 
-_TO_MODE = {
-    1: _ON_WHITE + 'image = image.convert("RGB").convert("L")\n',
-    3: _ON_WHITE + 'image = image.convert("RGB")\n',
-    4: 'image = image.convert("RGBA")\n',
-}
-
-_SQUEEZE = """\
-bands = [band.resize(({width}, {height}), Image.Resampling.BILINEAR) for band in image.split()]
-image = Image.merge(image.mode, bands)
-"""
-
-_CROP = """\
-size = tuple({shorter} * side // min(image.size) for side in image.size)
-left, upper = (round((side - {height}) / 2) for side in size)
-image = image.resize(size, Image.Resampling.BILINEAR)
-image = image.crop((left, upper, left + {width}, upper + {height}))
 """
 
 
@@ -146,7 +109,7 @@ def preprocessing(image_shape: tuple[int, int, int], cropped: bool) -> dict[str,
     else:
         resize = f"resized to {width} x {height} pixels, bilinear, squeezed if it is of another shape"
     return {
-        "mode": _MODES.get(channels, f"of {channels} channels"),
+        "mode": MODES.get(channels, f"of {channels} channels"),
         "resize": resize,
         "standardise": "(pixels - mean) / std for each channel, of pixels from 0 to 255",
     }
@@ -196,15 +159,14 @@ def to_markdown(card: Card, image_shape: tuple[int, int, int], platforms: Sequen
 def _use(card: Card, image_shape: tuple[int, int, int], platforms: Sequence[str]) -> str:
     """How the network is used; of an image of other channels than Pillow has, how it is read is left to the reader."""
     height, width, channels = image_shape
-    steps_of = preprocessing(image_shape, card.cropped)
-    values = {"height": height, "width": width, "channels": channels, "mode": steps_of["mode"]}
-    reading = ""
-    if channels in _MODES:
-        steps = [_TO_MODE[channels], _CROP if card.cropped else _SQUEEZE]
-        code = textwrap.indent("".join(steps).format(**values, shorter=_shorter(height)), "    ").rstrip()
-        reading = _READ.format(**values, resized=steps_of["resize"], steps=code)
+    steps = preprocessing(image_shape, card.cropped)
+    predict = ""
+    if channels in MODES:
+        opaque = "" if MODES[channels] == "RGBA" else "laid on white where it is transparent, "
+        predict = _PREDICT.format(opaque=opaque, mode=steps["mode"], resized=steps["resize"])
     pixels = f"(images, {height}, {width}, {channels})"
-    return _USE.format(pixels=pixels, reading=reading, platforms=", ".join(platforms)).rstrip()
+    use = _USE.format(pixels=pixels, platforms=", ".join(platforms))
+    return f"## Use\n\n{predict}{use}".rstrip()
 
 
 def _shorter(size: int) -> int:

@@ -1,18 +1,23 @@
 """From run folders to networks on disk that need no rwejax."""
 
 import dataclasses
+import functools
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Int
 
 from rwejax import networks, spaces
 from rwejax.errors import InputError
-from rwejax.exporting.card import preprocessing
+from rwejax.exporting.card import preprocessing, to_json
 from rwejax.exporting.package import Card, export
+from rwejax.exporting.predict import Infer
+from rwejax.exporting.predict import load as load_exported
 from rwejax.runtime.environment import describe_machine
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.images import describe_images, load_searched, moved
@@ -59,6 +64,30 @@ def export_run(
     found = _of_search(run_dir, rule, dataset, data_dir) if searched else _of_training(run_dir)
     export(found.network, found.variables, found.image_shape, found.card, Path(folder))
     return found.card
+
+
+def load_model(model: str | Path) -> tuple[Infer, dict[str, Any]]:
+    """A network to predict with, and its card.
+
+    Args:
+        model: folder that `export_run` has written, or run folder of a training, whose network is as it is after its
+            last epoch.
+
+    Raises:
+        InputError: the folder holds neither, or no finished epoch, or a search, whose networks are not trained.
+        Unusable: it holds a network that cannot be used.
+    """
+    model = Path(model)
+    if (model / Run.lines).exists():
+        raise InputError(
+            f"run folder {str(model)!r} holds a search, of whose networks no weights are kept: train one with "
+            "rwejax train, and give its run folder"
+        )
+    if not (model / "config.yaml").exists():
+        return load_exported(model)
+    found = _of_training(model)
+    infer = jax.jit(functools.partial(found.network.apply, found.variables))
+    return infer, json.loads(to_json(found.card, found.image_shape))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,12 +4,14 @@
 - `weights.safetensors`: parameters and running statistics, numbers alone, so that reading them executes nothing.
 - `network.py`: the network as Flax source, with parameters of the same names.
 - `network.stablehlo`: inference with the weights inside, for any number of images, on cpu, cuda and tpu.
+- `predict.py`: what images show, said by that; where the network reads images of as many channels as files have.
 - `card.json`: what the network is, where it comes from and what it reached.
 - `README.md`: the same to be read, and how to run the network.
 """
 
 import contextlib
 import functools
+import inspect
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from flax.traverse_util import flatten_dict
 from safetensors.numpy import save
 
 from rwejax.errors import InputError
+from rwejax.exporting import predict
 from rwejax.exporting.card import Card, to_json, to_markdown
 from rwejax.exporting.source import write_source
 from rwejax.networks import AUXILIARY, PlainNetwork
@@ -71,6 +74,8 @@ def export(
             "card.json": to_json(card, image_shape).encode(),
             "README.md": to_markdown(card, image_shape, PLATFORMS).encode(),
         }
+        if image_shape[2] in predict.MODES:
+            contents["predict.py"] = inspect.getsource(predict).encode()
         for name, content in contents.items():
             with replacing(folder / name, "wb") as file:
                 file.write(content)
