@@ -10,7 +10,7 @@ from rwejax.exporting.predict import MARGIN, MODES
 
 _SHOWN = 100  # classes that the page lists
 
-_USE = """\
+_USE_FLAX = """\
 With `pip install flax safetensors`, in this folder, `network.py` and `weights.safetensors` give logits, or go on being
 trained. `pixels` is {pixels}, with values from 0 to 255. `card["class_names"]` names the classes in the order of the
 logits.
@@ -42,8 +42,27 @@ logits = network.call(images)
 """
 
 
+_USE_ONNX = """\
+With `pip install onnxruntime numpy`, in this folder, `net.onnx` gives logits for any number of images. `pixels` is
+{pixels}, with values from 0 to 255. `card["class_names"]` names the classes in the order of the logits;
+all that `card.json` says stands in the metadata of `net.onnx` too, each fact as JSON.
+
+```python
+import json
+
+import numpy as np
+import onnxruntime
+
+network = onnxruntime.InferenceSession("net.onnx")
+card = {{name: json.loads(fact) for name, fact in network.get_modelmeta().custom_metadata_map.items()}}
+images = (pixels - np.float32(card["mean"])) / np.float32(card["std"])
+(logits,) = network.run(["logits"], {{"images": images}})
+```
+"""
+
+
 _PREDICT = """\
-With `pip install jax flatbuffers pillow`, `predict.py` says what images show, a line an image: file, class and
+With `pip install {packages} pillow`, `predict.py` says what images show, a line an image: file, class and
 probability. `--csv FILE` writes the same as a table.
 
 ```sh
@@ -126,13 +145,13 @@ def to_json(card: Card, image_shape: tuple[int, int, int]) -> str:
     return json.dumps(_plain(facts), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def to_markdown(card: Card, image_shape: tuple[int, int, int], platforms: Sequence[str]) -> str:
+def to_markdown(card: Card, image_shape: tuple[int, int, int], use: str) -> str:
     """The card as a page of Markdown: facts, how to use the network, and its origin.
 
     Args:
         card: the facts.
         image_shape: height, width and channels of an image.
-        platforms: where `network.stablehlo` runs, by JAX's names.
+        use: what `describe_flax` or `describe_onnx` says.
     """
     facts = {
         "space": card.space,
@@ -149,24 +168,47 @@ def to_markdown(card: Card, image_shape: tuple[int, int, int], platforms: Sequen
         _table("reached", card.metrics),
         _table("minimised by the search", card.objectives),
         _classes(card),
-        _use(card, image_shape, platforms),
+        f"## Use\n\n{use}",
         "## Origin",
         _table("from", {"dataset": card.dataset, **card.provenance}),
     ]
     return "\n\n".join(filter(None, sections)) + "\n"
 
 
-def _use(card: Card, image_shape: tuple[int, int, int], platforms: Sequence[str]) -> str:
-    """How the network is used; of an image of other channels than Pillow has, how it is read is left to the reader."""
-    height, width, channels = image_shape
-    steps = preprocessing(image_shape, card.cropped)
-    predict = ""
-    if channels in MODES:
-        opaque = "" if MODES[channels] == "RGBA" else "laid on white where it is transparent, "
-        predict = _PREDICT.format(opaque=opaque, mode=steps["mode"], resized=steps["resize"])
-    pixels = f"(images, {height}, {width}, {channels})"
-    use = _USE.format(pixels=pixels, platforms=", ".join(platforms))
-    return f"## Use\n\n{predict}{use}".rstrip()
+def describe_flax(card: Card, image_shape: tuple[int, int, int], platforms: Sequence[str]) -> str:
+    """How a network is used that is exported as Flax source, weights and StableHLO.
+
+    Args:
+        card: the facts.
+        image_shape: height, width and channels of an image.
+        platforms: where `network.stablehlo` runs, by JAX's names.
+    """
+    use = _USE_FLAX.format(pixels=_pixels(image_shape), platforms=", ".join(platforms))
+    return _predict(card, image_shape, "jax flatbuffers") + use.rstrip()
+
+
+def describe_onnx(card: Card, image_shape: tuple[int, int, int]) -> str:
+    """How a network is used that is exported to ONNX.
+
+    Args:
+        card: the facts.
+        image_shape: height, width and channels of an image.
+    """
+    return _predict(card, image_shape, "onnxruntime") + _USE_ONNX.format(pixels=_pixels(image_shape)).rstrip()
+
+
+def _pixels(image_shape: tuple[int, int, int]) -> str:
+    return f"(images, {', '.join(map(str, image_shape))})"
+
+
+def _predict(card: Card, image_shape: tuple[int, int, int], packages: str) -> str:
+    """What `predict.py` does, which is not there for images of other channels than files have."""
+    mode = MODES.get(image_shape[2])
+    if mode is None:
+        return ""
+    opaque = "" if mode == "RGBA" else "laid on white where it is transparent, "
+    resized = preprocessing(image_shape, card.cropped)["resize"]
+    return _PREDICT.format(packages=packages, opaque=opaque, mode=mode, resized=resized)
 
 
 def _shorter(size: int) -> int:

@@ -1,7 +1,8 @@
 """Say what images show, by the exported network that lies beside this file.
 
-`python predict.py IMAGE_OR_FOLDER` needs numpy, pillow, and what runs the network: jax and flatbuffers. `rwejax export`
-writes a copy of this source, so it uses nothing of rwejax; `rwejax predict` is the same command.
+`python predict.py IMAGE_OR_FOLDER` needs numpy, pillow, and what runs the network: onnxruntime where that is net.onnx,
+otherwise jax and flatbuffers. `rwejax export` writes a copy of this source, so it uses nothing of rwejax;
+`rwejax predict` is the same command.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
+ONNX, STABLEHLO = "net.onnx", "network.stablehlo"  # of which a folder has one
 BATCH = 32  # images that are computed at once
 MARGIN = 256 / 224  # of cropped images: the shorter side to which they are resized, over what is cut from its middle
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # of Pillow, by channels
@@ -54,7 +56,8 @@ def load(folder: Path) -> tuple[Infer, dict[str, Any]]:
     """
     try:
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-        network = (folder / "network.stablehlo").read_bytes()
+        of_onnx = (folder / ONNX).exists()
+        network = (folder / (ONNX if of_onnx else STABLEHLO)).read_bytes()
     except (OSError, ValueError) as error:
         raise Unusable(
             f"folder {str(folder)!r} holds no exported network ({error}): give a folder that rwejax export has written"
@@ -67,20 +70,27 @@ def load(folder: Path) -> tuple[Infer, dict[str, Any]]:
         complete = False
     if not complete:
         raise Unusable(f"card.json in folder {str(folder)!r} is damaged: export the network again")
-    return _of_stablehlo(network), card
+    name, make, packages = (ONNX, _of_onnx, "onnxruntime") if of_onnx else (STABLEHLO, _of_stablehlo, "jax flatbuffers")
+    try:
+        return make(network), card
+    except ImportError as error:
+        raise Unusable(f"{name} needs packages that are missing: pip install {packages}") from error
+    except Exception as error:  # of flatbuffers, which checks nothing that it reads, or of ONNX Runtime's own kinds
+        raise Unusable(f"{name} is damaged, or newer than what runs it: export the network again") from error
+
+
+def _of_onnx(network: bytes) -> Infer:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(network, providers=onnxruntime.get_available_providers())
+    return lambda images: session.run(["logits"], {"images": images})[0]
 
 
 def _of_stablehlo(network: bytes) -> Infer:
-    try:
-        import jax
-        import jax.export
+    import jax
+    import jax.export
 
-        exported = jax.export.deserialize(bytearray(network))
-    except ImportError as error:
-        raise Unusable("network.stablehlo needs packages that are missing: pip install jax flatbuffers") from error
-    except Exception as error:  # of flatbuffers, which checks nothing that it reads
-        raise Unusable("network.stablehlo is damaged, or of a newer JAX: export the network again") from error
-    return jax.jit(exported.call)
+    return jax.jit(jax.export.deserialize(bytearray(network)).call)
 
 
 def find(given: Sequence[Path]) -> list[tuple[str, Path]]:

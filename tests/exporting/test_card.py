@@ -3,7 +3,7 @@
 import json
 
 from rwejax import Card
-from rwejax.exporting.card import preprocessing, to_json, to_markdown
+from rwejax.exporting.card import describe_flax, preprocessing, to_json, to_markdown
 
 NAMES = ["ant", "bee | wasp", "cat"]
 
@@ -33,8 +33,8 @@ def test_names_of_classes():
     facts = json.loads(to_json(card(shape), shape))
     assert facts["class_names"] == NAMES
     assert facts["preprocessing"]["mode"] == "L"
-    page = to_markdown(card(shape), shape, ["cpu"])
+    page = to_markdown(card(shape), shape, describe_flax(card(shape), shape, ["cpu"]))
     assert "| 1 | bee \\| wasp |" in page
-    many = to_markdown(card(shape, names=[f"kind{i}" for i in range(150)]), shape, ["cpu"])
+    many = to_markdown(card(shape, names=[f"kind{i}" for i in range(150)]), shape, "")
     assert "| 99 | kind99 |\n| | and 50 more, in card.json |" in many
     assert "kind100" not in many

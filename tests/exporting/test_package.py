@@ -86,10 +86,10 @@ class Exported(NamedTuple):
     found: dict
 
 
-def random_variables(module, seed):
+def random_variables(module, seed, shape=SHAPE):
     """Of about the size that training leaves: maps keep their variance."""
     generator = np.random.default_rng(seed)
-    shapes = jax.eval_shape(module.init, jax.random.key(0), IMAGES)
+    shapes = jax.eval_shape(module.init, jax.random.key(0), np.zeros((1, *shape), np.float32))
 
     def draw(path, leaf):
         name = path[-1].key
