@@ -21,6 +21,7 @@ from .evaluate.problem import RandomWeightProblem as RandomWeightProblem
 from .evaluate.random_weight import RandomWeightEvaluator as RandomWeightEvaluator
 from .evolve.nsga2 import NSGA2 as NSGA2
 from .exporting.card import Card as Card
+from .exporting.onnx_package import export_onnx as export_onnx
 from .exporting.package import export as export
 from .loading import load as load
 from .networks import build as build

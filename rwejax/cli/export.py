@@ -1,13 +1,15 @@
-"""Write a trained network so that nobody needs rwejax to use it: weights, Flax source, StableHLO, and a card.
+"""Write a trained network so that nobody needs rwejax to use it: weights, Flax source, StableHLO, or ONNX; and a card.
 
 Examples:
   rwejax export runs/train-macro-digits-20260101-120000 my-network
   rwejax export runs/macro-digits-20260101-120000 my-network --pick knee  # of a search: not trained yet
+  rwejax export runs/train-macro-digits-20260101-120000 my-network --format onnx
 """
 
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Literal
 
 import tyro
 
@@ -24,6 +26,7 @@ class Arguments:
         folder: where the files go, missing or empty.
         pick: which network of a search's front: knee, error, or a limit of a cost, such as macs:300M or
             latency:5ms.
+        form: flax, with its weights as safetensors and StableHLO for JAX, or onnx, for ONNX Runtime and others.
         space: FILE.py:CLASS, where the network is of a space of your own.
         dataset: where the images of a search are now, such as folder:PATH, or FILE.py:NAME for a source of your own.
         data_dir: where TensorFlow Datasets lies now.
@@ -32,6 +35,7 @@ class Arguments:
     run: tyro.conf.Positional[Path]
     folder: tyro.conf.Positional[Path]
     pick: str = "knee"
+    form: Annotated[Literal["flax", "onnx"], tyro.conf.arg(name="format")] = "flax"
     space: str | None = None
     dataset: str | None = None
     data_dir: Path | None = None
@@ -45,7 +49,12 @@ def main(words: Sequence[str]) -> int:
     from rwejax.exporting.from_run import export_run
 
     card = export_run(
-        arguments.run, arguments.folder, arguments.pick, dataset=arguments.dataset, data_dir=arguments.data_dir
+        arguments.run,
+        arguments.folder,
+        arguments.pick,
+        form=arguments.form,
+        dataset=arguments.dataset,
+        data_dir=arguments.data_dir,
     )
     console = make_console()
     console.print(

@@ -15,6 +15,7 @@ COMMANDS = {
     "search": "Search for neural architectures without training them.",
     "train": "Train a network that a search has found.",
     "export": "Write a trained network so that nobody needs rwejax to use it.",
+    "predict": "Say what images show, by a trained network.",
     "status": "Say how far searches and trainings are.",
     "compare": "Compare searches: hypervolume over evaluations, and fronts.",
     "correlate": "Rank-correlate estimators with the accuracies of trained networks.",

@@ -3,19 +3,14 @@
 import dataclasses
 import json
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rwejax.data.crops import MARGIN
-
-_MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # of Pillow, by channels
+from rwejax.exporting.predict import MARGIN, MODES
 
 _SHOWN = 100  # classes that the page lists
 
-_USE = """\
-## Use
-
+_USE_FLAX = """\
 With `pip install flax safetensors`, in this folder, `network.py` and `weights.safetensors` give logits, or go on being
 trained. `pixels` is {pixels}, with values from 0 to 255. `card["class_names"]` names the classes in the order of the
 logits.
@@ -34,7 +29,6 @@ images = (pixels - np.float32(card["mean"])) / np.float32(card["std"])
 logits = jax.jit(Network().apply)(load("weights.safetensors"), images)
 ```
 
-{reading}
 `network.stablehlo` has all in one and needs no more than `pip install jax flatbuffers`. It runs on {platforms}:
 
 ```python
@@ -48,48 +42,36 @@ logits = network.call(images)
 """
 
 
-_READ = """\
-With `pip install pillow`, an image is read as those of the training were: turned upright, laid on white where it is
-transparent, converted to mode {mode}, and {resized}. The code above standardises it: of each channel the mean is
-subtracted, and what is left is divided by its std.
+_USE_ONNX = """\
+With `pip install onnxruntime numpy`, in this folder, `net.onnx` gives logits for any number of images. `pixels` is
+{pixels}, with values from 0 to 255. `card["class_names"]` names the classes in the order of the logits;
+all that `card.json` says stands in the metadata of `net.onnx` too, each fact as JSON.
 
-```py
+```python
+import json
+
 import numpy as np
-from PIL import Image, ImageOps
+import onnxruntime
 
-
-def read(path):
-    image = ImageOps.exif_transpose(Image.open(path))
-{steps}
-    return np.asarray(image).reshape({height}, {width}, {channels})
-
-
-pixels = np.stack([read("image.png")])
+network = onnxruntime.InferenceSession("net.onnx")
+card = {{name: json.loads(fact) for name, fact in network.get_modelmeta().custom_metadata_map.items()}}
+images = (pixels - np.float32(card["mean"])) / np.float32(card["std"])
+(logits,) = network.run(["logits"], {{"images": images}})
 ```
 """
 
-_ON_WHITE = """\
-if image.has_transparency_data:
-    image = image.convert("RGBA")
-    image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-"""
 
-_TO_MODE = {
-    1: _ON_WHITE + 'image = image.convert("RGB").convert("L")\n',
-    3: _ON_WHITE + 'image = image.convert("RGB")\n',
-    4: 'image = image.convert("RGBA")\n',
-}
+_PREDICT = """\
+With `pip install {packages} pillow`, `predict.py` says what images show, a line an image: file, class and
+probability. `--csv FILE` writes the same as a table.
 
-_SQUEEZE = """\
-bands = [band.resize(({width}, {height}), Image.Resampling.BILINEAR) for band in image.split()]
-image = Image.merge(image.mode, bands)
-"""
+```sh
+python predict.py IMAGE_OR_FOLDER
+```
 
-_CROP = """\
-size = tuple({shorter} * side // min(image.size) for side in image.size)
-left, upper = (round((side - {height}) / 2) for side in size)
-image = image.resize(size, Image.Resampling.BILINEAR)
-image = image.crop((left, upper, left + {width}, upper + {height}))
+It reads an image as those of the training were: turned upright, {opaque}converted to mode {mode}, and {resized}. In
+Python, `from predict import read`; then `pixels` below is `np.stack([read("image.png", card)])`.
+
 """
 
 
@@ -146,7 +128,7 @@ def preprocessing(image_shape: tuple[int, int, int], cropped: bool) -> dict[str,
     else:
         resize = f"resized to {width} x {height} pixels, bilinear, squeezed if it is of another shape"
     return {
-        "mode": _MODES.get(channels, f"of {channels} channels"),
+        "mode": MODES.get(channels, f"of {channels} channels"),
         "resize": resize,
         "standardise": "(pixels - mean) / std for each channel, of pixels from 0 to 255",
     }
@@ -163,13 +145,13 @@ def to_json(card: Card, image_shape: tuple[int, int, int]) -> str:
     return json.dumps(_plain(facts), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def to_markdown(card: Card, image_shape: tuple[int, int, int], platforms: Sequence[str]) -> str:
+def to_markdown(card: Card, image_shape: tuple[int, int, int], use: str) -> str:
     """The card as a page of Markdown: facts, how to use the network, and its origin.
 
     Args:
         card: the facts.
         image_shape: height, width and channels of an image.
-        platforms: where `network.stablehlo` runs, by JAX's names.
+        use: what `describe_flax` or `describe_onnx` says.
     """
     facts = {
         "space": card.space,
@@ -186,25 +168,47 @@ def to_markdown(card: Card, image_shape: tuple[int, int, int], platforms: Sequen
         _table("reached", card.metrics),
         _table("minimised by the search", card.objectives),
         _classes(card),
-        _use(card, image_shape, platforms),
+        f"## Use\n\n{use}",
         "## Origin",
         _table("from", {"dataset": card.dataset, **card.provenance}),
     ]
     return "\n\n".join(filter(None, sections)) + "\n"
 
 
-def _use(card: Card, image_shape: tuple[int, int, int], platforms: Sequence[str]) -> str:
-    """How the network is used; of an image of other channels than Pillow has, how it is read is left to the reader."""
-    height, width, channels = image_shape
-    steps_of = preprocessing(image_shape, card.cropped)
-    values = {"height": height, "width": width, "channels": channels, "mode": steps_of["mode"]}
-    reading = ""
-    if channels in _MODES:
-        steps = [_TO_MODE[channels], _CROP if card.cropped else _SQUEEZE]
-        code = textwrap.indent("".join(steps).format(**values, shorter=_shorter(height)), "    ").rstrip()
-        reading = _READ.format(**values, resized=steps_of["resize"], steps=code)
-    pixels = f"(images, {height}, {width}, {channels})"
-    return _USE.format(pixels=pixels, reading=reading, platforms=", ".join(platforms)).rstrip()
+def describe_flax(card: Card, image_shape: tuple[int, int, int], platforms: Sequence[str]) -> str:
+    """How a network is used that is exported as Flax source, weights and StableHLO.
+
+    Args:
+        card: the facts.
+        image_shape: height, width and channels of an image.
+        platforms: where `network.stablehlo` runs, by JAX's names.
+    """
+    use = _USE_FLAX.format(pixels=_pixels(image_shape), platforms=", ".join(platforms))
+    return _predict(card, image_shape, "jax flatbuffers") + use.rstrip()
+
+
+def describe_onnx(card: Card, image_shape: tuple[int, int, int]) -> str:
+    """How a network is used that is exported to ONNX.
+
+    Args:
+        card: the facts.
+        image_shape: height, width and channels of an image.
+    """
+    return _predict(card, image_shape, "onnxruntime") + _USE_ONNX.format(pixels=_pixels(image_shape)).rstrip()
+
+
+def _pixels(image_shape: tuple[int, int, int]) -> str:
+    return f"(images, {', '.join(map(str, image_shape))})"
+
+
+def _predict(card: Card, image_shape: tuple[int, int, int], packages: str) -> str:
+    """What `predict.py` does, which is not there for images of other channels than files have."""
+    mode = MODES.get(image_shape[2])
+    if mode is None:
+        return ""
+    opaque = "" if mode == "RGBA" else "laid on white where it is transparent, "
+    resized = preprocessing(image_shape, card.cropped)["resize"]
+    return _PREDICT.format(packages=packages, opaque=opaque, mode=mode, resized=resized)
 
 
 def _shorter(size: int) -> int:

@@ -1,28 +1,35 @@
 """From run folders to networks on disk that need no rwejax."""
 
 import dataclasses
+import functools
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import jax
 import numpy as np
 from jaxtyping import Int
 
 from rwejax import networks, spaces
 from rwejax.errors import InputError
-from rwejax.exporting.card import preprocessing
+from rwejax.exporting.card import preprocessing, to_json
+from rwejax.exporting.onnx_package import IMAGES, Images, export_onnx
 from rwejax.exporting.package import Card, export
+from rwejax.exporting.predict import Infer
+from rwejax.exporting.predict import load as load_exported
 from rwejax.runtime.environment import describe_machine
 from rwejax.searching.config import SearchConfig
-from rwejax.searching.images import describe_images, load_searched, moved
+from rwejax.searching.images import describe_images, load_same, load_searched, moved
 from rwejax.searching.records import Run
 from rwejax.storage.meta import read_meta
 from rwejax.storage.yaml_config import read_stored
+from rwejax.training.batches import standardise_pixels
 from rwejax.training.config import TrainConfig
 from rwejax.training.from_checkpoint import read_result as read_training
 from rwejax.training.from_search import from_search
-from rwejax.training.loop import choose
+from rwejax.training.loop import choose, load_images
 
 
 def export_run(
@@ -30,6 +37,7 @@ def export_run(
     folder: str | Path,
     rule: str = "knee",
     *,
+    form: Literal["flax", "onnx"] = "flax",
     dataset: str | None = None,
     data_dir: str | Path | None = None,
 ) -> Card:
@@ -39,6 +47,8 @@ def export_run(
         run_dir: the run folder.
         folder: where the files go, missing or empty; see `rwejax.export`.
         rule: which network of a search's front; see `rwejax.pick`.
+        form: see `rwejax.export` and `rwejax.export_onnx`, which compares on validation images of the run, or on noise
+            where these are no longer there.
         dataset: where the images of a search are now; None: where they were.
         data_dir: likewise.
 
@@ -47,7 +57,7 @@ def export_run(
 
     Raises:
         InputError: the run folder holds neither, or no finished epoch, or the images of a search have changed, or the
-            other folder holds something, or images are given for a training.
+            other folder holds something, or images are given for a training, or what `rwejax.export_onnx` says.
     """
     run_dir = Path(run_dir)
     searched = (run_dir / Run.lines).exists()
@@ -57,18 +67,46 @@ def export_run(
             "--dataset and --data-dir"
         )
     found = _of_search(run_dir, rule, dataset, data_dir) if searched else _of_training(run_dir)
-    export(found.network, found.variables, found.image_shape, found.card, Path(folder))
+    written = found.network, found.variables, found.image_shape, found.card, Path(folder)
+    if form == "onnx":
+        return export_onnx(*written, found.load_images())
+    export(*written)
     return found.card
+
+
+def load_model(model: str | Path) -> tuple[Infer, dict[str, Any]]:
+    """A network to predict with, and its card.
+
+    Args:
+        model: folder that `export_run` has written, or run folder of a training, whose network is as it is after its
+            last epoch.
+
+    Raises:
+        InputError: the folder holds neither, or no finished epoch, or a search, whose networks are not trained.
+        Unusable: it holds a network that cannot be used.
+    """
+    model = Path(model)
+    if (model / Run.lines).exists():
+        raise InputError(
+            f"run folder {str(model)!r} holds a search, of whose networks no weights are kept: train one with "
+            "rwejax train, and give its run folder"
+        )
+    if not (model / "config.yaml").exists():
+        return load_exported(model)
+    found = _of_training(model)
+    infer = jax.jit(functools.partial(found.network.apply, found.variables))
+    return infer, json.loads(to_json(found.card, found.image_shape))
 
 
 @dataclasses.dataclass(frozen=True)
 class _Found:
-    """A network, its variables, and what is to be said of it."""
+    """A network, its variables, what is to be said of it, and some images of its validation, if they are there."""
 
     network: networks.PlainNetwork
     variables: Mapping[str, Any]
     image_shape: tuple[int, int, int]
     card: Card
+    load_images: Callable[[], Images | None]
 
 
 def _of_training(run_dir: Path) -> _Found:
@@ -89,7 +127,17 @@ def _of_training(run_dir: Path) -> _Found:
     card = _card(result.config, result.space, result.genome, meta)
     objectives = {name: math.nan if value is None else value for name, value in origin.get("objectives", {}).items()}
     card = dataclasses.replace(card, objectives=objectives, metrics=metrics, provenance=provenance)
-    return _Found(result.network, result.variables, result.space.input_shape, card)
+    images = functools.partial(_validation_images, result.config, meta)
+    return _Found(result.network, result.variables, result.space.input_shape, card, images)
+
+
+def _validation_images(config: TrainConfig, meta: Mapping[str, Any]) -> Images | None:
+    try:
+        source = load_same(config, meta, lambda: load_images(config))
+        images, _ = next(source.batches("validation", IMAGES))
+    except InputError:
+        return None
+    return np.asarray(standardise_pixels(images, source.mean, source.std), np.float32)
 
 
 def _of_search(run_dir: Path, rule: str, dataset: str | None, data_dir: str | Path | None) -> _Found:
@@ -109,7 +157,7 @@ def _of_search(run_dir: Path, rule: str, dataset: str | None, data_dir: str | Pa
         metrics={"epochs": 0},
         provenance=provenance | {"weights": "random, not trained"},
     )
-    return _Found(network, variables, shape, card)
+    return _Found(network, variables, shape, card, lambda: images.validation_images[:IMAGES])
 
 
 def _card(config: TrainConfig, space: spaces.Space, genome: Int[np.ndarray, " genes"], meta: Mapping[str, Any]) -> Card:

@@ -4,12 +4,14 @@
 - `weights.safetensors`: parameters and running statistics, numbers alone, so that reading them executes nothing.
 - `network.py`: the network as Flax source, with parameters of the same names.
 - `network.stablehlo`: inference with the weights inside, for any number of images, on cpu, cuda and tpu.
+- `predict.py`: what images show, said by that; where the network reads images of as many channels as files have.
 - `card.json`: what the network is, where it comes from and what it reached.
 - `README.md`: the same to be read, and how to run the network.
 """
 
 import contextlib
 import functools
+import inspect
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,8 @@ from flax.traverse_util import flatten_dict
 from safetensors.numpy import save
 
 from rwejax.errors import InputError
-from rwejax.exporting.card import Card, to_json, to_markdown
+from rwejax.exporting import predict
+from rwejax.exporting.card import Card, describe_flax, to_json, to_markdown
 from rwejax.exporting.source import write_source
 from rwejax.networks import AUXILIARY, PlainNetwork
 from rwejax.storage.atomic import replacing
@@ -53,45 +56,97 @@ def export(
         InputError: the folder holds something or cannot be written, the variables are not the network's, or it has no
             last linear layer.
     """
-    variables = {
-        name: {path: leaf for path, leaf in variables.get(name, {}).items() if path != AUXILIARY}
-        for name in _COLLECTIONS
+    variables = known_variables(network, variables, image_shape)
+    claim_folder(folder)
+    contents = {
+        "weights.safetensors": save({path: np.asarray(leaf) for path, leaf in _flat(variables).items()}),
+        "network.py": write_source(network, image_shape).encode(),
+        "network.stablehlo": _lower(network, variables, image_shape),
     }
-    weights = _weights(network, variables, image_shape)
-    folder = Path(folder)
-    try:
+    write_files(folder, contents, card, image_shape, describe_flax(card, image_shape, PLATFORMS))
+
+
+def claim_folder(folder: Path) -> None:
+    """Make a folder if it is missing.
+
+    Args:
+        folder: where an export is to go.
+
+    Raises:
+        InputError: it holds something, or cannot be made.
+    """
+    with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise InputError(f"export folder {str(folder)!r} is not empty: give one that is missing or empty")
-        contents = {
-            "architecture.txt": f"{card.architecture}\n".encode(),
-            "weights.safetensors": save(weights),
-            "network.py": write_source(network, image_shape).encode(),
-            "network.stablehlo": _lower(network, variables, image_shape),
-            "card.json": to_json(card, image_shape).encode(),
-            "README.md": to_markdown(card, image_shape, PLATFORMS).encode(),
-        }
-        for name, content in contents.items():
+
+
+def write_files(
+    folder: Path, contents: Mapping[str, bytes], card: Card, image_shape: tuple[int, int, int], use: str
+) -> None:
+    """Write a network, and what people need to use it.
+
+    Args:
+        folder: where the files go.
+        contents: of the network's own files, by name.
+        card: what is to be said of it.
+        image_shape: height, width and channels of an image.
+        use: how it is used, for the page.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    files = {
+        **contents,
+        "architecture.txt": f"{card.architecture}\n".encode(),
+        "card.json": to_json(card, image_shape).encode(),
+        "README.md": to_markdown(card, image_shape, use).encode(),
+    }
+    if image_shape[2] in predict.MODES:
+        files["predict.py"] = inspect.getsource(predict).encode()
+    with _writing(folder):
+        for name, content in files.items():
             with replacing(folder / name, "wb") as file:
                 file.write(content)
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise InputError(
             f"export folder {str(folder)!r} cannot be written ({error.strerror}): give another folder"
         ) from error
 
 
-def _weights(
+def known_variables(
     network: PlainNetwork, variables: Mapping[str, Any], image_shape: tuple[int, int, int]
-) -> dict[str, np.ndarray]:
-    """The variables by their paths, if they are what the network has."""
+) -> dict[str, dict[str, Any]]:
+    """The variables that inference needs, without those of an auxiliary head.
+
+    Args:
+        network: whose they are.
+        variables: its collections `params` and `batch_stats`; others are left out.
+        image_shape: height, width and channels of an image.
+
+    Raises:
+        InputError: they are not what the network has.
+    """
+    known = {
+        name: {path: leaf for path, leaf in variables.get(name, {}).items() if path != AUXILIARY}
+        for name in _COLLECTIONS
+    }
     shapes = jax.eval_shape(network.init, jax.random.key(0), np.zeros((1, *image_shape), np.float32))
-    expected, given = (
-        flatten_dict({name: each[name] for name in _COLLECTIONS}, sep="/") for each in (shapes, variables)
-    )
+    expected, given = _flat({name: shapes[name] for name in _COLLECTIONS}), _flat(known)
     for name in expected | given:
         if name not in expected or name not in given or np.shape(given[name]) != expected[name].shape:
             raise InputError(f"variable {name!r} is not the network's: give what its own training has returned")
-    return {name: np.asarray(leaf) for name, leaf in given.items()}
+    return known
+
+
+def _flat(variables: Mapping[str, Any]) -> dict[str, Any]:
+    return flatten_dict(variables, sep="/")
 
 
 def _lower(network: PlainNetwork, variables: Mapping[str, Any], image_shape: tuple[int, int, int]) -> bytes:

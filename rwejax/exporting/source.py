@@ -1,5 +1,7 @@
 """A network as Python source that needs no rwejax: a line an operation, after the definitions that the lines use."""
 
+from typing import Any
+
 import flax.linen as nn
 
 from rwejax.errors import InputError
@@ -44,6 +46,21 @@ def write_source(network: PlainNetwork, image_shape: tuple[int, int, int]) -> st
 
 {imports}'''
     return "\n\n\n".join([head, *definitions, module]) + "\n"
+
+
+def make_plain(network: PlainNetwork, image_shape: tuple[int, int, int]) -> nn.Module:
+    """The module that the source of a network defines, called as `module(images, train)`.
+
+    Args:
+        network: the network.
+        image_shape: height, width and channels of an image.
+
+    Raises:
+        InputError: see `write_source`.
+    """
+    scope: dict[str, Any] = {}
+    exec(write_source(network, image_shape), scope)
+    return scope["Network"]()
 
 
 def _lines(network: PlainNetwork, called: list[type[nn.Module]]) -> list[str]:

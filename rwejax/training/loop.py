@@ -130,7 +130,7 @@ class _Task:
     def __init__(self, config: TrainConfig, meta: Mapping[str, Any] | None = None) -> None:
         size = config.image_size or (_IMAGENET if config.stem == "imagenet" else 32)
         choose(config, (size, size, 3), 10)  # what is wrong with the network is answered before images are loaded
-        self.source = load_same(config, meta or {}, lambda: _load(config))
+        self.source = load_same(config, meta or {}, lambda: load_images(config))
         self.config = config = _settle(config, self.source)
         self.space, self.genome = choose(config, self.source.image_shape, self.source.classes)
         self.network = networks.build(self.space, self.genome, auxiliary=config.auxiliary > 0)
@@ -221,7 +221,15 @@ def choose(
     return of_width(widths[allowed - 1]), genome
 
 
-def _load(config: TrainConfig) -> BatchSource:
+def load_images(config: TrainConfig) -> BatchSource:
+    """The images of a training: in memory, or streamed where it has an ImageNet stem.
+
+    Args:
+        config: the training.
+
+    Raises:
+        InputError: they cannot be read.
+    """
     if config.stem == "imagenet":
         return data.stream(
             config.dataset,

@@ -1,9 +1,13 @@
 """What a user of scripts/train.py sees."""
 
 import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
 
 import rwejax
 from rwejax.searching.config import SearchConfig
@@ -70,6 +74,13 @@ def test_a_picked_network_is_trained_taken_up_again_and_exported(main, monkeypat
     code, _, err = export("trained", "exported-trained")
     assert code == 2
     assert "is not empty" in err
+
+    predict = commands.caller(commands.load("predict"), monkeypatch, capfd)
+    Image.fromarray(np.uint8(load_digits().images[7] * 15)).save("seven.png")
+    code, out, _ = predict("exported-trained", "seven.png")
+    assert code == 0
+    assert re.fullmatch(r"seven\.png  \d [01]\.\d\d\n", out)
+    assert predict("trained", "seven.png")[:2] == (0, out)
 
 
 BAD = [

@@ -1,3 +1,4 @@
+import csv
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ import jax
 import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
+from PIL import Image
 from safetensors.numpy import load_file
 
 import rwejax
@@ -50,7 +52,7 @@ import jax
 import numpy as np
 jax.config.update("jax_disable_most_optimizations", True)
 pixels, found = np.load(sys.argv[1]), {}
-for folder in sys.argv[3:]:
+for folder in sys.argv[4:]:
     os.chdir(folder)
     sys.path.insert(0, folder)
     sys.modules.pop("network", None)
@@ -67,8 +69,10 @@ for folder in sys.argv[3:]:
     found |= {f"{folder}|size": sum(leaf.size for leaf in jax.tree.leaves(fresh["params"]))}
     exec(of_stablehlo, scope)
     found |= {f"{folder}|stablehlo": scope["logits"]}
-    if folder.endswith("macro"):  # of one network: each number of images is compiled anew
+    if os.path.basename(folder) == "macro":  # of one network: each number of images is compiled anew
         found |= {f"{folder}|one": scope["network"].call(images[:1])}
+        import predict
+        assert predict.main([sys.argv[3], "--csv", folder + ".csv"]) == 0
     sys.path.pop(0)
 np.savez(sys.argv[2], **found)
 """
@@ -82,10 +86,10 @@ class Exported(NamedTuple):
     found: dict
 
 
-def random_variables(module, seed):
+def random_variables(module, seed, shape=SHAPE):
     """Of about the size that training leaves: maps keep their variance."""
     generator = np.random.default_rng(seed)
-    shapes = jax.eval_shape(module.init, jax.random.key(0), IMAGES)
+    shapes = jax.eval_shape(module.init, jax.random.key(0), np.zeros((1, *shape), np.float32))
 
     def draw(path, leaf):
         name = path[-1].key
@@ -123,11 +127,15 @@ def exported(tmp_path_factory):
         export(module, variables, SHAPE, card, top / name)
         made[name] = module, variables, card, top / name
     np.save(top / "pixels.npy", PIXELS)
+    (top / "photographs").mkdir()
+    for number, pixels in enumerate(PIXELS):
+        Image.fromarray(pixels).save(top / "photographs" / f"{number}.png")
     results = top / "results.npz"
+    given = [str(each) for each in (top / "pixels.npy", results, top / "photographs")]
     folders = [str(folder) for *_, folder in made.values()]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     subprocess.run(
-        [sys.executable, "-I", "-B", "-c", READER, str(top / "pixels.npy"), str(results), *folders],
+        [sys.executable, "-I", "-B", "-c", READER, *given, *folders],
         check=True,
         cwd=top,
         env=environment,
@@ -176,6 +184,18 @@ def test_all_that_is_written_computes_what_the_network_computes(exported, name):
         np.testing.assert_allclose(found[f"moved|{path}"], leaf, **TOLERANCE)
 
 
+def test_the_written_command_predicts_what_the_network_does(exported):
+    module, variables, _, folder, _ = exported["macro"]
+    probabilities = np.asarray(jax.nn.softmax(jax.jit(module.apply)(variables, IMAGES)))
+
+    with open(folder.with_name("macro.csv")) as file:
+        rows = list(csv.DictReader(file))
+
+    assert [row["file"] for row in rows] == [f"{number}.png" for number in range(len(PIXELS))]
+    assert [int(row["class"]) for row in rows] == probabilities.argmax(1).tolist()
+    np.testing.assert_allclose([float(row["probability"]) for row in rows], probabilities.max(1), rtol=1e-4)
+
+
 @pytest.mark.parametrize("name", GENOMES)
 def test_parameters_are_as_many_as_the_network_has(exported, name):
     _, variables, card, folder, found = exported[name]
@@ -195,6 +215,7 @@ def test_the_folder_says_what_the_network_is(exported, name):
         "card.json",
         "network.py",
         "network.stablehlo",
+        "predict.py",
         "weights.safetensors",
     }
     space = spaces.get(name, input_shape=SHAPE, **card.sizes)
