@@ -70,10 +70,15 @@ class Zero(nn.Module):
 
 
 def pointwise(blocks: np.ndarray, sources: list[int], groups: int = 1) -> nn.Conv2d:
-    """The 1x1 convolution of concatenated sources, which are those of its kernel's (inputs, outputs) blocks."""
+    """The 1x1 convolution of concatenated sources, which are those of its kernel's (inputs, outputs) blocks.
+
+    It keeps as `sources` how many they are, by whose square root the blocks are divided.
+    """
     # The blocks of the sources that are read, one below the other, are the kernel of their concatenation.
     kernel = blocks[sources] / np.sqrt(len(sources), dtype=np.float32)
-    return convolution(kernel.reshape(1, 1, -1, kernel.shape[-1]), groups=groups)
+    layer = convolution(kernel.reshape(1, 1, -1, kernel.shape[-1]), groups=groups)
+    layer.sources = len(sources)
+    return layer
 
 
 def convolution(
