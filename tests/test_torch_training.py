@@ -105,7 +105,7 @@ class Peer:
 
     def __init__(self, space, genome):
         network, module = networks.network(space), networks.build(space, genome)
-        program, (_,) = networks.lower(space, network, genome[None], 1, 1)
+        program, (_,) = networks.lower(space, network, genome[None], 1)
         first = networks.first_variables(RECIPE.seed, module, space.input_shape)["params"]
         params = flatten_dict(first)
         # Each weight of each slot has a number, which says where it is on either side.
