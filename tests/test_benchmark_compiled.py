@@ -117,7 +117,7 @@ def test_results_are_as_large_as_their_tiles():
     assert written("bf16[400,7,3]{0,2,1:T(8,128)(2,1)}") == (2 * 400 * 7 * 3, 2 * 512 * 8 * 7)
     assert written("(u32[5]{0:T(128)S(1)}, pred[2,3]{1,0:T(4,128)})") == (20 + 6, 512 + 4 * 128)
     assert written("s32[]") == (4, 4)
-    assert written("f32[9]{0}", "loop_dynamic-update-slice_fusion.3") == (0, 0)
+    assert written("f32[9]{0}", "loop_dynamic_update_slice_fusion.3") == (0, 0)
 
 
 def test_chunks_are_split_by_what_they_are():

@@ -59,7 +59,7 @@ class Instruction:
 
         What is written into a larger array, which its result is, counts where it was computed.
         """
-        if "dynamic-update-slice" in self.name or "scatter" in self.name:
+        if re.search("dynamic.update.slice|scatter", f"{self.name} {self.operation}"):
             return 0, 0
         sizes = [_sizes(*array) for array in _ARRAY.findall(self.shape)]
         return sum(plain for plain, _ in sizes), sum(padded for _, padded in sizes)

@@ -241,10 +241,19 @@ def _make_branch(
 
 def _write(target: Array, y: Array, slots: Int[Array, " chunk"], present: Bool[Array, " chunk"]) -> Array:
     """Write the maps of a chunk's rows, as far as they are there, to their slots."""
-    if len(y) == 1:
-        return lax.dynamic_update_slice_in_dim(target, y, slots[0], 0)
-    slots = jnp.where(present, slots, len(target) + jnp.arange(len(y)))
-    return target.at[slots].set(y, mode="drop", unique_indices=True)
+
+    def at_once(target: Array) -> Array:
+        nowhere = len(target) + jnp.arange(len(y))
+        return target.at[jnp.where(present, slots, nowhere)].set(y, mode="drop", unique_indices=True)
+
+    def one_by_one(target: Array) -> Array:
+        # What is not there goes where the first row comes last.
+        for row in reversed(range(len(y))):
+            slot = jnp.where(present[row], slots[row], slots[0])
+            target = lax.dynamic_update_slice_in_dim(target, y[row : row + 1], slot, 0)
+        return target
+
+    return _scattered(at_once, one_by_one, target, len(y))
 
 
 def _write_codes(
@@ -252,14 +261,29 @@ def _write_codes(
 ) -> Array:
     """Write the codes of a chunk's rows, each of which has so many of its own, to their places."""
     rows, most = found.shape[:2]
+
+    def at_once(codes: Array) -> Array:
+        k = jnp.arange(most)
+        nowhere = len(codes) + jnp.arange(rows * most).reshape(rows, most)
+        places = jnp.where(present[:, None] & (k < own), first[:, None] + k, nowhere)
+        return codes.at[places].set(found, mode="drop", unique_indices=True)
+
+    def one_by_one(codes: Array) -> Array:
+        # Each may write behind its own codes, where those of rows begin that are written later.
+        for row in range(rows):
+            codes = lax.dynamic_update_slice_in_dim(codes, found[row], first[row], 0)
+        return codes
+
+    return _scattered(at_once, one_by_one, codes, rows)
+
+
+def _scattered(
+    at_once: Callable[[Array], Array], one_by_one: Callable[[Array], Array], target: Array, rows: int
+) -> Array:
+    """Rows written into a buffer: a TPU would write them one by one too, and turn the whole buffer round for it."""
     if rows == 1:
-        # It may write behind its own codes, where those of the next one begin.
-        return lax.dynamic_update_slice_in_dim(codes, found[0], first[0], 0)
-    k = jnp.arange(most)
-    places = jnp.where(
-        present[:, None] & (k < own), first[:, None] + k, len(codes) + jnp.arange(rows * most).reshape(rows, most)
-    )
-    return codes.at[places].set(found, mode="drop", unique_indices=True)
+        return one_by_one(target)
+    return lax.platform_dependent(target, tpu=one_by_one, default=at_once)
 
 
 def _row(table: Any, number: Any) -> Array:
