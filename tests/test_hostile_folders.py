@@ -19,7 +19,8 @@ import rwejax
 from rwejax import CorrelateRunsConfig, InputError, TrainConfig
 from rwejax.cli.flags import resumed
 from rwejax.correlating.runs import correlate_runs
-from rwejax.exporting.from_run import export_run
+from rwejax.drawing.from_run import draw_run
+from rwejax.exporting.from_run import export_run, load_model
 from rwejax.searching import loop
 from rwejax.searching.records import Run
 from rwejax.status import read_status
@@ -44,6 +45,8 @@ COMMANDS = {
     "train --resume": lambda path: (resumed(lambda base: base, None, path, TrainConfig()), training_loop.resume(path)),
     "train --run": from_search,
     "export": lambda path: export_run(path, path.parent / "exported"),
+    "predict": load_model,
+    "draw": lambda path: draw_run(path, output=path.parent / "drawn.svg"),
     "compare": lambda path: rwejax.load_many([path, hostile.OLD / "search"]),
     "correlate-runs": lambda path: correlate_runs(CorrelateRunsConfig(str(path), TRUTH, "accuracy")),
 }

@@ -16,6 +16,7 @@ COMMANDS = {
     "train": "Train a network that a search has found.",
     "export": "Write a trained network so that nobody needs rwejax to use it.",
     "predict": "Say what images show, by a trained network.",
+    "draw": "Draw a network: its phases or cells, and what each operation costs.",
     "status": "Say how far searches and trainings are.",
     "compare": "Compare searches: hypervolume over evaluations, and fronts.",
     "correlate": "Rank-correlate estimators with the accuracies of trained networks.",

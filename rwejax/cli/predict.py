@@ -56,8 +56,9 @@ def main(words: Sequence[str]) -> int:
     if not arguments.images:
         raise InputError("no image is named: give images, or folders of images")
     show = functools.partial(make_console().print, markup=False, soft_wrap=True)
+    infer, card = load_model(arguments.model)
     try:
-        predict.run(*load_model(arguments.model), arguments.images, arguments.table, show)
+        predict.run(infer, card, arguments.images, arguments.table, show)
     except predict.Unusable as error:
         raise InputError(str(error)) from error
     return 0

@@ -17,7 +17,7 @@ from rwejax.errors import InputError
 from rwejax.exporting.card import preprocessing, to_json
 from rwejax.exporting.onnx_package import IMAGES, Images, export_onnx
 from rwejax.exporting.package import Card, export
-from rwejax.exporting.predict import Infer
+from rwejax.exporting.predict import Infer, Unusable
 from rwejax.exporting.predict import load as load_exported
 from rwejax.runtime.environment import describe_machine
 from rwejax.searching.config import SearchConfig
@@ -82,8 +82,8 @@ def load_model(model: str | Path) -> tuple[Infer, dict[str, Any]]:
             last epoch.
 
     Raises:
-        InputError: the folder holds neither, or no finished epoch, or a search, whose networks are not trained.
-        Unusable: it holds a network that cannot be used.
+        InputError: the folder holds neither, or no finished epoch, or a search, whose networks are not trained, or what
+            it holds is damaged.
     """
     model = Path(model)
     if (model / Run.lines).exists():
@@ -92,7 +92,10 @@ def load_model(model: str | Path) -> tuple[Infer, dict[str, Any]]:
             "rwejax train, and give its run folder"
         )
     if not (model / "config.yaml").exists():
-        return load_exported(model)
+        try:
+            return load_exported(model)
+        except Unusable as error:
+            raise InputError(str(error)) from error
     found = _of_training(model)
     infer = jax.jit(functools.partial(found.network.apply, found.variables))
     return infer, json.loads(to_json(found.card, found.image_shape))

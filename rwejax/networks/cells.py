@@ -304,6 +304,16 @@ def _add_cell(
     return rows[2:]
 
 
+def _part(space: CellSpace, group: Group, kind: str, slot: int) -> str | None:
+    """The cell of a row; sums, which have no slots of their own, are where their terms are."""
+    stage = next((each for each in _stages(space) if group.target in (each.name, each.entry)), None)
+    if stage is None or kind == "sum":
+        return None if stage else group.name
+    reduces = group.name == stage.entry != stage.name  # in the first cell alone
+    cell = stage.cells[0] + (0 if reduces else slot // (2 if kind == "project" else 2 * space.blocks))
+    return f"{'reduction' if space.layout[cell].reduction else 'cell'} {cell + 1}"
+
+
 def _write_pool(module: Pool, writer: Writer) -> str:
     (x,) = writer.maps
     if module.largest:
@@ -326,4 +336,5 @@ LOWERING = Lowering(
         Pool: _write_pool,
         Output: _write_output,
     },
+    _part,
 )

@@ -120,6 +120,16 @@ def add_rows(space: NASBench201, genomes: Int[np.ndarray, "n genes"], builder: B
     return builder.add("output", "output", 0, x)
 
 
+def _part(space: NASBench201, group: Group, kind: str, slot: int) -> str | None:
+    """The cell of a row; sums, which have no slots of their own, are where their terms are."""
+    if kind in ("stem", "output"):
+        return kind
+    stage = int(group.target.removeprefix("stage"))
+    if kind == "residual":
+        return f"residual {stage - 1}"
+    return None if kind == "sum" else f"cell {(stage - 1) * space.cells + slot // _EDGES[-1].stop + 1}"
+
+
 def _write_average(module: Average, writer: Writer) -> str:
     return write_average_pool(writer.maps[0], 1)
 
@@ -138,4 +148,5 @@ LOWERING = Lowering(
         Residual: plain.Residual,
         Output: _write_output,
     },
+    _part,
 )

@@ -25,6 +25,7 @@ class PlainRow(NamedTuple):
         name: of its module.
         group: position of its group in the network.
         kind: position of its kind in the group.
+        slot: where in the space it stands.
         sources: maps that it reads, as their slots in the group's source buffer.
         buffer_slot: of its own map in the group's target buffer.
     """
@@ -32,6 +33,7 @@ class PlainRow(NamedTuple):
     name: str
     group: int
     kind: int
+    slot: int
     sources: tuple[int, ...]
     buffer_slot: int
 
@@ -124,7 +126,7 @@ def read_rows(network: Network, program: Program) -> tuple[PlainRow, ...]:
             kind, row = int(rows.kind[c]), int(rows.begin[c])
             name = f"{group.name}_{c}_{group.kinds[kind][0]}"
             sources = tuple(rows.sources[row, : rows.fan_in[c]].tolist())
-            found.append(PlainRow(name, number, kind, sources, int(rows.buffer_slot[c])))
+            found.append(PlainRow(name, number, kind, int(rows.slot[c]), sources, int(rows.buffer_slot[c])))
     return tuple(found)
 
 

@@ -81,7 +81,7 @@ class SearchResult:
         """Choose one network of the front; see `rwejax.pick`.
 
         Args:
-            rule: "knee", "error" or a limit such as "macs:300M".
+            rule: "knee", "error", a limit such as "macs:300M", or a number.
 
         Raises:
             InputError: the rule is none, or leaves no network.
@@ -155,7 +155,8 @@ def pick(result: SearchResult, rule: str = "knee") -> int:
         rule: "knee", the point that lies farthest below the plane through the extremes, each objective scaled to the
             front (Das, "On characterizing the knee of the Pareto curve", Structural Optimization 1999); "error", the
             best by the trained error, or before by the first estimator; or a limit of a cost, such as "macs:300M",
-            "params:2M", "memory:2MiB" or "latency:5ms": the best of those within it.
+            "params:2M", "memory:2MiB" or "latency:5ms": the best of those within it; or a number from 1, the place in
+            front.csv.
 
     Returns:
         Its row: `result.genomes[pick(result)]` is its genome.
@@ -169,8 +170,8 @@ def pick(result: SearchResult, rule: str = "knee") -> int:
         >>> points = np.array([[30.0, 1.0], [12.0, 2.0], [10.0, 9.0]])
         >>> outcome = types.SimpleNamespace(rows=np.arange(3), points=points)
         >>> result = types.SimpleNamespace(objectives=points, outcome=outcome, config=SearchConfig())
-        >>> pick(result), pick(result, "error"), pick(result, "macs:3M")
-        (1, 2, 1)
+        >>> pick(result), pick(result, "error"), pick(result, "macs:3M"), pick(result, "1")
+        (1, 2, 1, 0)
     """
     front = result.outcome.rows
     if not len(front):
@@ -183,9 +184,17 @@ def pick(result: SearchResult, rule: str = "knee") -> int:
         return int(front[scaled.sum(1).argmin()])
     if rule == "error":
         return int(front[objectives[:, 0].argmin()])
+    if rule.isdecimal():
+        if not 1 <= int(rule) <= len(front):
+            raise InputError(
+                f"pick {rule!r} is out of range: the front has {len(front)} networks, give 1 to {len(front)}"
+            )
+        return int(front[int(rule) - 1])
     name, _, limit = rule.partition(":")
     if name not in COSTS:
-        raise InputError(f"pick {rule!r} is unknown: give knee, error or COST:LIMIT, such as macs:300M or latency:5ms")
+        raise InputError(
+            f"pick {rule!r} is unknown: give knee, error, a number or COST:LIMIT, such as macs:300M or latency:5ms"
+        )
     cost = COSTS[name]
     values = _cost_of(result, cost)[front]
     within = values <= cost.parse(limit) / cost.scale

@@ -1,4 +1,4 @@
-"""Where a command writes a table and what belongs to it: beside each other, and over nothing."""
+"""Where a command writes a table and what belongs to it, or a drawing: beside each other, and over nothing."""
 
 import contextlib
 import itertools
@@ -9,13 +9,14 @@ from pathlib import Path
 from rwejax.errors import InputError
 
 
-def free_output(output: Path | None, name: str, files: Callable[[Path], list[Path]]) -> Path:
-    """A table's path that replaces nothing.
+def free_output(output: Path | None, name: str, files: Callable[[Path], list[Path]], ending: str = ".csv") -> Path:
+    """The path of a table or a drawing that replaces nothing.
 
     Args:
         output: the path, if the user gave one.
         name: otherwise the path is runs/NAME.csv, or runs/NAME-2.csv and so on.
-        files: everything that is written with a table.
+        files: everything that is written with it.
+        ending: of the file.
 
     Raises:
         InputError: a file exists that belongs to the path that the user gave.
@@ -26,7 +27,7 @@ def free_output(output: Path | None, name: str, files: Callable[[Path], list[Pat
         return Path(output)
     plain = re.sub(r"\W+", "-", name)
     suffixes = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
-    candidates = (Path("runs") / f"{plain}{suffix}.csv" for suffix in suffixes)
+    candidates = (Path("runs") / f"{plain}{suffix}{ending}" for suffix in suffixes)
     return next(path for path in candidates if not any(file.exists() for file in files(path)))
 
 

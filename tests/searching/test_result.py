@@ -51,7 +51,8 @@ def test_the_least_error_with_and_without_a_limit(objectives):
 @pytest.mark.parametrize(
     ("rule", "sentence"),
     [
-        ("best", "pick 'best' is unknown: give knee, error or COST:LIMIT"),
+        ("best", "pick 'best' is unknown: give knee, error, a number or COST:LIMIT"),
+        ("0", "pick '0' is out of range: the front has 2 networks, give 1 to 2"),
         ("macs:many", "macs 'many' is no limit: give a number and one of K, M, G, such as 300M"),
         ("macs:900K", "pick 'macs:900K' leaves no network: the least of the front is multiply-adds 2.000 M"),
     ],
