@@ -6,7 +6,7 @@ The library fast-sugiyama orders the layers, and leaves way for lines that pass 
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -36,7 +36,8 @@ def lay_out(edges: Sequence[tuple[int, int]]) -> Layout:
 
     count = 1 + max(map(max, edges))
     boxes, lines, left = np.zeros((count, 2)), [], 0.0
-    for found, width, _, pieces in from_edges(edges, vertex_spacing=_SPACING, dummy_vertices=True):
+    laid_out: Any = from_edges(edges, vertex_spacing=_SPACING, dummy_vertices=True)  # names may be texts, too
+    for found, width, _, pieces in laid_out:
         places = {name: np.array(place) / _SPACING + (left, 0) for name, place in found}
         following = {first: second for first, second in pieces if first >= count}  # behind a bend there is one piece
         for first, second in pieces:

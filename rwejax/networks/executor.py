@@ -19,7 +19,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int, Shaped, UInt32
 
 from rwejax.networks.codes import WORDS, pack, relus_by_kind
-from rwejax.networks.kernels import Kernels, no_statistics, shares_kernel, statistics_width
+from rwejax.networks.kernels import Kernels, is_depthwise, no_statistics, shares_kernel, statistics_width
 from rwejax.networks.modules import Norm, Sources, shown
 from rwejax.networks.program import Group, Kind, Network, Program
 
@@ -154,6 +154,10 @@ def _run_group(
         jax.ShapeDtypeStruct(statistics.shape[1:], statistics.dtype),
         jax.ShapeDtypeStruct((int(own_codes.max()), WORDS, target.shape[1]), jnp.uint32),
     )
+    dense, depthwise = (
+        any(is_so(network, group, kind) for _, kind in group.kinds) for is_so in (shares_kernel, is_depthwise)
+    )
+    write = partial(_write, dense and not depthwise)
     branches = [_make_branch(network, group, kind, kernels[name], norm, like) for name, kind in group.kinds]
 
     def step(size: int, c: Array, carry: _Written) -> _Written:
@@ -167,7 +171,7 @@ def _run_group(
         chosen = [partial(branch, origin, fan_in, slots, sources, blocks, stored) for branch in branches]
         y, stored, found = lax.switch(which, chosen) if len(chosen) > 1 else chosen[0]()
         present = jnp.arange(size) < _row(rows.begin, c + 1) - begin
-        target = _write(target, y, lax.dynamic_slice_in_dim(rows.buffer_slot, begin, size), present)
+        target = write(target, y, lax.dynamic_slice_in_dim(rows.buffer_slot, begin, size), present)
         if norm is Norm.BATCH:
             # What is written behind a chunk that is not full belongs to rows that run later, and write it again.
             statistics = lax.dynamic_update_slice_in_dim(statistics, stored, begin, 0)
@@ -239,7 +243,7 @@ def _make_branch(
     return branch
 
 
-def _write(target: Array, y: Array, slots: Int[Array, " chunk"], present: Bool[Array, " chunk"]) -> Array:
+def _write(dense: bool, target: Array, y: Array, slots: Int[Array, " chunk"], present: Bool[Array, " chunk"]) -> Array:
     """Write the maps of a chunk's rows, as far as they are there, to their slots."""
 
     def at_once(target: Array) -> Array:
@@ -253,7 +257,11 @@ def _write(target: Array, y: Array, slots: Int[Array, " chunk"], present: Bool[A
             target = lax.dynamic_update_slice_in_dim(target, y[row : row + 1], slot, 0)
         return target
 
-    return _scattered(at_once, one_by_one, target, len(y))
+    if len(y) == 1:
+        return one_by_one(target)
+    # A TPU's compiler lays maps out for its convolutions. Where these are dense, it turns them round for a scatter, and
+    # all takes six times as long; where they are depthwise, one row after another needs three times the memory.
+    return lax.platform_dependent(target, tpu=one_by_one if dense else at_once, default=at_once)
 
 
 def _write_codes(
@@ -261,29 +269,13 @@ def _write_codes(
 ) -> Array:
     """Write the codes of a chunk's rows, each of which has so many of its own, to their places."""
     rows, most = found.shape[:2]
-
-    def at_once(codes: Array) -> Array:
-        k = jnp.arange(most)
-        nowhere = len(codes) + jnp.arange(rows * most).reshape(rows, most)
-        places = jnp.where(present[:, None] & (k < own), first[:, None] + k, nowhere)
-        return codes.at[places].set(found, mode="drop", unique_indices=True)
-
-    def one_by_one(codes: Array) -> Array:
-        # Each may write behind its own codes, where those of rows begin that are written later.
-        for row in range(rows):
-            codes = lax.dynamic_update_slice_in_dim(codes, found[row], first[row], 0)
-        return codes
-
-    return _scattered(at_once, one_by_one, codes, rows)
-
-
-def _scattered(
-    at_once: Callable[[Array], Array], one_by_one: Callable[[Array], Array], target: Array, rows: int
-) -> Array:
-    """Rows written into a buffer: a TPU would write them one by one too, and turn the whole buffer round for it."""
     if rows == 1:
-        return one_by_one(target)
-    return lax.platform_dependent(target, tpu=one_by_one, default=at_once)
+        # It may write behind its own codes, where those of the next one begin.
+        return lax.dynamic_update_slice_in_dim(codes, found[0], first[0], 0)
+    k = jnp.arange(most)
+    nowhere = len(codes) + jnp.arange(rows * most).reshape(rows, most)
+    places = jnp.where(present[:, None] & (k < own), first[:, None] + k, nowhere)
+    return codes.at[places].set(found, mode="drop", unique_indices=True)
 
 
 def _row(table: Any, number: Any) -> Array:

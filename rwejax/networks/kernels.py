@@ -60,8 +60,23 @@ def shares_kernel(network: Network, group: Group, kind: Kind) -> bool:
         group: the kind's group.
         kind: the operation.
     """
+    return any(inputs > 1 for inputs in _inputs_of_filters(network, group, kind))
+
+
+def is_depthwise(network: Network, group: Group, kind: Kind) -> bool:
+    """Whether a kind has filters over pixels of single channels.
+
+    Args:
+        network: the groups and buffers of the space.
+        group: the kind's group.
+        kind: the operation.
+    """
+    return 1 in _inputs_of_filters(network, group, kind)
+
+
+def _inputs_of_filters(network: Network, group: Group, kind: Kind) -> list[int]:
     shapes = [leaf.shape[1:] for leaf in jax.tree.leaves(parameters(network, group, kind))]
-    return any(len(shape) == 4 and shape[0] * shape[1] > 1 and shape[2] > 1 for shape in shapes)
+    return [shape[2] for shape in shapes if len(shape) == 4 and shape[0] * shape[1] > 1]
 
 
 def no_statistics(network: Network, group: Group, kind: Kind) -> Tree:
