@@ -19,7 +19,7 @@ torch = pytest.importorskip("torch", reason="PyTorch comes with the extra bench:
 from torch import nn  # noqa: E402
 from torch.nn.utils import parametrize  # noqa: E402
 
-from benchmarks.parts import torch_networks, torch_peer, trainer  # noqa: E402
+from benchmarks.parts import torch_networks, torch_peer, torch_training  # noqa: E402
 
 SIZES = {
     "macro": {"nodes": 4, "channels": 4},
@@ -123,7 +123,7 @@ class Peer:
             weights[of] = params[path]
 
         images = torch_peer.as_channels_last(np.zeros((2, *space.input_shape), np.float32))
-        self.network = trainer.build(space, space.to_string(genome), images).train()
+        self.network = torch_training.build(space, space.to_string(genome), images).train()
         numbered = torch_networks.build(space, genome, numbers)
         pairs = zip(of_kind(self.network, nn.Conv2d), of_kind(numbered, nn.Conv2d), strict=True)
         self.kernels = [begin(layer, each, weights) for layer, each in pairs]
