@@ -1,4 +1,4 @@
-"""Trains random networks of a space for real, in PyTorch, and keeps their accuracies as a table.
+"""Trains random networks of a space for real, and keeps their accuracies as a table.
 
 For the spaces of which nobody has published one. Every training is on disk when it ends, so that a sitting may end at
 any time; the same command goes on. The table has the mean of each network's trainings, and Spearman's correlation of
@@ -12,11 +12,11 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from parts.command import require, start
+from parts import truths
+from parts.command import start
 from parts.setting import TrainingSetting
-from parts.tables import OWN, read, write
+from parts.tables import write
 
-from rwejax import spaces
 from rwejax.correlating.statistics import spearman
 from rwejax.errors import InputError
 from rwejax.evolve import sample_distinct
@@ -29,17 +29,12 @@ class Config(TrainingSetting):
     networks: int = 60
     """Networks, drawn at random, none twice."""
     output: Path | None = None
-    """CSV file for the table, and beside it NAME.trainings.csv; by default benchmarks/truth/SPACE.csv."""
+    """CSV file for the table, by default runs/truth/SPACE.csv, and beside it NAME.0.jsonl and so on for trainings."""
 
     @property
     def table(self) -> Path:
         """Where the table lies."""
-        return self.output or OWN / f"{self.space}.csv"
-
-    @property
-    def trained(self) -> Path:
-        """Where each training is kept."""
-        return self.table.with_suffix(".trainings.csv")
+        return self.output or Path("runs/truth") / f"{self.space}.csv"
 
 
 def work(config: Config) -> None:
@@ -50,21 +45,19 @@ def work(config: Config) -> None:
     """
     if min(config.networks, config.trainings, config.epochs, config.batch) < 1:
         raise InputError("networks, trainings, epochs and batch are counts: give 1 or more of each")
-    require("torch", "bench")
-    from parts.trainer import accuracies, train_missing
-
-    space = spaces.get(config.space, **config.sizes)
+    dataset, space = config.load(config.space, config.sizes)
     genomes = np.asarray(sample_distinct(jax.random.key(config.seed), space, config.networks))
     texts = [space.to_string(genome) for genome in space.canonical(genomes)]
     try:
-        train_missing(config, config.trained, texts)
+        truths.train_missing(config, space, dataset, texts, config.table)
     finally:
-        report(config, accuracies(config.trained))  # what is there is worth a table
+        report(config, texts)  # what is there is worth a table
 
 
-def report(config: Config, trained: dict[str, np.ndarray]) -> None:
+def report(config: Config, texts: list[str]) -> None:
     """Write the table, and print how well trainings agree."""
-    found = {text: row[: config.trainings] for text, row in trained.items()}
+    trained = truths.accuracies(config, config.table)
+    found = {text: trained[text] for text in texts if text in trained}
     if not found:
         print("no training has ended yet, so that there is no table")
         return
@@ -74,7 +67,7 @@ def report(config: Config, trained: dict[str, np.ndarray]) -> None:
     ]
     write(config.table, rows)
     means = [row.mean() for row in found.values()]
-    seconds = np.median([float(row["seconds"]) for row in read(config.trained)])
+    seconds = truths.seconds(config, config.table)
     print(
         f"{len(found)} networks, accuracy {min(means):.1f} to {max(means):.1f} %, std {np.std(means):.2f}, "
         f"{seconds:.1f} s a training: {config.table}"

@@ -120,17 +120,18 @@ THREADS = 1
 
 
 def torch_side(config: Config, texts: Sequence[str], pool: Any) -> Callable[[], Any]:
-    """Train all networks, whichever process is free takes the next."""
-    return lambda: pool.starmap(train, [(config, text) for text in texts], chunksize=1)
+    """Train all networks where JAX does, whichever process is free takes the next."""
+    where = "cuda" if jax.default_backend() == "gpu" else "cpu"
+    return lambda: pool.starmap(train, [(config, text, where) for text in texts], chunksize=1)
 
 
-def train(config: Config, text: str) -> float:
+def train(config: Config, text: str, where: str) -> float:
     """Train one network in PyTorch; returns its accuracy in %."""
     import torch
-    from parts.trainer import Training
+    from parts.torch_training import Training
 
     torch.set_num_threads(THREADS)
-    training = Training(config, text, 0)
+    training = Training(config, text, where)
     for _ in range(training.steps):
         training.advance()
     return training.accuracy()

@@ -1,8 +1,8 @@
 """What searches by one estimator or another have found, trained for real: the best networks within limits of macs.
 
 Searches of equal evaluations, several seeds each; of every front the best within each limit is trained. Beside them
-stand the random networks of a table that `ground_truth.py` has made in the same setting. Searches stay in a folder and
-trainings beside the output, so that a sitting may end at any time; the same command goes on.
+stand the random networks of a table that `ground_truth.py` has made in the same setting, which is checked. Searches
+stay in a folder and trainings beside the output, so that a sitting may end at any time; the same command goes on.
 """
 
 import sys
@@ -12,13 +12,15 @@ from typing import Any
 
 import jax
 import numpy as np
-from parts.command import require, start
+from parts import truths
+from parts.command import start
 from parts.report import cpu_model
 from parts.setting import TrainingSetting
-from parts.tables import OWN, read, write
+from parts.tables import read, write
 
 import rwejax
 from rwejax import SearchConfig, spaces
+from rwejax.data import Dataset
 from rwejax.errors import InputError
 from rwejax.runtime.devices import cores
 
@@ -38,6 +40,8 @@ class Config(TrainingSetting):
     """Genomes of a generation."""
     generations: int = 10
     """Generations of a search."""
+    table: Path | None = None
+    """CSV file of `ground_truth.py`, with the files beside it; by default runs/truth/SPACE.csv."""
     parts: Path = Path("runs/search_quality")
     """Folder of the searches, and of the trainings where there is no output."""
 
@@ -65,11 +69,8 @@ def work(config: Config) -> None:
     Raises:
         InputError: something cannot be used.
     """
-    require("torch", "bench")
-    from parts.trainer import accuracies, train_missing
-
     dataset, space = config.load(config.space, config.sizes)
-    table = random_networks(space)
+    table = random_networks(config, space, dataset)
     limits = find_limits(config, space)
     config.parts.mkdir(parents=True, exist_ok=True)
     picks = {
@@ -78,12 +79,10 @@ def work(config: Config) -> None:
         for seed in range(config.searches)
         for limit, text in find(config.search(name, seed), limits).items()
     }
-    trained = (config.output or config.parts / f"{config.space}.csv").with_suffix(".trainings.csv")
-    train_missing(config, trained, list(dict.fromkeys(picks.values())))
-    rows = [
-        {"space": config.space, "dataset": dataset.name, **row}
-        for row in collect(space, table, picks, accuracies(trained))
-    ]
+    trained = config.output or config.parts / f"{config.space}.csv"
+    truths.train_missing(config, space, dataset, list(dict.fromkeys(picks.values())), trained)
+    accuracy = truths.accuracies(config, trained)
+    rows = [{"space": config.space, "dataset": dataset.name, **row} for row in collect(space, table, picks, accuracy)]
     if config.output is not None:
         write(config.output, rows)
     for row in rows:
@@ -94,22 +93,18 @@ def work(config: Config) -> None:
     print(f"{cpu_model()}, {cores()} cores, jax {jax.__version__}")
 
 
-def random_networks(space: spaces.Space) -> dict[str, float]:
+def random_networks(config: Config, space: spaces.Space, dataset: Dataset) -> dict[str, float]:
     """The networks of the table of a space, and their accuracies.
 
     Raises:
-        InputError: there is no table, or none of networks of this size.
+        InputError: there is no table, or none of networks that were trained alike.
     """
-    path = OWN / f"{space.name}.csv"
-    table = {row["architecture"]: float(row["accuracy"]) for row in read(path)}
-    try:
-        for text in list(table)[:1]:
-            space.from_string(text)
-    except ValueError as error:
-        raise InputError(f"table {str(path)!r} holds networks of another size: {error}") from error
-    if not table:
+    path = config.table or Path("runs/truth") / f"{space.name}.csv"
+    if not path.exists():
         raise InputError(f"table {str(path)!r} is missing: make it with ground_truth.py")
-    return table
+    if not truths.is_of(config, space, dataset, path):
+        raise InputError(f"table {str(path)!r} was not trained in this setting: make one with ground_truth.py")
+    return {row["architecture"]: float(row["accuracy"]) for row in read(path)}
 
 
 def find_limits(config: Config, space: spaces.Space) -> tuple[float, ...]:

@@ -34,7 +34,8 @@ class Setting:
     @property
     def recorded(self) -> dict[str, Any]:
         """The setting as a result states it, without the places of files."""
-        return {name: value for name, value in asdict(self).items() if name not in ("data_dir", "output", "truth")}
+        places = "data_dir", "output", "truth", "parts"
+        return {name: value for name, value in asdict(self).items() if name not in places}
 
     def load(self, space: str, sizes: dict[str, int]) -> tuple[data.Dataset, spaces.Space]:
         """The images, and a space of networks for them.
@@ -97,13 +98,6 @@ class TrainingSetting(NetworkSetting):
     """Height and width to resize to, in pixels."""
     seed: int = 0
     """Draws the networks, the images, the weights and the order."""
-    device: Literal["cpu", "cuda"] = "cpu"
-    """Where they are trained: one on each core, or on a GPU, where the small networks of this study leave most of it
-    idle, `together` at once in each of `workers` processes."""
-    together: int = 10
-    """cuda: networks that a process trains at once."""
-    workers: int = 3
-    """cuda: processes."""
 
 
 def title(setting: dict[str, Any], image_shape: tuple[int, int, int]) -> str:

@@ -1,104 +1,33 @@
-"""Trains networks in PyTorch, one on each core or some on a GPU at a time, each on disk when it ends; needs PyTorch."""
+"""A network trained in PyTorch, on a GPU by a CUDA graph of its step; needs PyTorch."""
 
 import functools
-import itertools
-import multiprocessing
-import signal
-import time
 import zlib
-from collections.abc import Sequence
-from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from rwejax import spaces
-from rwejax.errors import InputError
-from rwejax.runtime.devices import cores
 
 from . import torch_networks, torch_peer
 from .setting import TrainingSetting
-from .tables import read, write
 
 MOMENTUM, WEIGHT_DECAY = 0.9, 5e-4
 EAGER_STEPS = 3  # PyTorch allocates and chooses its algorithms in the first steps, which a CUDA graph must not hold
 
-Result = tuple[str, int, float, float]
-"""The architecture, the number of the training, the accuracy on the validation images in %, and its seconds."""
 
-
-def train_missing(config: TrainingSetting, path: Path, texts: Sequence[str]) -> None:
-    """Train the networks that are not on disk yet.
-
-    Args:
-        config: how.
-        path: CSV file of all trainings.
-        texts: the architectures.
-
-    Raises:
-        InputError: they are to be trained on a GPU, and there is none.
-    """
-    rows = read(path)
-    finished = {(row["architecture"], int(row["training"])) for row in rows}
-    wanted = [(text, number) for number in range(config.trainings) for text in texts]
-    missing = [each for each in wanted if each not in finished]
-    print(f"{len(wanted) - len(missing)} of {len(wanted)} trainings are there")
-    if missing and config.device == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            f"{len(missing)} trainings are missing and PyTorch finds no GPU: leave out --device cuda, or ask for fewer "
-            "--trainings"
-        )
-    workers, together = (config.workers, config.together) if config.device == "cuda" else (cores(), 1)
-    groups = [missing[start : start + together] for start in range(0, len(missing), together)]
-    # The command itself answers Ctrl-C, and ends the others.
-    with multiprocessing.get_context("spawn").Pool(workers, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
-        trainings = itertools.chain.from_iterable(pool.imap_unordered(functools.partial(train, config), groups))
-        for done, (text, number, accuracy, seconds) in enumerate(trainings, 1):
-            row = {"architecture": text, "training": number, "accuracy": accuracy, "seconds": seconds}
-            rows.append({name: str(value) for name, value in row.items()})
-            write(path, rows)
-            print(f"{done} of {len(missing)}: {accuracy:.1f} % in {seconds:.0f} s")
-
-
-def accuracies(path: Path) -> dict[str, np.ndarray]:
-    """The accuracies in % of each network, training by training, as far as they are on disk."""
-    found: dict[str, dict[int, float]] = {}
-    for row in read(path):
-        found.setdefault(row["architecture"], {})[int(row["training"])] = float(row["accuracy"])
-    return {text: np.array([by[number] for number in sorted(by)]) for text, by in found.items()}
-
-
-def train(config: TrainingSetting, trainings: Sequence[tuple[str, int]]) -> list[Result]:
-    """Train networks at once.
+class Training:
+    """A network on its way; all that is random is drawn beforehand, so that a step is the same work every time.
 
     Args:
         config: the setting.
-        trainings: of each the architecture, and the number of the training, which draws the weights, the order of the
-            images and how they are changed.
-
-    Returns:
-        What came of each; the seconds are its share of those that all took.
+        text: the architecture.
+        where: "cpu" or "cuda".
     """
-    torch.set_num_threads(1)
-    torch.backends.cudnn.benchmark = True
-    start = time.perf_counter()
-    started = [Training(config, *each) for each in trainings]
-    for _ in range(started[0].steps):
-        for training in started:
-            training.advance()
-    accuracies = [training.accuracy() for training in started]
-    seconds = (time.perf_counter() - start) / len(started)
-    return [(*each, accuracy, seconds) for each, accuracy in zip(trainings, accuracies, strict=True)]
 
-
-class Training:
-    """A network on its way; all that is random is drawn beforehand, so that a step is the same work every time."""
-
-    def __init__(self, config: TrainingSetting, text: str, number: int) -> None:
-        torch.manual_seed(zlib.crc32(f"{config.seed} {number} {text}".encode()))
-        space, self.images, self.labels = load(config)
+    def __init__(self, config: TrainingSetting, text: str, where: str) -> None:
+        torch.manual_seed(zlib.crc32(f"{config.seed} {text}".encode()))
+        space, self.images, self.labels = load(config, where)
         device, self.count = self.images.device, config.train_images
         each = self.count // config.batch
         self.steps = config.epochs * each
@@ -161,13 +90,13 @@ class Training:
 
 
 @functools.cache
-def load(config: TrainingSetting) -> tuple[spaces.Space, Tensor, Tensor]:
+def load(config: TrainingSetting, where: str) -> tuple[spaces.Space, Tensor, Tensor]:
     """The space, images and labels, once a process: those of training first."""
     dataset, space = config.load(config.space, config.sizes)
     images, labels = torch_peer.as_tensors(dataset)
-    if config.device == "cuda":
+    if where == "cuda":
         images = images.contiguous()
-    return space, images.to(config.device), labels.to(config.device)
+    return space, images.to(where), labels.to(where)
 
 
 def build(space: spaces.Space, text: str, images: Tensor) -> nn.Module:
