@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
-from parts import labelling
+from parts import labelling, truths
 from parts.command import start
 from parts.forward_tables import Scored, scored
 from parts.report import bootstrapped
@@ -125,7 +125,7 @@ def of_table(config: Config, name: str, known: Scored) -> Iterator[dict[str, str
         recipe = Recipe(epochs=epochs, seed=config.seed)
         path = config.parts / f"{name}-{config.dataset}-{config.image_size}-{epochs}-{config.seed}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
-        trained = train_population(known.space, known.genomes[rows], dataset, recipe, path=path)
+        trained = train_population(known.space, known.genomes[rows], dataset, recipe, path=path, on_trained=truths.tell)
         # A network that has diverged, or through which no path leads, is worse than all others.
         errors = np.nan_to_num([each.validation_error for each in trained], nan=100)
         seconds = np.median([each.seconds for each in trained])

@@ -17,6 +17,7 @@ from parts.command import Result, main
 from parts.report import header
 from parts.setting import TrainingSetting, title
 from parts.trained_singly import load_images, register_images, train_singly
+from parts.truths import tell
 
 from rwejax.correlating.statistics import interval, spearman
 from rwejax.errors import InputError
@@ -80,7 +81,8 @@ def train(config: Config) -> dict[str, list[TrainedNetwork]]:
         images = load_images(seed)
         recipe = Recipe(config.epochs, config.batch, config.learning_rate, seed=seed)
         paths = {way: config.parts / f"{config.space}-{way}-{seed}.jsonl" for way in ("population", "train")}
-        found[f"population {seed}"] = train_population(space, genomes, images, recipe, path=paths["population"])
+        options = {"path": paths["population"], "on_trained": tell}
+        found[f"population {seed}"] = train_population(space, genomes, images, recipe, **options)
         found[f"train {seed}"] = train_singly(space, config.sizes, genomes, images, recipe, paths["train"])
     return found
 

@@ -8,7 +8,7 @@ import numpy as np
 from rwejax.data import Dataset
 from rwejax.evaluate.population import Recipe, describe_setting, train_population
 from rwejax.spaces import Space
-from rwejax.storage.trainings import read_setting, read_trainings
+from rwejax.storage.trainings import TrainedNetwork, read_setting, read_trainings
 
 from .setting import TrainingSetting
 
@@ -54,7 +54,13 @@ def train_missing(config: TrainingSetting, space: Space, dataset: Dataset, texts
     for number in range(config.trainings):
         path = file_of(table, number)
         print(f"training {number + 1} of {config.trainings} of {len(texts)} networks: {path}", flush=True)
-        train_population(space, genomes, dataset, recipe(config, number), path=path)
+        train_population(space, genomes, dataset, recipe(config, number), path=path, on_trained=tell)
+
+
+def tell(network: TrainedNetwork, finished: int, networks: int) -> None:
+    """Print what has come of a network."""
+    came = f"{network.validation_error:.2f} % in {network.seconds:.1f} s"
+    print(f"{finished} of {networks}: {came}, {network.architecture}", flush=True)
 
 
 def accuracies(config: TrainingSetting, table: Path) -> dict[str, np.ndarray]:

@@ -152,7 +152,10 @@ def test_a_file_is_resumed(dataset, tmp_path):
     assert len(lines) == 5
     assert len(read_trainings(whole)) == 4
     torn.write_bytes(b"".join(lines[:3]) + lines[3][:20])
-    found = train_population(space, genomes, dataset, RECIPE, path=torn)
+    told = []
+    found = train_population(space, genomes, dataset, RECIPE, path=torn, on_trained=lambda *each: told.append(each))
+    assert [each[1:] for each in told] == [(3, 4), (4, 4)]
+    assert [each[0] for each in told] == read_trainings(torn)[2:]
     assert without_seconds(torn) == without_seconds(whole)
     assert [dataclasses.replace(each, seconds=0) for each in found] == [
         dataclasses.replace(each, seconds=0) for each in expected

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ def train_population(
     *,
     path: str | Path | None = None,
     devices: Sequence[jax.Device] | None = None,
+    on_trained: Callable[[TrainedNetwork, int, int], None] | None = None,
 ) -> list[TrainedNetwork]:
     """Train many different networks for real, each with weights of its own, by one compiled step.
 
@@ -43,6 +44,8 @@ def train_population(
         path: a file that gets a line for each network as soon as it is finished, after a first one that names the
             setting. Networks that are there are not trained again, so that the same call resumes a killed one.
         devices: the devices, each of which trains a network; by default all of JAX's.
+        on_trained: is called with each network when its training has ended and it is in the file, and with how many are
+            finished of how many different ones.
 
     Returns:
         What was measured of each, in the order of the genomes.
@@ -68,10 +71,13 @@ def train_population(
     with nullcontext() if path is None else Trainings.open(Path(path), setting) as file:
         known = {} if file is None else {text: network for (_, text), network in file.known.items()}
         missing = list({text: n for n, text in enumerate(texts) if text not in known}.values())
-        for _, found in measured(trainer, canonical[missing]):
+        different = len(set(texts))
+        for finished, (_, found) in enumerate(measured(trainer, canonical[missing]), different - len(missing) + 1):
             known[found.architecture] = found
             if file is not None:
                 file.append(found)
+            if on_trained is not None:
+                on_trained(found, finished, different)
         return [known[text] for text in texts]
 
 
