@@ -1,7 +1,7 @@
 """Images a second that networks are trained on, many different ones: rwejax in one compiled step, PyTorch one by one.
 
-Both train the same architectures on the same images, in batches of one size, with the same optimiser and changes of the
-images, and measure them once. PyTorch takes the faster of two ways: one process on all cores, or one on each.
+Both train the same architectures on the same images, in batches of one size, by SGD with momentum, change the images
+alike, and measure them once. PyTorch takes the faster of two ways: one process on all cores, or one on each.
 """
 
 import multiprocessing
