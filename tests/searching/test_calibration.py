@@ -3,6 +3,7 @@
 import csv
 import re
 
+import jax
 import numpy as np
 import pytest
 from flax import serialization
@@ -28,6 +29,14 @@ class Watcher(SearchObserver):
 
     def __init__(self, labels=None):
         self.plans, self.labels, self.trusts, self.limit = [], [], [], labels
+        self.generations, self.compilations = 0, []
+
+    def on_generation(self, progress):
+        self.generations = progress.generation
+
+    def on_compilation(self, event, duration_secs, **kwargs):
+        if event == "/jax/core/compile/backend_compile_duration":
+            self.compilations.append((self.generations, len(self.labels)))
 
     def on_calibration(self, plan, labels, finished):
         self.plans.append((plan.epochs, labels, finished))
@@ -45,7 +54,10 @@ class Watcher(SearchObserver):
 def whole(tmp_path_factory):
     watcher = Watcher()
     folder = tmp_path_factory.mktemp("whole") / "run"
-    return rwejax.search(SearchConfig(**TINY, run_dir=folder), [watcher]), watcher
+    jax.monitoring.register_event_duration_secs_listener(watcher.on_compilation)
+    result = rwejax.search(SearchConfig(**TINY, run_dir=folder), [watcher])
+    jax.monitoring.unregister_event_duration_listener(watcher.on_compilation)
+    return result, watcher
 
 
 def test_labels_are_trained_in_the_first_generations(whole):
@@ -58,6 +70,13 @@ def test_labels_are_trained_in_the_first_generations(whole):
     assert watcher.plans == [(2, 7, 0), (2, 7, 2), (2, 7, 4), (2, 7, 6)]
     assert [finished for _, finished, _ in watcher.labels] == list(range(1, 8))
     assert {each.epochs for each in result.trained} == {2}
+
+
+def test_nothing_is_compiled_after_the_first_generation_and_the_first_label(whole):
+    """But for the plain CNN, which is of another space, and is trained at the end."""
+    _, watcher = whole
+    assert (0, 0) in watcher.compilations, "compilations are not counted"
+    assert set(watcher.compilations) <= {(0, 0), (TINY["generations"], TINY["calibrate"])}
 
 
 def test_predictions_are_those_of_the_predictor(whole):
