@@ -169,7 +169,7 @@ def describe_population(forward: ForwardPass, genomes: np.ndarray, programs: Seq
         "programs": len(programs),
         "genomes_per_program": forward._capacity,
         "heads_at_once": forward._heads,
-        "calibration_images": len(forward._images.calibration),
+        "first_images": len(forward._images.first),
         "batches_of_images": list(forward._images.batches.shape[:2]),
         "rows": rows,
         "chunks": chunks,

@@ -34,6 +34,8 @@ from rwejax.runtime.devices import default_devices
 from rwejax.spaces import Space
 
 _MAX_GENOMES = 64
+_POPULATION = 40  # genomes of a generation by default
+_MAPS_BESIDE = 8  # maps as large as the largest that a row may need beside its own, by what XLA asks for on an H100
 
 
 class ForwardScores(NamedTuple):
@@ -61,8 +63,9 @@ class ForwardPass:
         genomes_per_program: genomes that are evaluated together, by default the size of the first population, at most
             64 and as many as a third of a CPU's or TPU's memory holds, or half of a GPU's. Memory grows with it; so
             does the share of work that genomes have in common.
-        images_per_batch: images that a device takes through the networks at once, after the calibration images. By
-            default a CPU's largest feature map of a batch has about 2 MiB, and an accelerator takes 1,024.
+        images_per_batch: images that a device takes through the networks at once, after the calibration images or, if
+            these are all, beside them. By default a CPU's largest feature map of a batch has about 2 MiB; an
+            accelerator takes all, if it holds the maps of 40 genomes so, and else 1,024.
         calibration_images: the first so many train images, or all of them, give the normalisation statistics.
         precision: of the networks on accelerators, see `rwejax.RandomWeightEvaluator`.
         devices: the devices over which the images are split; by default all of JAX's, as far as they divide the
@@ -106,17 +109,20 @@ class ForwardPass:
         self._pools = tuple(sorted({pool for score in scores for pool in score.pools}))
         self._network = networks.network(space, self._pools, any(score.codes for score in scores))
         self._genomes = genomes_per_program
-        calibration = min(calibration_images, len(dataset.train_images))
+        self._calibration = calibration = min(calibration_images, len(dataset.train_images))
         self._mesh = images_mesh(default_devices() if devices is None else devices, calibration)
         self._kind = kind or kind_of(self._mesh.local_devices[0])
         precision = self._kind.precision if precision == "auto" else precision
         self._dtype = jnp.dtype("bfloat16" if precision == "bfloat16" else "float32")
         self._products = "tensorfloat32" if precision == "tensorfloat32" else "float32"
         self._chunk_sizes, self._heads = self._kind.chunk_sizes, self._kind.heads_at_once
+        rest = any(score.all_images for score in scores)
+        images = len(dataset.train_images) + len(dataset.validation_images)
         if images_per_batch is None:
             largest = max(self._dtype.itemsize * int(np.prod(shape)) for shape in self._network.buffers.values())
             images_per_batch = self._kind.images_at_once(largest)
-        rest = any(score.all_images for score in scores)
+            if rest and self._hold(images, largest):
+                images_per_batch = images
         self._images, self._order = split_images(dataset, self._mesh, calibration, images_per_batch, rest)
         self._draw = partial(_draw, self._network, three_keys)
         # LLVM takes ten seconds to optimise these many small random draws, which run once a search.
@@ -233,7 +239,9 @@ class ForwardPass:
         self._capacity = max(2, -(-wanted // devices)) * devices
         self._buffer_sizes = networks.buffer_sizes(self.space, self._network, self._capacity, self._chunk_sizes)
         # Compiled functions must not hold the evaluator, whose maps are to go when it goes.
-        run = networks.make_features(self._network, self._capacity, self._chunk_sizes, self._dtype)
+        run = networks.make_features(
+            self._network, self._capacity, self._chunk_sizes, self._dtype, self._calibration // devices
+        )
         products, order, seeds = self._products, self._order, self.seeds
         share = self._capacity // devices
         self._heads = together = min(self._kind.heads_at_once, share)
@@ -242,7 +250,7 @@ class ForwardPass:
             self.space,
             self._network,
             self._pools,
-            calibration=self._images.calibration.shape[0],
+            calibration=self._calibration,
             train=min(len(self.dataset.train_labels), self._images.labels.shape[0]),
             classes=self.dataset.classes,
             codes_at_once=self._kind.codes_at_once,
@@ -250,11 +258,11 @@ class ForwardPass:
 
         def features(program: Program, images: Images, kernels: Any, maps: Any) -> tuple[Array, Any]:
             with jax.default_matmul_precision(products):
-                return run(program, images.calibration, images.batches, _first(kernels), maps)
+                return run(program, images.first, images.batches, _first(kernels), maps)
 
         def draw(program: Program, images: Images, kernels: Any, key: Array, maps: Any) -> tuple[Any, Any]:
             with jax.default_matmul_precision(products):
-                x, maps = run(program, images.calibration, images.batches, kernels, maps)
+                x, maps = run(program, images.first, images.batches, kernels, maps)
             # From a share of the images of every network to all images of a share of the networks.
             x = lax.all_to_all(x, IMAGES_AXIS, 0, 1, tiled=True)[:, order]
             codes = maps[0].get("codes")
@@ -305,16 +313,27 @@ class ForwardPass:
         limit = self._kind.map_memory(self._mesh.size)
         genomes = most
         while genomes > 1:
-            shapes = self._map_shapes(networks.buffer_sizes(self.space, self._network, genomes, self._chunk_sizes))
-            sizes = [shape.size * shape.dtype.itemsize for shape in jax.tree.leaves(shapes)]
-            # Every device gets the codes of all images.
-            codes = shapes[0].get("codes")
-            copies = 0 if codes is None else self._mesh.size * codes.size * codes.dtype.itemsize
-            share = limit / (sum(sizes) + copies)
+            sizes = networks.buffer_sizes(self.space, self._network, genomes, self._chunk_sizes)
+            share = limit / self._bytes_of(self._map_shapes(sizes))
             if share >= 1:
                 break
             genomes = max(1, min(genomes - 1, int(genomes * share)))
         return genomes
+
+    def _hold(self, images: int, largest: int) -> bool:
+        """Whether accelerators hold the maps of a search's population of all images, and what making them takes."""
+        if self._kind.platform == "cpu":  # whose cache is to hold a map
+            return False
+        sizes = networks.buffer_sizes(self.space, self._network, _POPULATION, self._chunk_sizes)
+        maps = self._bytes_of(networks.map_shapes(self._network, sizes, self._calibration, images, 0, self._dtype))
+        beside = _MAPS_BESIDE * self._chunk_sizes[0] * images * largest
+        return max(maps, beside) <= self._kind.map_memory(self._mesh.size)
+
+    def _bytes_of(self, shapes: tuple[Any, Any]) -> int:
+        """Of maps, over all devices, each of which gets the codes of all images besides."""
+        sizes = [shape.size * shape.dtype.itemsize for shape in jax.tree.leaves(shapes)]
+        codes = shapes[0].get("codes")
+        return sum(sizes) + (0 if codes is None else self._mesh.size * codes.size * codes.dtype.itemsize)
 
     def _compile(self, function: Callable[..., Any], arguments: int, out_specs: PartitionSpec) -> Any:
         """Split the images over the devices, and give them all of the program and the kernels."""
@@ -332,10 +351,10 @@ class ForwardPass:
         return result
 
     def _map_shapes(self, sizes: Mapping[str, int]) -> tuple[Any, Any]:
-        """The maps of the calibration images and of a batch."""
-        batches = self._images.batches.shape
+        """The maps of the first images and of a batch of others."""
+        first, batches = len(self._images.first), self._images.batches.shape
         batch = batches[1] if batches[0] else 0
-        return networks.map_shapes(self._network, sizes, self._images.calibration.shape[0], batch, self._dtype)
+        return networks.map_shapes(self._network, sizes, self._calibration, first, batch, self._dtype)
 
     def _map_specs(self) -> Any:
         """How they are split over the devices: by images."""

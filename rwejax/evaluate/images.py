@@ -1,4 +1,4 @@
-"""A dataset's images on the devices of a host: the calibration images first, then batches of all others."""
+"""A dataset's images on the devices of a host: the calibration images first, beside them or in batches all others."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,12 +17,13 @@ class Images(NamedTuple):
     """What the compiled pass is told of the dataset, or how each part of it is split over the devices.
 
     Attributes:
-        calibration: images that give the normalisation statistics.
-        batches: all others, batch by batch; the last is filled up.
+        first: the images that give the normalisation statistics. Of each device's share these come first; behind them
+            are all others, where one batch holds them.
+        batches: else all others, batch by batch; the last is filled up.
         labels: of all images, in the order of the dataset.
     """
 
-    calibration: Any
+    first: Any
     batches: Any
     labels: Any
 
@@ -71,6 +72,9 @@ def split_images(
     place = np.zeros(len(images), int)
     place[order[::-1]] = np.arange(len(order))[::-1]
     labels = np.concatenate([dataset.train_labels, dataset.validation_labels])[: len(images)]
-    found = images[:calibration], images[padded], labels
+    if batches == 1:
+        found = images[order], images[padded[:0]], labels
+    else:
+        found = images[:calibration], images[padded], labels
     parts = [collectives.spread(x, mesh, spec) for x, spec in zip(found, SPLIT, strict=True)]
     return Images(*parts), place

@@ -7,6 +7,7 @@ Buffers of feature maps are donated by the caller and returned, so that a call n
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -41,15 +42,16 @@ class _Carry:
 
 
 def map_shapes(
-    network: Network, sizes: Mapping[str, int], calibration: int, batch: int, dtype: Any
+    network: Network, sizes: Mapping[str, int], calibration: int, first: int, batch: int, dtype: Any
 ) -> tuple[dict[str, jax.ShapeDtypeStruct], dict[str, jax.ShapeDtypeStruct]]:
-    """The buffers that a pass needs for the calibration images, and for a batch, where each has so many slots.
+    """The buffers that a pass needs for the first images, and for a batch of others, where each has so many slots.
 
     Args:
         network: the groups and buffers of the space.
         sizes: slots of each buffer, see `rwejax.networks.buffer_sizes`.
         calibration: number of calibration images, over all devices.
-        batch: images of a batch, likewise; 0 for none.
+        first: images that go first, likewise: these, and perhaps others beside them.
+        batch: images of a batch of others, likewise; 0 for none.
         dtype: of feature maps; features are float32, codes words of 32 bits.
     """
 
@@ -61,13 +63,13 @@ def map_shapes(
         }
 
     codes = jax.ShapeDtypeStruct((sizes.get("codes", 0), WORDS, calibration), jnp.uint32)
-    return shapes(calibration) | ({"codes": codes} if "codes" in sizes else {}), shapes(batch) if batch else {}
+    return shapes(first) | ({"codes": codes} if "codes" in sizes else {}), shapes(batch) if batch else {}
 
 
 def make_features(
-    network: Network, genomes: int, chunk_sizes: Sequence[int], dtype: Any
+    network: Network, genomes: int, chunk_sizes: Sequence[int], dtype: Any, calibration: int
 ) -> Callable[
-    [Program, Float[Array, "c ..."], Float[Array, "b i ..."], Kernels, tuple[Maps, Maps]],
+    [Program, Float[Array, "f ..."], Float[Array, "b i ..."], Kernels, tuple[Maps, Maps]],
     tuple[Float[Array, "rows images d"], tuple[Maps, Maps]],
 ]:
     """Build the function that computes the features of all rows of a program, and the codes of its ReLUs.
@@ -77,13 +79,14 @@ def make_features(
         genomes: the capacity that the programs were built with.
         chunk_sizes: rows computed at once, descending.
         dtype: of feature maps and kernels; statistics and features are float32.
+        calibration: number of calibration images of a device.
 
     Returns:
-        A function of (program, calibration images, batches of images, kernels, maps), to be called inside a mesh axis
-        `IMAGES_AXIS`. It takes normalisation statistics from the calibration images, holds them constant for the
-        batches, and returns the features of the calibration images followed by those of the batches. The maps are the
-        buffers for the calibration images and for a batch; they are to be donated, and come back. Where the network
-        keeps codes, those of the calibration images are in the first ones' `codes`.
+        A function of (program, first images, batches of images, kernels, maps), to be called inside a mesh axis
+        `IMAGES_AXIS`. The first images begin with the calibration images. It takes normalisation statistics from these,
+        holds them constant for all others, and returns the features of the first images followed by those of the
+        batches. The maps are the buffers for the first images and for a batch; they are to be donated, and come back.
+        Where the network keeps codes, those of the calibration images are in the first ones' `codes`.
     """
 
     def run(program: Program, images: Array, kernels: Kernels, carry: _Carry, norm: Norm) -> _Carry:
@@ -107,7 +110,7 @@ def make_features(
         return _Carry({name: buffers[name] for name in carry.buffers}, statistics)
 
     def features(
-        program: Program, calibration: Array, batches: Array, kernels: Kernels, maps: tuple[Maps, Maps]
+        program: Program, images: Array, batches: Array, kernels: Kernels, maps: tuple[Maps, Maps]
     ) -> tuple[Array, tuple[Maps, Maps]]:
         kernels = jax.tree.map(lambda kernel: kernel.astype(dtype), kernels)
         # The last chunk may reach beyond the rows, here and in the program's tables.
@@ -116,19 +119,19 @@ def make_features(
             group.name: jnp.zeros((group.rows * genomes + room, statistics_width(network, group)), jnp.float32)
             for group in network.groups
         }
-        carry = run(program, calibration, kernels, _Carry(maps[0], statistics), Norm.BATCH)
-        calibrated, first = carry.buffers, carry.buffers["features"]
+        carry = run(program, images, kernels, _Carry(maps[0], statistics), replace(Norm.BATCH, images=calibration))
+        of_first, first = carry.buffers, carry.buffers["features"]
         if not len(batches):
-            return first, (calibrated, maps[1])
+            return first, (of_first, maps[1])
 
         def step(carry: _Carry, images: Array) -> tuple[_Carry, Array]:
             carry = run(program, images, kernels, carry, Norm.STORED)
             return carry, carry.buffers["features"]
 
-        # Buffers of their own, since calibration and batches have different numbers of images; statistics go along.
+        # Buffers of their own, for another number of images; statistics go along.
         carry, rest = lax.scan(step, _Carry(maps[1], carry.statistics), batches)
         rest = jnp.moveaxis(rest, 0, 1).reshape(len(first), -1, first.shape[-1])
-        return jnp.concatenate([first, rest], 1), (calibrated, carry.buffers)
+        return jnp.concatenate([first, rest], 1), (of_first, carry.buffers)
 
     return features
 
@@ -147,12 +150,12 @@ def _run_group(
 ) -> _Written:
     """Run all rows of a group; returns its target buffer, its rows' statistics, and all codes."""
     rows = program.rows[group.name]
-    places = program.codes.begin.get(group.name) if program.codes and norm is Norm.BATCH else None
+    places = program.codes.begin.get(group.name) if program.codes and norm.stores else None
     own_codes = relus_by_kind(network, group) if places is not None else np.zeros(len(group.kinds), np.int32)
     like = (
         jax.ShapeDtypeStruct(target.shape[1:], target.dtype),
         jax.ShapeDtypeStruct(statistics.shape[1:], statistics.dtype),
-        jax.ShapeDtypeStruct((int(own_codes.max()), WORDS, target.shape[1]), jnp.uint32),
+        jax.ShapeDtypeStruct((int(own_codes.max()), WORDS, norm.images or 0), jnp.uint32),
     )
     dense, depthwise = (
         any(is_so(network, group, kind) for _, kind in group.kinds) for is_so in (shares_kernel, is_depthwise)
@@ -172,7 +175,7 @@ def _run_group(
         y, stored, found = lax.switch(which, chosen) if len(chosen) > 1 else chosen[0]()
         present = jnp.arange(size) < _row(rows.begin, c + 1) - begin
         target = write(target, y, lax.dynamic_slice_in_dim(rows.buffer_slot, begin, size), present)
-        if norm is Norm.BATCH:
+        if norm.stores:
             # What is written behind a chunk that is not full belongs to rows that run later, and write it again.
             statistics = lax.dynamic_update_slice_in_dim(statistics, stored, begin, 0)
         if places is not None and own_codes.any():
@@ -210,7 +213,7 @@ def _make_branch(
             others = [each.apply(variables, inputs, norm, mutable=True)[0] for each in kind.beside]
             y = jnp.concatenate([y, *others], -1)
         statistics, _ = ravel_pytree(changed.get("batch_stats", {}))
-        codes = [pack(each.x) for each in shown(changed.get("relus", {}))]
+        codes = [pack(each.x[: norm.images]) for each in shown(changed.get("relus", {}))]
         # A switch needs one shape of all its branches: that of the kind with the most of everything.
         most, *shape = like[2].shape
         codes += [jnp.zeros(shape, like[2].dtype)] * (most - len(codes))
@@ -223,7 +226,7 @@ def _make_branch(
     def branch(origin: Array, fan_in: Array, slots: Array, sources: Array, blocks: Array, stored: Array) -> _Written:
         def row(slot: Array, sources: Array, blocks: Array, stored: Array) -> _Written:
             inputs = Sources(lambda k: _row(origin, sources[k]), blocks, fan_in)
-            compute = partial(apply, inputs, nothing if norm is Norm.BATCH else unravel(stored[:width]))
+            compute = partial(apply, inputs, nothing if norm.stores else unravel(stored[:width]))
             params = jax.tree.map(lambda kernel: _row(kernel, slot), kernels)
             # No loop over pixels may slice the kernel out of all kernels anew. XLA's CPU backend looks through
             # a barrier, but not into a conditional; every row has a source.

@@ -9,9 +9,8 @@ and are constants afterwards, so that an image's feature depends on that image a
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from functools import partial, reduce
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -31,18 +30,36 @@ IMAGES_AXIS = "images"  # the mesh axis over which a batch of images is split
 _EPSILON = 1e-5  # added to variances
 
 
-class Norm(Enum):
+@dataclass(frozen=True)
+class Norm:
     """What a normalisation does.
 
-    With random weights: use the statistics of the batch at hand and store them, use the stored, nothing. In a network
-    that is trained, with scale and bias: use the statistics of the batch and move the running ones, use the running.
+    With random weights: `BATCH` uses the statistics of the batch at hand and stores them, `STORED` uses the stored,
+    `NONE` does nothing. In a network that is trained, with scale and bias: `TRAIN` uses the statistics of the batch and
+    moves the running ones, `RUNNING` uses the running.
+
+    Attributes:
+        mode: which of these.
+        images: of `BATCH`, the first so many images of a device have the statistics, for all of them; None: all have.
     """
 
-    BATCH = "batch"
-    STORED = "stored"
-    NONE = "none"
-    TRAIN = "train"
-    RUNNING = "running"
+    mode: str
+    images: int | None = None
+
+    BATCH: ClassVar["Norm"]
+    STORED: ClassVar["Norm"]
+    NONE: ClassVar["Norm"]
+    TRAIN: ClassVar["Norm"]
+    RUNNING: ClassVar["Norm"]
+
+    @property
+    def stores(self) -> bool:
+        """Whether it stores the statistics of a batch."""
+        return self.mode == "batch"
+
+
+Norm.BATCH, Norm.STORED, Norm.NONE = Norm("batch"), Norm("stored"), Norm("none")
+Norm.TRAIN, Norm.RUNNING = Norm("train"), Norm("running")
 
 
 @dataclass(frozen=True)
@@ -191,7 +208,7 @@ def depthwise(channels: int, size: int, stride: int = 1, dilation: int = 1) -> n
 
 
 class Normalise(nn.Module):
-    """Zero mean and unit variance for each channel; the stored statistics are those of the last batch."""
+    """Zero mean and unit variance for each channel, of the images whose statistics are used."""
 
     @nn.compact
     def __call__(self, x: Images, norm: Norm) -> Images:
@@ -204,8 +221,8 @@ class Normalise(nn.Module):
         mean, variance = (
             self.variable("batch_stats", name, jnp.zeros, x.shape[-1:], jnp.float32) for name in ("mean", "variance")
         )
-        if norm is Norm.BATCH and not self.is_initializing():
-            mean.value, variance.value = moments(x)
+        if norm.stores and not self.is_initializing():
+            mean.value, variance.value = moments(x[: norm.images])
         return ((x - mean.value) * lax.rsqrt(variance.value + _EPSILON)).astype(x.dtype)
 
 
