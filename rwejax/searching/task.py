@@ -1,6 +1,7 @@
 """What a search evaluates with, and what it chooses by: images, space, estimators, costs and algorithm."""
 
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,6 +25,12 @@ from rwejax.searching.costs import PopulationCosts
 from rwejax.searching.images import describe_images, load_searched
 from rwejax.searching.network_trainer import NetworkTrainer
 from rwejax.searching.records import Evaluation
+
+
+@functools.lru_cache(maxsize=4)  # an object compiles its methods anew, and a resumed search need not
+def _algorithm(name: str, population_size: int, space: spaces.Space, archive_size: int) -> Any:
+    make = NSGA2 if name == "nsga2" else RandomSearch
+    return make(population_size, space, archive_size)
 
 
 class Task:
@@ -77,8 +84,7 @@ class Task:
             if config.race_images
             else PopulationScorer(self.space, dataset, config.estimators, extras=config.extras, **given)
         )
-        make = NSGA2 if config.algorithm == "nsga2" else RandomSearch
-        self.algorithm: Any = make(config.population_size, self.space, config.evaluations)
+        self.algorithm = _algorithm(config.algorithm, config.population_size, self.space, config.evaluations)
         self.params = self.algorithm.default_params
         # One key for all evaluations of a run: genomes of different generations must meet the same weights.
         self.key_evaluate, self.key_evolve = jax.random.split(jax.random.key(config.seed))
