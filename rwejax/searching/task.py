@@ -27,10 +27,21 @@ from rwejax.searching.network_trainer import NetworkTrainer
 from rwejax.searching.records import Evaluation
 
 
-@functools.lru_cache(maxsize=4)  # an object compiles its methods anew, and a resumed search need not
-def _algorithm(name: str, population_size: int, space: spaces.Space, archive_size: int) -> Any:
+def _algorithm(name: str, population_size: int, space: Any, archive_size: int) -> Any:
+    """The algorithm: that of an earlier search of the process where it was the same, for an object compiles anew."""
+    try:
+        hash(space)
+    except TypeError:  # such as a user's space with a list among its fields
+        return _make_algorithm(name, population_size, space, archive_size)
+    return _kept_algorithm(name, population_size, space, archive_size)
+
+
+def _make_algorithm(name: str, population_size: int, space: Any, archive_size: int) -> Any:
     make = NSGA2 if name == "nsga2" else RandomSearch
     return make(population_size, space, archive_size)
+
+
+_kept_algorithm = functools.lru_cache(maxsize=4)(_make_algorithm)
 
 
 class Task:
