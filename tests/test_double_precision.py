@@ -13,6 +13,7 @@ import pytest
 from rwejax import data, evolve, networks, spaces
 from rwejax.evaluate import costs
 from rwejax.evaluate.population import augment
+from tests.registered import compiled
 
 SCRIPT = """
 import contextlib, json, tempfile
@@ -20,6 +21,7 @@ import jax
 import numpy as np
 from rwejax import RandomWeightEvaluator, SearchConfig, TrainConfig, data, search, spaces, train
 from rwejax.evaluate import estimators
+from tests.registered import compiled
 
 assert jax.config.jax_enable_x64
 dataset = data.load("digits", train=40, validation=20, image_size=8)
@@ -52,6 +54,7 @@ for precision in (contextlib.nullcontext(), jax.enable_x64(False)):
 """
 
 
+@pytest.mark.slow
 def test_every_number_is_the_same():
     """In a process of its own, as whoever sets the variable has it."""
     own = {"JAX_ENABLE_X64": "1", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
@@ -64,7 +67,7 @@ def test_every_number_is_the_same():
     assert single["train"][1] == ["float32"]
 
 
-@pytest.mark.parametrize("name", spaces.names())
+@pytest.mark.parametrize("name", compiled(spaces.names()))
 def test_what_a_space_draws_and_costs_is_the_same(name):
     space = spaces.get(name, channels=4, input_shape=(16, 16, 1))
     found = []

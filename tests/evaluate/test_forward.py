@@ -16,6 +16,7 @@ from rwejax.evaluate.scoring import PopulationScorer
 from rwejax.networks import ActivationObserver, PerNetwork, codes
 from rwejax.objectives import FORWARD_SCORES, RWE_SCORES, seen_together
 from rwejax.runtime.device_kinds import DeviceKind
+from tests.registered import compiled
 
 KEY = jax.random.key(3)
 BATCH = 40
@@ -121,7 +122,7 @@ def expected_scores(features, seen, targets):
     }
 
 
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("name", compiled(SIZES))
 def test_scores_are_those_of_the_networks_one_by_one(dataset, name):
     # On one device, as the other engine: a unit whose input is constant may be on or off by the order of a sum.
     evaluate = make(dataset, name, ["fit_path", "rwf", "nwot"], devices=jax.devices()[:1])
@@ -148,6 +149,7 @@ def test_every_score_has_its_name(whole):
         assert estimators.FORWARD[name].names == names
 
 
+@pytest.mark.slow
 def test_a_score_is_the_same_whatever_else_is_scored(dataset, whole):
     _, genomes, found = whole
     for names in (["fit_path"], ["nwot", "rwf"], ["rwe"]):
@@ -181,7 +183,15 @@ def test_what_a_kind_of_device_is_given_and_how_many_change_last_bits_only(datas
     assert (single._chunk_sizes, single._heads) == ((1,), 1)
 
 
-@pytest.mark.parametrize("names", [ALL, ["fit_path"], ["rwf"], ["nwot"], ["rwe", "rwe_softmax"]], ids=",".join)
+@pytest.mark.parametrize(
+    "names",
+    [
+        ALL,
+        ["rwe", "rwe_softmax"],
+        *(pytest.param([name], marks=pytest.mark.slow) for name in ("fit_path", "rwf", "nwot")),
+    ],
+    ids=",".join,
+)
 def test_nothing_compiles_after_the_first_population(dataset, names):
     evaluate = make(dataset, scores=names, seeds=2)
     genomes = population(evaluate.space, 9)
@@ -249,7 +259,7 @@ def spoil(kernels):
     }
 
 
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("name", compiled(SIZES))
 def test_lowers_for_accelerators(dataset, name):
     exported = make(dataset, name).export(4, ("cuda", "tpu"))
     assert exported.platforms == ("cuda", "tpu")
