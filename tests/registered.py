@@ -23,6 +23,7 @@ def compiled(names):
 
 
 every_space = pytest.mark.parametrize("name", spaces.names())
+every_compiled_space = pytest.mark.parametrize("name", compiled(spaces.names()))
 
 # These are compared with networks that tests write down plainly, which is slower and says more.
 WRITTEN_DOWN = {"macro", "micro", "darts", "nasbench201", "nasbench_macro"}

@@ -13,7 +13,7 @@ import pytest
 from rwejax import data, evolve, networks, spaces
 from rwejax.evaluate import costs
 from rwejax.evaluate.population import augment
-from tests.registered import compiled
+from tests.registered import every_compiled_space
 
 SCRIPT = """
 import contextlib, json, tempfile
@@ -21,7 +21,6 @@ import jax
 import numpy as np
 from rwejax import RandomWeightEvaluator, SearchConfig, TrainConfig, data, search, spaces, train
 from rwejax.evaluate import estimators
-from tests.registered import compiled
 
 assert jax.config.jax_enable_x64
 dataset = data.load("digits", train=40, validation=20, image_size=8)
@@ -67,7 +66,7 @@ def test_every_number_is_the_same():
     assert single["train"][1] == ["float32"]
 
 
-@pytest.mark.parametrize("name", compiled(spaces.names()))
+@every_compiled_space
 def test_what_a_space_draws_and_costs_is_the_same(name):
     space = spaces.get(name, channels=4, input_shape=(16, 16, 1))
     found = []
