@@ -7,11 +7,12 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
-# What one test has compiled, another need not, whichever process it runs in. JAX reads this when it is imported.
+# What one test has compiled, another need not, whichever process it runs in; from the same seconds on as where commands
+# keep it, with which NSGA-II is among it on a fast machine too. JAX reads this when it is imported.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     _compilations = tempfile.TemporaryDirectory(prefix="rwejax-compilations-", ignore_cleanup_errors=True)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _compilations.name
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "1.0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
 
 # XLA's older way to compile loops takes half as long. And what is compiled comes in one piece: each of the usual 32 is
 # registered with the C library, which looks through all of a process to forget one, so that the last tests took ten

@@ -2,13 +2,10 @@
 
 import importlib
 import json
-from functools import cache
 
 import numpy as np
 
-from rwejax import evolve
 from rwejax.evaluate.forward import ForwardScores
-from rwejax.evolve import random_search
 from rwejax.searching.config import SearchConfig
 
 
@@ -68,17 +65,10 @@ class FakeEvaluator:
         return ForwardScores(values, failed.astype(int))
 
 
-# An algorithm is compiled anew for every object that is made.
-NSGA2 = cache(evolve.NSGA2)
-RandomSearch = cache(random_search.RandomSearch)
-
-
 def use(monkeypatch) -> type[FakeEvaluator]:
-    """Put the fake in the place of the real evaluator, and let searches of equal sizes share what is slow to make."""
-    search, objectives = map(importlib.import_module, ("rwejax.searching.task", "rwejax.evaluate.scoring"))
+    """Put the fake in the place of the real evaluator."""
+    objectives = importlib.import_module("rwejax.evaluate.scoring")
     monkeypatch.setattr(objectives, "ForwardPass", FakeEvaluator)
-    monkeypatch.setattr(search, "NSGA2", NSGA2)
-    monkeypatch.setattr(search, "RandomSearch", RandomSearch)
     for name, value in {"calls": 0, "failing": 0, "before_call": staticmethod(lambda calls: None)}.items():
         monkeypatch.setattr(FakeEvaluator, name, value)
     return FakeEvaluator

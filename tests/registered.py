@@ -12,7 +12,18 @@ from tests import howto
 
 howto.ladder()
 
+# Their networks take longest to trace and compile. Where a test does that, macro and nasbench201 stand for them: the
+# quickest of either kind, a graph in phases and a cell.
+SLOW = {"micro", "darts", "nasbench_macro"}
+
+
+def compiled(names):
+    """Names of spaces as parameters of a test that compiles networks of each."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in names]
+
+
 every_space = pytest.mark.parametrize("name", spaces.names())
+every_compiled_space = pytest.mark.parametrize("name", compiled(spaces.names()))
 
 # These are compared with networks that tests write down plainly, which is slower and says more.
 WRITTEN_DOWN = {"macro", "micro", "darts", "nasbench201", "nasbench_macro"}

@@ -13,9 +13,10 @@ import pytest
 from rwejax import data, evolve, networks, spaces
 from rwejax.evaluate import costs
 from rwejax.evaluate.population import augment
+from tests.registered import every_compiled_space
 
 SCRIPT = """
-import contextlib, json, sys, tempfile
+import contextlib, json, tempfile
 import jax
 import numpy as np
 from rwejax import RandomWeightEvaluator, SearchConfig, TrainConfig, data, search, spaces, train
@@ -27,9 +28,9 @@ space = spaces.get("nasbench201", channels=2, cells=1, input_shape=dataset.image
 genomes = np.array([[3, 1, 2, 1, 4, 3], [2, 0, 1, 3, 0, 2]])
 small = dict(channels=2, image_size=8, train_images=40, validation_images=20)
 
-def scored(name):
-    options = {"images": 20} if "images" in estimators.options_of(name) else {}
-    return estimators.get(name, space, dataset, **options)(jax.random.key(2), genomes).tolist()
+def scored(names):
+    scores = estimators.together(names, space, dataset, images=20)(jax.random.key(2), genomes)
+    return {name: values.tolist() for name, values in scores.items()}
 
 def searched(**changes):
     where = tempfile.mkdtemp()
@@ -45,26 +46,27 @@ def trained():
 
 for precision in (contextlib.nullcontext(), jax.enable_x64(False)):
     with precision:
-        found = {name: scored(name) for name in sys.argv[1].split(",")}
+        found = scored(["rwe_softmax", "fit_path"])
         found["search"] = searched(nodes=2, estimator="rwe")
         found["train"] = trained()
         print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 def test_every_number_is_the_same():
     """In a process of its own, as whoever sets the variable has it."""
     own = {"JAX_ENABLE_X64": "1", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
     environment = {**os.environ, **own}
-    command = [sys.executable, "-c", SCRIPT, "rwe_softmax,fit_path"]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True)
+    ended = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr[-3000:]
     double, single = map(json.loads, ended.stdout.splitlines())
     assert double == single
+    assert set(single) == {"rwe_softmax", "fit_path", "search", "train"}
     assert single["train"][1] == ["float32"]
 
 
-@pytest.mark.parametrize("name", spaces.names())
+@every_compiled_space
 def test_what_a_space_draws_and_costs_is_the_same(name):
     space = spaces.get(name, channels=4, input_shape=(16, 16, 1))
     found = []

@@ -115,6 +115,7 @@ def whole(seed):
     return runs, networks
 
 
+@pytest.mark.slow
 def test_random_networks_are_trained_however_little_time_there_is(tmp_path):
     task = dataclasses.replace(TASK, folder=str(tmp_path / "random"), begun=time.time(), seconds=0.0)
     timed_ways.random(task)

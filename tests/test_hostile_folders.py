@@ -28,7 +28,7 @@ from rwejax.training import loop as training_loop
 from rwejax.training.from_search import from_search
 from tests import hostile
 
-CASES = int(os.environ.get("RWEJAX_HOSTILE_CASES", "2000"))
+CASES = int(os.environ.get("RWEJAX_HOSTILE_CASES", "700"))
 SOON = 10  # seconds, a hundred times what a case takes
 COUNTS = collections.Counter()
 TRUTH = hostile.OLD / "correlate-runs" / "truth.csv"

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROLOGUE = """
 import os, pkgutil, sys, warnings
 for missing in ("fcntl", "resource", "termios", "pwd", "grp"):
@@ -35,6 +37,7 @@ print(len(names))
     assert int(run(code)[0]) > 100
 
 
+@pytest.mark.slow
 def test_a_search_and_its_resumption(tmp_path):
     code = f"""
 import rwejax

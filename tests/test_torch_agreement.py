@@ -41,7 +41,13 @@ SIZES = {
 }
 
 
-@pytest.fixture(scope="module", params=SIZES.values(), ids=SIZES.keys())
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(sizes, id=name, marks=pytest.mark.slow if sizes["nodes"] > 4 else ())
+        for name, sizes in SIZES.items()
+    ],
+)
 def compared(request):
     """The features of some genomes, and the networks in PyTorch that should give the same."""
     dataset = data.load("digits", train=TRAIN, validation=VALIDATION)

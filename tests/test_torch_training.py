@@ -1,7 +1,5 @@
 """Population training against PyTorch: one network a space, the same weights, batches and constants, step by step."""
 
-import os
-
 import jax
 import numpy as np
 import optax
@@ -13,6 +11,7 @@ from rwejax.evaluate.population import PopulationTrainer, Recipe
 from rwejax.evaluate.population.augment import augment
 from rwejax.evaluate.population.recipe import epoch_order, key_of_steps
 from tests.networks.trained import with_kernels
+from tests.registered import compiled
 
 torch = pytest.importorskip("torch", reason="PyTorch comes with the extra bench: pip install 'rwejax[bench]'")
 
@@ -28,7 +27,6 @@ SIZES = {
     "nasbench201": {"cells": 1, "channels": 4},
     "nasbench_macro": {"channels": 4},
 }
-"""Of micro, darts and nasbench_macro, RWEJAX_ALL_SPACES=1 tests training, which takes minutes to compile."""
 LOSSES = {"macro": 1e-4, "micro": 1e-2, "darts": 1e-2, "nasbench201": 1e-4, "nasbench_macro": 1e-2}
 """How far losses may part within 20 steps.
 
@@ -50,7 +48,7 @@ RECIPE = Recipe(
 )
 
 
-@pytest.mark.parametrize("name", SIZES if os.environ.get("RWEJAX_ALL_SPACES") else ("macro", "nasbench201"))
+@pytest.mark.parametrize("name", compiled(SIZES))
 def test_a_network_is_trained_as_by_pytorch(name):
     dataset = data.load("digits", train=IMAGES, validation=10, image_size=8)
     space = spaces.get(name, **SIZES[name], input_shape=dataset.image_shape, classes=dataset.classes)

@@ -182,6 +182,7 @@ def check(folder, *command):
     return subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_mypy(folder, mistaken):
     done = check(folder, "mypy", "--config-file=", "--no-error-summary", "--hide-error-context")
     errors = [line for line in done.stdout.splitlines() if ": error: " in line]
@@ -189,6 +190,7 @@ def test_mypy(folder, mistaken):
     assert {int(re.match(r"mistakes.py:(\d+):", error)[1]) for error in errors} == mistaken
 
 
+@pytest.mark.slow
 def test_pyright(folder, mistaken):
     if importlib.util.find_spec("pyright") is None:
         pytest.skip("pyright is not installed")

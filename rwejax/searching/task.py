@@ -1,6 +1,7 @@
 """What a search evaluates with, and what it chooses by: images, space, estimators, costs and algorithm."""
 
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,6 +25,23 @@ from rwejax.searching.costs import PopulationCosts
 from rwejax.searching.images import describe_images, load_searched
 from rwejax.searching.network_trainer import NetworkTrainer
 from rwejax.searching.records import Evaluation
+
+
+def _algorithm(name: str, population_size: int, space: Any, archive_size: int) -> Any:
+    """The algorithm: that of an earlier search of the process where it was the same, for an object compiles anew."""
+    try:
+        hash(space)
+    except TypeError:  # such as a user's space with a list among its fields
+        return _make_algorithm(name, population_size, space, archive_size)
+    return _kept_algorithm(name, population_size, space, archive_size)
+
+
+def _make_algorithm(name: str, population_size: int, space: Any, archive_size: int) -> Any:
+    make = NSGA2 if name == "nsga2" else RandomSearch
+    return make(population_size, space, archive_size)
+
+
+_kept_algorithm = functools.lru_cache(maxsize=4)(_make_algorithm)
 
 
 class Task:
@@ -77,8 +95,7 @@ class Task:
             if config.race_images
             else PopulationScorer(self.space, dataset, config.estimators, extras=config.extras, **given)
         )
-        make = NSGA2 if config.algorithm == "nsga2" else RandomSearch
-        self.algorithm: Any = make(config.population_size, self.space, config.evaluations)
+        self.algorithm = _algorithm(config.algorithm, config.population_size, self.space, config.evaluations)
         self.params = self.algorithm.default_params
         # One key for all evaluations of a run: genomes of different generations must meet the same weights.
         self.key_evaluate, self.key_evolve = jax.random.split(jax.random.key(config.seed))

@@ -69,6 +69,7 @@ def read(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_estimators_get_what_they_get_alone():
     """The real ones, of each kind: sizes, one batch, a head."""
     names = ["macs", "params", "nwot", "rwe"]

@@ -6,12 +6,12 @@ import pytest
 
 from rwejax import InputError, spaces
 from rwejax.drawing.graph import HEAD, make_graph, panels
-from tests.registered import alive, every_space, small
+from tests.registered import alive, every_compiled_space, every_space, small
 
 SHAPE = (16, 16, 3)
 
 
-@every_space
+@every_compiled_space
 def test_operations_cost_together_what_the_space_says(name):
     space = small(name, SHAPE)
     for genome, module in alive(space, 5)[:2]:

@@ -13,7 +13,7 @@ from rwejax import spaces
 from rwejax.drawing.from_run import draw
 from rwejax.drawing.graph import make_graph, panels
 from rwejax.drawing.layout import lay_out
-from tests.registered import alive, every_space, small
+from tests.registered import alive, every_compiled_space, small
 
 pytest.importorskip("fast_sugiyama", reason="the extra draw is not installed")
 
@@ -45,7 +45,7 @@ def test_what_is_not_connected_stands_side_by_side():
     assert boxes[:3, 0].max() < boxes[3:, 0].min()
 
 
-@every_space
+@every_compiled_space
 def test_every_operation_is_drawn_once_for_parts_alike(name, tmp_path):
     space = small(name, SHAPE)
     genome = alive(space, 5)[0][0]

@@ -13,6 +13,7 @@ from rwejax.networks.builder import Builder
 from rwejax.networks.modules import Stem, Sum
 from rwejax.networks.program import Group, Kind
 from tests.evaluate import plain_nasbench201 as plain
+from tests.registered import compiled
 
 IMAGES = 20
 KEY = jax.random.key(3)
@@ -61,7 +62,14 @@ def measured(space, dataset, genomes):
     return measure
 
 
-@pytest.mark.parametrize("name", [name for name in SINGLE if name not in estimators.FORWARD])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name == "grasp" else pytest.mark.slow)  # which takes the second derivatives
+        for name in SINGLE
+        if name not in estimators.FORWARD
+    ],
+)
 def test_lowers_for_accelerators(space, dataset, genomes, name):
     estimate = estimators.get(name, space, dataset, images=IMAGES)
     run, found = estimate._run, []
@@ -127,7 +135,7 @@ def every_operation_of_cells(dataset):
     return network, builder.build()
 
 
-@pytest.mark.parametrize("name", ["macro", "nasbench_macro", "every operation of cells"])
+@pytest.mark.parametrize("name", [*compiled(["macro", "nasbench_macro"]), "every operation of cells"])
 def test_gradients_are_differences(dataset, name):
     """In double precision, along a random direction in the weights and the images."""
     network, program = every_operation_of_cells(dataset) if " " in name else space_and_program(name, dataset)

@@ -16,6 +16,7 @@ from rwejax.evaluate.scoring import PopulationScorer
 from rwejax.networks import ActivationObserver, PerNetwork, codes
 from rwejax.objectives import FORWARD_SCORES, RWE_SCORES, seen_together
 from rwejax.runtime.device_kinds import DeviceKind
+from tests.registered import compiled
 
 KEY = jax.random.key(3)
 BATCH = 40
@@ -121,7 +122,7 @@ def expected_scores(features, seen, targets):
     }
 
 
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("name", compiled(SIZES))
 def test_scores_are_those_of_the_networks_one_by_one(dataset, name):
     # On one device, as the other engine: a unit whose input is constant may be on or off by the order of a sum.
     evaluate = make(dataset, name, ["fit_path", "rwf", "nwot"], devices=jax.devices()[:1])
@@ -148,6 +149,7 @@ def test_every_score_has_its_name(whole):
         assert estimators.FORWARD[name].names == names
 
 
+@pytest.mark.slow
 def test_a_score_is_the_same_whatever_else_is_scored(dataset, whole):
     _, genomes, found = whole
     for names in (["fit_path"], ["nwot", "rwf"], ["rwe"]):
@@ -164,24 +166,28 @@ def test_chunks_of_genomes_change_no_bit(dataset, whole):
 
 
 def test_what_a_kind_of_device_is_given_and_how_many_change_last_bits_only(dataset):
-    """The accelerator's way, several rows of a kind and several heads under vmap, and one device for two."""
+    """The accelerator's way, several rows of a kind and several heads under vmap, on one device; a CPU's on two."""
     evaluate = make(dataset, "nasbench201")
-    wide = make(dataset, "nasbench201", kind=DeviceKind("gpu", "large", 2**33))
-    single = make(dataset, "nasbench201", devices=jax.devices()[:1])
+    wide = make(dataset, "nasbench201", kind=DeviceKind("gpu", "large", 2**33), devices=jax.devices()[:1])
     genomes = population(evaluate.space)
     found = evaluate(KEY, genomes)
-    for other in (wide, single):
-        for score, values in other(KEY, genomes).values.items():
-            # An error is a count of images, and one image may lie on a boundary.
-            tolerance = (
-                {"atol": 100 / 90 + 1e-3} if RWE_SCORES.get(score) and score.endswith("_error") else {"rtol": 1e-3}
-            )
-            np.testing.assert_allclose(values, found.values[score], err_msg=score, **tolerance)
-    assert (wide._chunk_sizes, wide._heads) == ((12, 3), 3)
-    assert (single._chunk_sizes, single._heads) == ((1,), 1)
+    for score, values in wide(KEY, genomes).values.items():
+        # An error is a count of images, and one image may lie on a boundary.
+        tolerance = {"atol": 100 / 90 + 1e-3} if RWE_SCORES.get(score) and score.endswith("_error") else {"rtol": 1e-3}
+        np.testing.assert_allclose(values, found.values[score], err_msg=score, **tolerance)
+    assert (wide._chunk_sizes, evaluate._chunk_sizes) == ((12, 3), (1,))
+    assert (wide._heads, evaluate._heads) == (6, 1)
 
 
-@pytest.mark.parametrize("names", [ALL, ["fit_path"], ["rwf"], ["nwot"], ["rwe", "rwe_softmax"]], ids=",".join)
+@pytest.mark.parametrize(
+    "names",
+    [
+        ALL,
+        ["rwe", "rwe_softmax"],
+        *(pytest.param([name], marks=pytest.mark.slow) for name in ("fit_path", "rwf", "nwot")),
+    ],
+    ids=",".join,
+)
 def test_nothing_compiles_after_the_first_population(dataset, names):
     evaluate = make(dataset, scores=names, seeds=2)
     genomes = population(evaluate.space, 9)
@@ -249,7 +255,7 @@ def spoil(kernels):
     }
 
 
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("name", compiled(SIZES))
 def test_lowers_for_accelerators(dataset, name):
     exported = make(dataset, name).export(4, ("cuda", "tpu"))
     assert exported.platforms == ("cuda", "tpu")

@@ -136,6 +136,7 @@ def test_a_population_of_images_that_are_not_finite_has_failed(space, dataset, g
     assert scored.objectives.tolist() == [[np.inf] * 2] * 2
 
 
+@pytest.mark.slow
 def test_scores_of_features_that_are_not_finite_are_nan(space, dataset, genomes):
     """Of one compiled score of three, since each alone takes as long; a mark in an image spoils the weights."""
     three = [module.score for module in (short_training, jacob_cov, zen)]

@@ -19,6 +19,7 @@ from rwejax.storage.trainings import read_trainings
 from rwejax.training.batches import Loaded
 from rwejax.training.step import first_state, make_step
 from tests.fakes import without_seconds
+from tests.registered import compiled
 
 SIZES = {
     "macro": {"nodes": 3, "channels": 4},
@@ -27,7 +28,6 @@ SIZES = {
     "nasbench201": {"cells": 1, "channels": 4},
     "nasbench_macro": {"channels": 4},
 }
-"""Of micro, darts and nasbench_macro, RWEJAX_ALL_SPACES=1 tests training, which takes minutes to compile."""
 # Small steps, since large ones amplify what differs in rounding.
 RECIPE = Recipe(
     epochs=2, batch_size=8, learning_rate=0.003, weight_decay=1e-3, grad_clip=2.0, label_smoothing=0.1, flip=True
@@ -45,7 +45,7 @@ def make(name, dataset, genomes=3):
     return space, np.asarray(space.canonical(np.asarray(space.sample(jax.random.key(3), genomes))))
 
 
-@pytest.mark.parametrize("name", SIZES if os.environ.get("RWEJAX_ALL_SPACES") else ("macro", "nasbench201"))
+@pytest.mark.parametrize("name", compiled(SIZES))
 def test_a_network_is_trained_as_by_itself(name, dataset):
     space, genomes = make(name, dataset, 1)
     trainer = PopulationTrainer(space, dataset, RECIPE)

@@ -207,13 +207,6 @@ def test_lowers_for_every_platform(evaluate):
     assert jax.tree.map(np.shape, maps) == jax.tree.map(np.shape, lent)
 
 
-@pytest.mark.parametrize("name", [name for name in spaces.names() if name != "macro"])
-def test_every_space_lowers_for_accelerators(dataset, name):
-    space = spaces.get(name, channels=4, input_shape=dataset.image_shape)
-    exported = RandomWeightEvaluator(space, dataset, calibration_images=32).export(4, ("cuda", "tpu"))
-    assert exported.platforms == ("cuda", "tpu")
-
-
 @pytest.mark.parametrize(("precision", "rounded"), [("float32", 0), ("tensorfloat32", 1)])
 def test_accelerators_round_no_factor_unless_they_may(space, dataset, precision, rounded):
     """Of products and convolutions, which they compute from fewer bits where no precision is asked for."""

@@ -104,6 +104,7 @@ def test_a_search(place, make, grid):
     assert_same(generation(algorithm, key, place(on_mesh)), expected)  # a state that the user has split
 
 
+@pytest.mark.slow
 def test_inside_jit_and_scan(mesh, grid):
     algorithm = NSGA2(8, grid(5, 8), 40)
     population = algorithm.initial_population(jax.random.key(0))

@@ -15,6 +15,7 @@ from rwejax.exporting import onnx_package, predict
 from rwejax.exporting.onnx_graph import make_model
 from tests.exporting.test_card import card
 from tests.exporting.test_package import GENOMES, random_variables
+from tests.registered import compiled
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
 pytest.importorskip("onnx", reason="the extra onnx is not installed")
@@ -27,7 +28,7 @@ def compute(model, images):
     return onnxruntime.InferenceSession(model).run(["logits"], {"images": images})[0]
 
 
-@pytest.mark.parametrize("name", GENOMES)
+@pytest.mark.parametrize("name", compiled(GENOMES))
 def test_a_network_of_every_space(tmp_path, name):
     sizes, text = GENOMES[name]
     space = spaces.get(name, input_shape=SHAPE, **sizes)

@@ -6,13 +6,13 @@ import numpy as np
 from rwejax import data, networks
 from rwejax.evaluate import RandomWeightEvaluator
 from tests.networks.trained import with_kernels
-from tests.registered import alive, every_other_space, every_space, small
+from tests.registered import alive, every_compiled_space, every_other_space, small
 
 KEY = jax.random.key(5)
 TRAIN, VALIDATION = 16, 10
 
 
-@every_space
+@every_compiled_space
 def test_parameters_are_as_many_as_the_space_says(name):
     space = small(name, (32, 32, 3))
     found = alive(space, 4)

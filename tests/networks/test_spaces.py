@@ -15,6 +15,7 @@ from tests.networks import reference_cells
 from tests.networks.genomes import population
 from tests.networks.references import REFERENCES
 from tests.networks.rows import chunks
+from tests.registered import compiled
 
 CALIBRATION, TRAIN, VALIDATION = 32, 36, 12
 KEY = jax.random.key(7)
@@ -70,7 +71,7 @@ def make_evaluator(space, dataset, **options):
     return RandomWeightEvaluator(space, dataset, **{"images_per_batch": 6, **options}, calibration_images=CALIBRATION)
 
 
-@pytest.fixture(scope="module", params=OPTIONS)
+@pytest.fixture(scope="module", params=["micro", *compiled(name for name in OPTIONS if name != "micro")])
 def case(request):
     """A space, and the features of its population in one program, on two devices."""
     dataset = data.load("digits", train=TRAIN, validation=VALIDATION, image_size=IMAGE_SIZE)
@@ -126,7 +127,7 @@ def test_genomes_per_program_change_no_bit(case):
     assert (pieces == case.found).all()
 
 
-@pytest.mark.parametrize("case", ["nasbench201", "nasbench_macro"], indirect=True)
+@pytest.mark.parametrize("case", compiled(["nasbench201", "nasbench_macro"]), indirect=True)
 def test_another_way_through_the_executor_changes_last_bits_only(case):
     """Fewer genomes at once, other batches of images, one device, and the accelerator's chunks of rows under vmap.
 

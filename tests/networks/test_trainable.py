@@ -8,6 +8,7 @@ from rwejax import data, networks, spaces
 from rwejax.errors import InputError
 from tests.networks.references import REFERENCES
 from tests.networks.trained import with_kernels
+from tests.registered import compiled
 
 IMAGES = 16
 OPTIONS = {
@@ -109,7 +110,7 @@ def darts_v2(space):
     return space.from_string(" ".join(DARTS_V2.split()).replace("Genotype( ", "Genotype("))
 
 
-@pytest.mark.parametrize("name", [*OPTIONS, "macro with the stem of imagenet"])
+@pytest.mark.parametrize("name", [*compiled(OPTIONS), "macro with the stem of imagenet"])
 def test_features_are_those_of_the_network_written_down_plainly(name):
     """By the statistics of one batch, with the kernels of the executor's slots, scale 1 and bias 0."""
     images = data.load("digits", train=IMAGES, validation=10).train_images

@@ -93,6 +93,7 @@ def assert_same_evaluations(run, alone):
                 np.testing.assert_allclose(one[name], other[name], rtol=1e-4, err_msg=name)
 
 
+@pytest.mark.slow
 def test_two_hosts_find_and_train_what_one_does(alone, tmp_path):
     port, flags = free_port(), [*FLAGS, "--training-epochs", "1", "--run-dir", "run"]
     processes = [start(tmp_path / str(host), host, port, *flags) for host in (0, 1)]

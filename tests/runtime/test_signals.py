@@ -3,6 +3,7 @@
 The number of interruptions and of kills is small in a quick run; RWEJAX_SIGNALS=500 sends so many.
 """
 
+import functools
 import json
 import os
 import random
@@ -62,15 +63,18 @@ def records(run):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A search and a training that nobody disturbed, and the seconds that they took."""
-    found = {}
-    for words in (SEARCH, TRAIN):
-        folder = tmp_path_factory.mktemp(words[0])
+
+    @functools.cache
+    def run(name):
+        words = {"search": SEARCH, "train": TRAIN}[name]
+        folder = tmp_path_factory.mktemp(name)
         assert finish(start(folder, *words))[0] == 0  # compiles
         shutil.rmtree(folder / "run")
         before = time.monotonic()
         assert finish(start(folder, *words))[0] == 0
-        found[words[0]] = folder / "run", time.monotonic() - before
-    return found
+        return folder / "run", time.monotonic() - before
+
+    return run
 
 
 @pytest.mark.parametrize("seed", range(REPEATS))
@@ -78,7 +82,7 @@ def test_an_interruption_at_any_moment_is_one_sentence(whole, tmp_path, seed):
     draw = random.Random(seed)
     words = draw.choice([SEARCH, TRAIN])
     process = start(tmp_path / "work", *words)
-    time.sleep(draw.uniform(0.5, max(1.0, whole[words[0]][1])))  # before that, Python itself starts
+    time.sleep(draw.uniform(0.5, max(1.0, whole(words[0])[1])))  # before that, Python itself starts
     process.send_signal(signal.SIGINT)
     code, out, err = finish(process)
     if code == 0:  # it was quicker
@@ -90,10 +94,12 @@ def test_an_interruption_at_any_moment_is_one_sentence(whole, tmp_path, seed):
     assert err in ("", "interrupted\n")
 
 
-@pytest.mark.parametrize("command", ["search", "train", "resume"])
+@pytest.mark.parametrize(
+    "command", ["search", *(pytest.param(each, marks=pytest.mark.slow) for each in ("train", "resume"))]
+)
 def test_a_kill_at_any_moment_changes_nothing(whole, tmp_path, command):
     words = TRAIN if command == "train" else SEARCH
-    expected, seconds = whole[words[0]]
+    expected, seconds = whole(words[0])
     for seed in range(KILLS):
         draw, folder = random.Random(f"{command} {seed}"), tmp_path / str(seed)
         run = folder / "run"

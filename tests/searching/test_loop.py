@@ -23,6 +23,7 @@ from rwejax.searching.front import find_front
 from rwejax.searching.loop import resume, search
 from rwejax.searching.observers import PARTS, SearchObserver
 from rwejax.searching.result import SearchResult, pick
+from rwejax.searching.task import _algorithm
 from tests import fakes
 
 COMPILATION = "/jax/core/compile/backend_compile_duration"
@@ -99,6 +100,30 @@ def test_nothing_is_compiled_after_the_first_generation(real):
     _, watcher = real
     assert watcher.compilations[0] > 0, "compilations are not counted"
     assert watcher.compilations == watcher.compilations[:1] * 4
+
+
+def test_a_second_search_of_the_same_sizes_compiles_nothing(fake, tmp_path):
+    watchers = [Watcher() for _ in range(3)]
+    for number, watcher in enumerate(watchers):
+        jax.monitoring.register_event_duration_secs_listener(watcher.on_compilation)
+        # Sizes that no other test has, the last time other ones.
+        search(fakes.tiny(population_size=5 + number // 2, seed=number, run_dir=tmp_path / str(number)), [watcher])
+        jax.monitoring.unregister_event_duration_listener(watcher.on_compilation)
+    assert [watcher.compilations[-1] > 0 for watcher in watchers] == [True, False, True]
+
+
+@dataclasses.dataclass(frozen=True)
+class Listed(spaces.Macro):
+    """A space that has no hash, as one of a user may have none."""
+
+    names: list = dataclasses.field(default_factory=list)
+
+
+def test_a_space_without_a_hash_has_an_algorithm_too():
+    space = Listed(3)
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(space)
+    assert _algorithm("nsga2", 4, space, 0).space is space
 
 
 def test_an_observer_is_told_of_every_generation(real):

@@ -12,6 +12,7 @@ import pytest
 import rwejax
 from rwejax.searching.loop import resume, search
 from tests import fakes
+from tests.registered import compiled
 
 BARE = {
     "macro": lambda text: re.sub("-", "", text.removeprefix("macro:3:")),
@@ -41,7 +42,7 @@ def front(run):
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("space", BARE)
+@pytest.mark.parametrize("space", compiled(BARE))
 def test_an_old_run_is_resumed_as_if_it_were_new(space, fake, tmp_path):
     config = fakes.tiny(space=space, generations=3, **SIZES[space])
     whole = search(dataclasses.replace(config, run_dir=tmp_path / "whole"))

@@ -71,6 +71,7 @@ def metrics(run_dir):
     return [{name: value for name, value in line.items() if "seconds" not in name} for line in lines]
 
 
+@pytest.mark.slow
 def test_64_images_are_learnt_by_heart(tmp_path):
     changes = {"train_images": 64, "batch_size": 16, "epochs": 30, "crop_padding": 0, "weight_decay": 0.0}
     result = train(dataclasses.replace(SMALL, **changes, run_dir=tmp_path / "run"))
@@ -121,6 +122,7 @@ def test_a_step_on_several_devices_is_that_on_one(monkeypatch):
         np.testing.assert_allclose(mine, other, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_cell_network_is_carried_over_to_large_images(tmp_path):
     """With all of the papers' means: stem, auxiliary head, drop-path, smooth labels, cutout; images are streamed."""
     generator = np.random.default_rng(0)

@@ -8,6 +8,7 @@ import pytest
 from rwejax import networks, spaces
 from rwejax.evaluate import costs
 from rwejax.networks.genome_rows import IMAGE, genome_rows
+from tests.registered import every_compiled_space
 
 NODES_AND_LAYERS = {"macro": {"nodes": 3}, "micro": {"layers": 3}, "darts": {"layers": 3}, "nasbench201": {"cells": 1}}
 
@@ -103,7 +104,7 @@ def test_at_least_the_largest_map_and_what_it_is_made_of(name):
         assert value >= max((written + read for _, written, read in rows), default=0)
 
 
-@pytest.mark.parametrize("name", spaces.names())
+@every_compiled_space
 def test_larger_images_need_more(name):
     found = [population(name, size)[2] for size in (16, 24, 32)]
     assert (np.diff(found, axis=0) > 0).all()

@@ -8,6 +8,7 @@ from rwejax import spaces
 from rwejax.errors import InputError
 from rwejax.evaluate import costs
 from rwejax.evaluate.costs import timing
+from tests.registered import SLOW
 
 SIZES = {"macro": {"nodes": 3}, "micro": {"layers": 3}, "darts": {"layers": 3}, "nasbench201": {"cells": 1}}
 
@@ -38,8 +39,14 @@ def small(name):
     return spaces.get(name, channels=4, input_shape=(16, 16, 3), **SIZES.get(name, {}))
 
 
-@pytest.mark.parametrize("space_name", spaces.names())
-@pytest.mark.parametrize("name", costs.names())
+@pytest.mark.parametrize(
+    ("name", "space_name"),
+    [
+        pytest.param(name, space, marks=pytest.mark.slow if name == "latency" and space in SLOW else ())
+        for name in costs.names()
+        for space in spaces.names()
+    ],
+)
 def test_costs_of_populations(name, space_name):
     space = small(space_name)
     sampled = np.asarray(space.sample(jax.random.key(4), 10))
