@@ -166,8 +166,8 @@ def test_chunks_of_genomes_change_no_bit(dataset, whole):
 
 
 def test_what_a_kind_of_device_is_given_and_how_many_change_last_bits_only(dataset):
-    """The accelerator's way, several rows of a kind and several heads under vmap, on one device; a CPU's on two."""
-    evaluate = make(dataset, "nasbench201")
+    """The way of an accelerator, all images, several rows of a kind and several heads at once; a CPU's, on two."""
+    evaluate = make(dataset, "nasbench201", images_per_batch=8)
     wide = make(dataset, "nasbench201", kind=DeviceKind("gpu", "large", 2**33), devices=jax.devices()[:1])
     genomes = population(evaluate.space)
     found = evaluate(KEY, genomes)
@@ -177,6 +177,7 @@ def test_what_a_kind_of_device_is_given_and_how_many_change_last_bits_only(datas
         np.testing.assert_allclose(values, found.values[score], err_msg=score, **tolerance)
     assert (wide._chunk_sizes, evaluate._chunk_sizes) == ((12, 3), (1,))
     assert (wide._heads, evaluate._heads) == (6, 1)
+    assert [len(each._images.first) for each in (wide, evaluate)] == [90, BATCH]
 
 
 @pytest.mark.parametrize(
