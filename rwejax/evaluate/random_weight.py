@@ -83,7 +83,7 @@ class RandomWeightEvaluator:
             64 and as many as a third of a CPU's or TPU's memory holds, or half of a GPU's. Memory grows with it; so
             does the share of work that genomes have in common.
         images_per_batch: images that a device takes through the networks at once. By default a CPU's largest feature
-            map of a batch has about 2 MiB, and an accelerator takes 1,024.
+            map of a batch has about 2 MiB, and an accelerator takes all, if it holds their maps, and else 1,024.
         calibration_images: the first so many train images, or all of them, give the normalisation statistics.
         precision: of the networks. "float32" computes products in full; "tensorfloat32" lets the hardware keep fewer
             bits of their factors, which a CPU never does; "bfloat16" keeps kernels and feature maps in 16 bits, which

@@ -47,7 +47,7 @@ class DeviceKind:
         return {"gpu": "tensorfloat32", "tpu": "bfloat16"}.get(self.platform, "float32")
 
     def images_at_once(self, map_bytes: int) -> int:
-        """Images that the device takes through the networks at once, after the calibration images.
+        """Images that the device takes through the networks at once, after the calibration images, if not all.
 
         Args:
             map_bytes: of an image's largest feature map.
