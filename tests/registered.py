@@ -17,9 +17,14 @@ howto.ladder()
 SLOW = {"micro", "darts", "nasbench_macro"}
 
 
+def slow(names, those):
+    """The names as parameters of a test, which those make slow."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in those else name for name in names]
+
+
 def compiled(names):
     """Names of spaces as parameters of a test that compiles networks of each."""
-    return [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in names]
+    return slow(names, SLOW)
 
 
 every_space = pytest.mark.parametrize("name", spaces.names())

@@ -82,6 +82,7 @@ def test_what_a_space_draws_and_costs_is_the_same(name):
     assert found[0] == found[1]
 
 
+@pytest.mark.slow
 def test_nsga2_is_the_same():
     space = spaces.get("nasbench201")
     found = []

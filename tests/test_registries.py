@@ -362,7 +362,7 @@ def test_rows_of_genomes_in_pieces_are_the_same_networks(name):
     n=st.integers(1, 40),
     sizes=st.lists(st.integers(1, 16), min_size=1, max_size=3, unique=True).map(lambda sizes: sorted(sizes)[::-1]),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_maps_that_reuse_buffer_slots_are_the_same_networks(name, seed, n, sizes):
     space = spaces.get(name, **smallest(name))
     network = networks.network(space)

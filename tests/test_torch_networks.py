@@ -7,6 +7,7 @@ import pytest
 from rwejax import data, networks, spaces
 from tests.networks.genomes import population
 from tests.networks.references import REFERENCES
+from tests.registered import compiled
 
 torch = pytest.importorskip("torch", reason="PyTorch comes with the extra bench: pip install 'rwejax[bench]'")
 
@@ -16,7 +17,7 @@ IMAGES, CALIBRATION = 12, 8  # so few that a pixel's std may be small, which enl
 OPTIONS = {"micro": {"layers": 7}, "darts": {"layers": 7}, "nasbench201": {"cells": 2}, "nasbench_macro": {}}
 
 
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("name", compiled(OPTIONS))
 def test_features_equal_the_plain_reference(name):
     images = data.load("digits", train=IMAGES, validation=10).train_images
     space = spaces.get(name, channels=3, input_shape=images.shape[1:], **OPTIONS[name])

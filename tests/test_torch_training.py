@@ -11,7 +11,6 @@ from rwejax.evaluate.population import PopulationTrainer, Recipe
 from rwejax.evaluate.population.augment import augment
 from rwejax.evaluate.population.recipe import epoch_order, key_of_steps
 from tests.networks.trained import with_kernels
-from tests.registered import compiled
 
 torch = pytest.importorskip("torch", reason="PyTorch comes with the extra bench: pip install 'rwejax[bench]'")
 
@@ -48,7 +47,9 @@ RECIPE = Recipe(
 )
 
 
-@pytest.mark.parametrize("name", compiled(SIZES))
+@pytest.mark.parametrize(
+    "name", ["nasbench201", *(pytest.param(name, marks=pytest.mark.slow) for name in SIZES if name != "nasbench201")]
+)
 def test_a_network_is_trained_as_by_pytorch(name):
     dataset = data.load("digits", train=IMAGES, validation=10, image_size=8)
     space = spaces.get(name, **SIZES[name], input_shape=dataset.image_shape, classes=dataset.classes)

@@ -9,6 +9,8 @@ import pytest
 
 from rwejax.data import cache, load, tfds
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def whole(cifar10_dir, tmp_path_factory):

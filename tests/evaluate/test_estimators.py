@@ -13,7 +13,7 @@ from rwejax.networks.builder import Builder
 from rwejax.networks.modules import Stem, Sum
 from rwejax.networks.program import Group, Kind
 from tests.evaluate import plain_nasbench201 as plain
-from tests.registered import compiled
+from tests.registered import slow
 
 IMAGES = 20
 KEY = jax.random.key(3)
@@ -22,6 +22,7 @@ TEXTS = (
     "|avg_pool_3x3~0|+|none~0|nor_conv_1x1~1|+|nor_conv_3x3~0|none~1|skip_connect~2|",
 )
 SINGLE = [name for name in estimators.names() if "images" in estimators.options_of(name)]
+PER_NETWORK = [name for name in SINGLE if name not in estimators.FORWARD]
 
 
 @pytest.fixture(scope="module")
@@ -62,14 +63,8 @@ def measured(space, dataset, genomes):
     return measure
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=() if name == "grasp" else pytest.mark.slow)  # which takes the second derivatives
-        for name in SINGLE
-        if name not in estimators.FORWARD
-    ],
-)
+# Grasp takes second derivatives, and the others no more than it.
+@pytest.mark.parametrize("name", slow(PER_NETWORK, {*PER_NETWORK} - {"grasp"}))
 def test_lowers_for_accelerators(space, dataset, genomes, name):
     estimate = estimators.get(name, space, dataset, images=IMAGES)
     run, found = estimate._run, []
@@ -95,7 +90,7 @@ def test_a_score_is_that_of_the_plain_network(measured, expected, name):
     assert found[0] != found[1]
 
 
-@pytest.mark.parametrize("name", estimators.names())
+@pytest.mark.parametrize("name", slow(estimators.names(), {"short_training", "zen_score"}))
 def test_every_estimator_scores_whole_populations(measured, name):
     """Determinism by key, equal scores of equal networks whatever is beside them, and a dead network comes last."""
     estimate, population, found = measured(name)
@@ -135,7 +130,9 @@ def every_operation_of_cells(dataset):
     return network, builder.build()
 
 
-@pytest.mark.parametrize("name", [*compiled(["macro", "nasbench_macro"]), "every operation of cells"])
+@pytest.mark.parametrize(
+    "name", slow(["macro", "nasbench_macro", "every operation of cells"], {"macro", "nasbench_macro"})
+)
 def test_gradients_are_differences(dataset, name):
     """In double precision, along a random direction in the weights and the images."""
     network, program = every_operation_of_cells(dataset) if " " in name else space_and_program(name, dataset)

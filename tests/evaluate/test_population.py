@@ -19,7 +19,6 @@ from rwejax.storage.trainings import read_trainings
 from rwejax.training.batches import Loaded
 from rwejax.training.step import first_state, make_step
 from tests.fakes import without_seconds
-from tests.registered import compiled
 
 SIZES = {
     "macro": {"nodes": 3, "channels": 4},
@@ -45,7 +44,9 @@ def make(name, dataset, genomes=3):
     return space, np.asarray(space.canonical(np.asarray(space.sample(jax.random.key(3), genomes))))
 
 
-@pytest.mark.parametrize("name", compiled(SIZES))
+@pytest.mark.parametrize(
+    "name", ["macro", *(pytest.param(name, marks=pytest.mark.slow) for name in SIZES if name != "macro")]
+)
 def test_a_network_is_trained_as_by_itself(name, dataset):
     space, genomes = make(name, dataset, 1)
     trainer = PopulationTrainer(space, dataset, RECIPE)

@@ -28,6 +28,7 @@ def evaluator(space, dataset, calibration):
     return RandomWeightEvaluator(space, dataset, calibration_images=calibration)
 
 
+@pytest.mark.slow
 def test_without_earlier_genomes_all_see_all_images(race):
     evaluate, space, dataset, genomes = race
     found = evaluate(KEY, genomes, NOTHING)

@@ -50,6 +50,7 @@ def test_scores_are_the_ridge_scores_of_the_features(evaluate, dataset, genomes)
             assert getattr(scores, name)[i] == pytest.approx(float(getattr(expected, name)), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_eight_devices_give_the_scores_of_one():
     """In a process of its own, since JAX settles the number of devices when it starts."""
     script = """
@@ -217,6 +218,7 @@ def test_accelerators_round_no_factor_unless_they_may(space, dataset, precision,
     assert (len(full) < len(products)) == rounded
 
 
+@pytest.mark.slow
 def test_precision_follows_the_device_unless_it_is_named(space, dataset):
     def bits(**options):
         forward = ForwardPass(space, dataset, [estimators.FORWARD["rwe"]], calibration_images=32, **options)

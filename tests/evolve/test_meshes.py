@@ -90,7 +90,11 @@ def evaluate(genomes):
 
 @pytest.mark.parametrize(
     ("make", "spec", "inside"),
-    [(NSGA2, SPLIT, False), (RandomSearch, SPLIT, True), (RandomSearch, COPIED, False)],
+    [
+        pytest.param(NSGA2, SPLIT, False, marks=pytest.mark.slow),
+        (RandomSearch, SPLIT, True),
+        (RandomSearch, COPIED, False),
+    ],
 )
 def test_a_search(place, make, grid):
     algorithm, key = make(8, grid(5, 8), 40), jax.random.key(0)

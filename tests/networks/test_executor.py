@@ -62,7 +62,7 @@ def test_batches_of_images_and_devices_change_last_bits_only(space, dataset, who
         np.testing.assert_allclose(other, found, atol=1e-5)
 
 
-@pytest.mark.parametrize("sizes", [(3,), (4, 2)])
+@pytest.mark.parametrize("sizes", [pytest.param((3,), marks=pytest.mark.slow), (4, 2)])
 def test_rows_at_once_change_last_bits_only(space, dataset, whole, sizes):
     """The accelerator's way through the executor: several rows of a kind under vmap."""
     genomes, found = whole

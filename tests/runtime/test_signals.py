@@ -77,7 +77,7 @@ def whole(tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("seed", range(REPEATS))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, REPEATS))])
 def test_an_interruption_at_any_moment_is_one_sentence(whole, tmp_path, seed):
     draw = random.Random(seed)
     words = draw.choice([SEARCH, TRAIN])
@@ -221,6 +221,7 @@ FULL = Path("/dev/full")
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
 
 
+@pytest.mark.slow
 @needs_full
 def test_a_search_whose_output_cannot_be_written_is_resumed(tmp_path):
     with FULL.open("w") as full:
