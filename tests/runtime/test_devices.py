@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from rwejax.runtime import devices
+
 PRINT_FOLDER = """
 import jax
 from rwejax.runtime.devices import keep_compilations
@@ -163,4 +165,4 @@ def test_a_decomposition_takes_one_core_unless_somebody_has_said_otherwise(given
     )
     kept = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
     done = subprocess.run([sys.executable, "-c", code], env=kept | given, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [str(min(threads, os.cpu_count() or 1))]
+    assert done.stdout.split() == [str(min(threads, devices.cores()))]

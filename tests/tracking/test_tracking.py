@@ -1,6 +1,7 @@
 import csv
 import importlib.util
 import signal
+import time
 
 import pytest
 
@@ -31,6 +32,7 @@ def interrupted(monkeypatch, tmp_path):
         with pytest.raises(KeyboardInterrupt):
             search(fakes.tiny(run_dir=tmp_path / "run"), before)
         fake.before_call = staticmethod(lambda calls: None)
+        time.sleep(1)  # wandb's folders have names by the second
         resume(tmp_path / "run", after)
         with open(tmp_path / "run" / "history.csv", newline="") as file:
             rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
