@@ -34,7 +34,7 @@ from rwejax.runtime.devices import default_devices
 from rwejax.spaces import Space
 
 _MAX_GENOMES = 64
-_FEWEST_GENOMES = 8  # of a program; fewer, and rows make no full chunks
+_POPULATION = 40  # genomes of a generation by default
 _MAPS_BESIDE = 8  # maps as large as the largest that a row may need beside its own, by what XLA asks for on an H100
 
 
@@ -65,7 +65,7 @@ class ForwardPass:
             does the share of work that genomes have in common.
         images_per_batch: images that a device takes through the networks at once, after the calibration images or, if
             these are all, beside them. By default a CPU's largest feature map of a batch has about 2 MiB; an
-            accelerator takes all, if it holds the maps of 8 genomes so, and else 1,024.
+            accelerator takes all, if it holds the maps of 40 genomes so, and else 1,024.
         calibration_images: the first so many train images, or all of them, give the normalisation statistics.
         precision: of the networks on accelerators, see `rwejax.RandomWeightEvaluator`.
         devices: the devices over which the images are split; by default all of JAX's, as far as they divide the
@@ -321,14 +321,10 @@ class ForwardPass:
         return genomes
 
     def _hold(self, images: int, largest: int) -> bool:
-        """Whether accelerators hold the maps of a program of all images, and what making them takes.
-
-        A population that is split into programs shares a few rows less, which is little beside taking each row through
-        several batches.
-        """
+        """Whether accelerators hold the maps of a search's population of all images, and what making them takes."""
         if self._kind.platform == "cpu":  # whose cache is to hold a map
             return False
-        sizes = networks.buffer_sizes(self.space, self._network, _FEWEST_GENOMES, self._chunk_sizes)
+        sizes = networks.buffer_sizes(self.space, self._network, _POPULATION, self._chunk_sizes)
         maps = self._bytes_of(networks.map_shapes(self._network, sizes, self._calibration, images, 0, self._dtype))
         beside = _MAPS_BESIDE * self._chunk_sizes[0] * images * largest
         return max(maps, beside) <= self._kind.map_memory(self._mesh.size)
