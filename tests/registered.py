@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from rwejax import InputError, networks, spaces
-from tests import howto
+from tests import pages
 
-howto.ladder()
+pages.ladder()
 
 every_space = pytest.mark.parametrize("name", spaces.names())
 
