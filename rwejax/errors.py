@@ -28,7 +28,7 @@ def quoted(value: Any, longest: int = _LONGEST_QUOTE) -> str:
         value: of any type, and of any size.
         longest: characters of a text.
 
-    Example:
+    Examples:
         >>> quoted("knee"), quoted("x" * 1000)[:9], len(quoted("x" * 1000)), quoted([[0] * 9] * 9)
         ("'knee'", "'xxxxxxxx", 80, 'a list of 9')
     """
@@ -51,7 +51,7 @@ def abridged(text: str, longest: int) -> str:
         text: the text.
         longest: characters that it may have.
 
-    Example:
+    Examples:
         >>> abridged("abcdefghij", 9), abridged("abc", 9)
         ('abc...hij', 'abc')
     """

@@ -44,7 +44,7 @@ def check_genomes(space: Bounded, genomes: Any, called: str = "genomes") -> Any:
     Raises:
         InputError: they are no integers, have another shape, or a gene is out of its range; it says which.
 
-    Example:
+    Examples:
         >>> from rwejax import spaces
         >>> check_genomes(spaces.get("macro", nodes=2), np.array([[0, 1, 1, 0, 0, 0], [1, 0, 0, 2, 1, 1]]))
         Traceback (most recent call last):

@@ -27,7 +27,7 @@ def load(path: str | Path) -> "SearchResult | TrainResult | CorrelateResult":
     Raises:
         InputError: the path is none of these, or broken, or a training without a finished epoch.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from rwejax import SearchConfig, load, search
         >>> config = SearchConfig(nodes=2, channels=4, train_images=100, validation_images=50, population_size=4,

@@ -26,7 +26,7 @@ class Objective:
         scale: base units in one unit.
         units: words after a number in a limit, and the base units in each.
 
-    Example:
+    Examples:
         >>> macs = COSTS["macs"]
         >>> macs.minimised(3e6), macs.write(3.0), macs.parse("300M")
         (3.0, 'multiply-adds 3.000 M', 300000000.0)
@@ -122,7 +122,7 @@ def seen_together(names: Sequence[str]) -> tuple[str, ...]:
     Args:
         names: of estimators; those that are not in `FORWARD_SCORES` are left out.
 
-    Example:
+    Examples:
         >>> seen_together(("snip", "fit_path")), seen_together(("rwe",))
         (('fit_path', 'rwf', 'nwot'), ('rwe', 'rwf', 'fit_path', 'nwot'))
     """

@@ -87,7 +87,7 @@ def load(text: str) -> Any:
     Raises:
         InputError: the text is no reference, the file cannot be read, its code fails, or it has no such name.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> file = Path(tempfile.mkdtemp()) / "mine.py"
         >>> _ = file.write_text("def first_label(net): return net.labels[0]")

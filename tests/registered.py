@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from rwejax import InputError, networks, spaces
-from tests import howto
+from tests import pages
 
-howto.ladder()
+pages.ladder()
 
 # Their networks take longest to trace and compile. Where a test does that, macro and nasbench201 stand for them: the
 # quickest of either kind, a graph in phases and a cell.

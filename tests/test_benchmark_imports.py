@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import tyro
 
+from tests import pages
+
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 WITH_TRUTH = "label_length", "predictor", "rank_correlation", "quality_for_time"  # need a folder of tables
 PROGRAMS = sorted(path.stem for path in FOLDER.glob("*.py"))
@@ -51,6 +53,17 @@ def test_a_program_imports_and_its_options_can_be_parsed(name, monkeypatch):
     options = tyro.cli(module.Config, args=[f"--{key}={value}" for key, value in needed.items()])
 
     assert options == module.Config(**needed)
+
+
+@pytest.mark.parametrize("page", ["benchmarks/README.md", "docs/studies/scores.md"])
+def test_commands_of_a_page_parse(page, monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    typed = [words[words.index("python") + 1 :] for words in pages.lines(pages.ROOT / page) if "python" in words]
+    programs = [(Path(program), flags) for program, *flags in typed if program.startswith("benchmarks/")]
+    assert programs
+
+    for program, flags in programs:
+        assert tyro.cli(importlib.import_module(program.stem).Config, args=flags)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

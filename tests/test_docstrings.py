@@ -8,10 +8,12 @@ every function too and refuses the `Raises:` of what a function calls. So the ru
 - One with two or more arguments has `Args:` that names them all, in order; one with a single argument where its
   docstring is longer than its first line. A single argument may be explained in that line.
 - One that raises has `Raises:` that names the classes; that of what it calls may stand there too.
+- `Examples:` is the section with code to run; `Example:` is none to mkdocstrings, which would show `>>>` as quotes.
 """
 
 import ast
 import builtins
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +24,7 @@ PACKAGE = Path(__file__).parents[1] / "rwejax"
 ROOMS = sorted({path.relative_to(PACKAGE).parts[0] for path in PACKAGE.rglob("*.py")})
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+_EXAMPLE = re.compile(r" *Example:$")
 
 
 def functions(body: list[ast.stmt], owner: ast.ClassDef | None = None) -> Iterator[tuple[Function, str]]:
@@ -76,7 +79,8 @@ def faults(text: str) -> list[str]:
         missing = raised(function.body) - {each.type_name for each in parsed.raises}
         if missing and not (missing == {""} and parsed.raises):
             found.append(f"{function.lineno}: {function.name} has no Raises: for {sorted(missing)}")
-    return found
+    lines = enumerate(text.splitlines(), 1)
+    return found + [f"{number}: Example: is no section, Examples: is" for number, line in lines if _EXAMPLE.match(line)]
 
 
 def faults_of(room: str) -> list[str]:
@@ -106,6 +110,12 @@ def test_public_callables_say_what_they_take_and_raise(room):
         ("f(a)", "Adds to a.", "pass", None),
         ("f()", "Adds.\n\n    Raises:\n        ValueError: always.\n", "raise ValueError", None),
         ("_f(a, b)", "Adds.", "raise ValueError(a)", None),
+        (
+            "f(a)",
+            "Adds.\n\n    Args:\n        a: one.\n\n    Example:\n        >>> f(1)\n",
+            "pass",
+            "Example: is no section",
+        ),
     ],
 )
 def test_the_rule_itself(signature, docstring, body, fault):

@@ -2,7 +2,7 @@
 
 Runs that differ only in their seed are a group. All are measured from one reference point.
 
-Example:
+Examples:
   rwejax compare runs/nsga2-0 runs/nsga2-1 runs/random-0 runs/random-1 --output compare.csv
 """
 

@@ -1,6 +1,6 @@
 """Rank-correlate what searches have minimised with the accuracies of trained networks, generation by generation.
 
-Example:
+Examples:
   rwejax correlate-runs --run runs/a,runs/b --truth nasbench201.csv --column cifar10_accuracy
 """
 

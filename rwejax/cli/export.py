@@ -59,7 +59,9 @@ def main(words: Sequence[str]) -> int:
     console = make_console()
     console.print(
         f"{card.space} network of {card.macs / 1e6:.3g} M macs and {card.params / 1e3:.4g} k params, "
-        + ", ".join(f"{name}: {value:.4g}" for name, value in card.metrics.items())
+        + ", ".join(f"{name}: {value:.4g}" for name, value in card.metrics.items()),
+        markup=False,
+        soft_wrap=True,
     )
     console.print(f"exported to {arguments.folder}", markup=False, soft_wrap=True)
     console.print(

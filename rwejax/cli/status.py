@@ -1,6 +1,6 @@
 """Say how far searches and trainings are. Nothing in their folders changes, and they may be at work.
 
-Example:
+Examples:
   rwejax status runs/macro-digits-20260101-120000
 """
 

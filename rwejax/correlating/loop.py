@@ -47,7 +47,7 @@ def correlate(config: CorrelateConfig, observers: Sequence[CorrelateObserver] = 
     Raises:
         InputError: something in the config cannot be used.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from pathlib import Path
         >>> from rwejax import CorrelateConfig, correlate

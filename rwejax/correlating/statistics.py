@@ -50,7 +50,7 @@ def measure(scores: Values, truth: Values, macs: Int[np.ndarray, " n"], seed: in
         macs: multiply-adds of the networks.
         seed: draws the resamples of the interval.
 
-    Example:
+    Examples:
         >>> found = measure(np.array([1.0, 3.0, 2.0, -np.inf]), np.array([91.0, 93.0, 92.0, 10.0]), np.arange(4))
         >>> found.spearman, found.kendall, found.recall
         (1.0, 1.0, 1.0)

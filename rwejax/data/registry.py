@@ -49,7 +49,7 @@ def register_source(name: str, function: Callable[[str], Source]) -> None:
     Raises:
         InputError: the name is taken or of other characters.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from rwejax import data
         >>> def read(split, image_size):

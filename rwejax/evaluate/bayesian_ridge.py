@@ -58,7 +58,7 @@ def fit(x: Float[np.ndarray, "m columns"], y: Float[np.ndarray, " m"], examples:
         y: the targets.
         examples: weights of the examples, 1 for a whole one.
 
-    Example:
+    Examples:
         >>> x = np.random.default_rng(0).normal(size=(40, 2))
         >>> mean, std = fit(x, x @ np.array([1.0, -1.0]), np.ones(40)).predict(np.array([[1.0, 0.0], [0.0, 1.0]]))
         >>> [f"{value:.1f}" for value in mean]

@@ -48,7 +48,7 @@ class RandomWeightProblem(Problem):
     Raises:
         InputError: there is no such objective.
 
-    Example:
+    Examples:
         >>> import jax
         >>> from evosax.algorithms import SimpleGA
         >>> from rwejax import data, spaces

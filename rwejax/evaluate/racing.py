@@ -121,7 +121,7 @@ def predict(first: Float[np.ndarray, " n"], earlier: Earlier) -> tuple[Float[np.
     Returns:
         The predicted scores, in that unit; and the standard deviation of what the earlier genomes' scores changed by.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> earlier = Earlier(np.array([50.0, 60.0, 70.0]), np.array([44.0, 56.0, np.inf]), np.array([3.0, 2.0, 1.0]))
         >>> predicted, spread = predict(np.array([40.0]), earlier)
@@ -145,7 +145,7 @@ def can_reach_front(
         macs: multiply-adds of each genome, in the unit of `earlier.macs`.
         earlier: genomes that were evaluated before; those whose score on all images is not finite rule nothing out.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> earlier = Earlier(np.array([50.0, 60.0]), np.array([44.0, np.inf]), np.array([3.0, 2.0]))
         >>> can_reach_front(np.array([44.5, 43.5, 50.0]), np.array([3, 3, 2]), earlier).tolist()

@@ -96,7 +96,7 @@ class RandomWeightEvaluator:
     Raises:
         InputError: an argument is out of its range, or space and dataset do not fit.
 
-    Example:
+    Examples:
         >>> import jax
         >>> from rwejax import data, spaces
         >>> dataset = data.load("digits", train=100, validation=50)

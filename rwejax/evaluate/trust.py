@@ -110,7 +110,7 @@ def correlation(first: Float[np.ndarray, " n"], second: Float[np.ndarray, " n"])
     Returns:
         The interval is -1 to 1 below four networks.
 
-    Example:
+    Examples:
         >>> print(correlation(np.arange(12.0), np.arange(12.0) ** 2))
         1.00 (0.97 1.00)
     """

@@ -34,7 +34,7 @@ def hypervolume(
     Raises:
         InputError: if m is neither 2 nor 3.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> float(hypervolume(jnp.array([[1.0, 2.0], [2.0, 1.0]]), jnp.array([3.0, 3.0])))
         3.0

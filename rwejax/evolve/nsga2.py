@@ -126,7 +126,7 @@ class NSGA2:
     Raises:
         InputError: if a size is too small.
 
-    Example:
+    Examples:
         >>> import jax, jax.numpy as jnp
         >>> class Bits:
         ...     lower, upper = jnp.zeros(8, jnp.int32), jnp.ones(8, jnp.int32)

@@ -34,7 +34,7 @@ def non_dominated_rank(objectives: Real[Array | np.ndarray, "n m"]) -> Int[Array
     Returns:
         (n,) int32 ranks.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> non_dominated_rank(jnp.array([[1.0, 2.0], [2.0, 1.0], [2.0, 2.0], [jnp.nan, 0.0]])).tolist()
         [0, 0, 1, 2]
@@ -159,7 +159,7 @@ def crowding_distance(
     Returns:
         (n,) distances, larger is better; never NaN.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> objectives = jnp.array([[0.0, 4.0], [1.0, 2.0], [4.0, 0.0]])
         >>> crowding_distance(objectives, non_dominated_rank(objectives)).tolist()
@@ -226,7 +226,7 @@ def select_survivors(
     Returns:
         (n,) indices, best first; rows that tie keep their order.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> select_survivors(jnp.array([1, 0, 1]), jnp.array([0.5, 2.0, jnp.inf]), 2).tolist()
         [1, 2]

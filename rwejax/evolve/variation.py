@@ -70,7 +70,7 @@ def tournament(
     Returns:
         (winners,) indices.
 
-    Example:
+    Examples:
         >>> import jax, jax.numpy as jnp
         >>> tournament(jax.random.key(0), jnp.array([1, 0]), jnp.array([jnp.inf, jnp.inf]), 3).tolist()
         [1, 1, 1]

@@ -210,7 +210,7 @@ def build(
         InputError: the genome is none of the space, no path leads through its network, or that has no place for an
             auxiliary head.
 
-    Example:
+    Examples:
         >>> import jax
         >>> from rwejax import spaces
         >>> space = spaces.get("macro", nodes=4, input_shape=(16, 16, 1))

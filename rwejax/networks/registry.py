@@ -65,7 +65,7 @@ def register_space(space_class: Any, lowering: Lowering) -> None:
     """Make a space of your own known by its name, to `rwejax.search`, `train`, `correlate`, `export` and the commands.
 
     A file that defines a space ends with this call, so that `rwejax search --space FILE.py:CLASS` and an import of the
-    file both work; docs/howto-space.md is such a file.
+    file both work; docs/how-to/own-space.md is such a file.
 
     Args:
         space_class: a frozen dataclass with what `rwejax.spaces.Space` lists; all of its fields have defaults.
@@ -74,7 +74,7 @@ def register_space(space_class: Any, lowering: Lowering) -> None:
     Raises:
         InputError: something is missing, or another space has the name.
 
-    Example:
+    Examples:
         >>> from rwejax import networks, spaces
         >>> register_space(spaces.Macro, networks.macro.LOWERING)  # the same class again changes nothing
     """

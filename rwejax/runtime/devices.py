@@ -33,7 +33,7 @@ def use_all_cores() -> None:
     wait for each other, and a search of the digits takes twice as long. So it is told to take one, unless the
     environment says how many, or scipy.linalg is there already. Accelerators stay JAX's default where there are any.
 
-    Example:
+    Examples:
         >>> import rwejax
         >>> rwejax.use_all_cores()
     """

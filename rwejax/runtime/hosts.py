@@ -16,7 +16,7 @@ class HostsConfig:
         coordinator: address of host 0 and a free port there, such as 10.0.0.1:8476; None: as they say.
         host_timeout: seconds to wait for the others at the start.
 
-    Example:
+    Examples:
         >>> HostsConfig(hosts=2, host=2, coordinator="10.0.0.1:8476").validate()
         Traceback (most recent call last):
         rwejax.errors.InputError: host is 2, of 2 hosts: give 0 to 1

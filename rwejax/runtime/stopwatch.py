@@ -16,7 +16,7 @@ class Stopwatch:
 
     Only what its own thread does counts. A part inside another one counts for itself alone.
 
-    Example:
+    Examples:
         >>> with Stopwatch() as stopwatch:
         ...     with part("evaluation"), part("planning"):
         ...         pass

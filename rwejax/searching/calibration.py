@@ -128,7 +128,7 @@ def labels_in(labels: int, generation: int, generations: int) -> int:
         generation: finished generations, from 1.
         generations: of the whole search.
 
-    Example:
+    Examples:
         >>> [labels_in(10, generation, 20) for generation in (1, 2, 3, 4, 5)]
         [3, 2, 3, 2, 0]
         >>> labels_in(10, 1, 1)

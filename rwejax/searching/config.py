@@ -35,7 +35,7 @@ class SearchConfig(RunConfig):
 
     Attributes:
         space: macro (three phases of wired 3x3 convolutions), micro (NASNet-like cells), darts, nasbench201 or
-            nasbench_macro; or FILE.py:CLASS, a space of your own, see docs/howto-space.md.
+            nasbench_macro; or FILE.py:CLASS, a space of your own, see docs/how-to/own-space.md.
         nodes: macro: nodes of a phase, 2 to 6; None: 4.
         layers: micro, darts: cells of the network; None: 5.
         cells: nasbench201: cells of a stage; None: 1.
@@ -55,7 +55,7 @@ class SearchConfig(RunConfig):
         estimator: rwe, the papers' random-weight evaluation, or another estimator of networks, or two with a comma
             between, as objectives beside macs; None: what chooses best in the space, rwf in darts and fit_path
             elsewhere, or rwe where another score or a race of it is asked for. FILE.py:NAME is an estimator of your
-            own, see docs/howto-estimator.md.
+            own, see docs/how-to/own-estimator.md.
         score: which score of rwe ranks: loo_error, validation_error, loo_squared_error or log_evidence.
         algorithm: nsga2, or random for the baseline.
         run_dir: folder for the results, missing or empty; None: runs/SPACE-DATASET-TIME.
@@ -78,7 +78,7 @@ class SearchConfig(RunConfig):
         calibrate: networks that are trained in the first generations, within the same minutes, to predict the error of
             all others from their scores; the search goes on by what is predicted. 0: by the scores themselves.
 
-    Example:
+    Examples:
         >>> SearchConfig(population_size=1).validate()
         Traceback (most recent call last):
         rwejax.errors.InputError: population_size is 1: give 2 or more, for parents come in pairs

@@ -87,7 +87,7 @@ def find_finalists(objectives: Float[np.ndarray, "n m"]) -> Int[np.ndarray, " fi
     Returns:
         Rows, by ascending last objective.
 
-    Example:
+    Examples:
         >>> find_finalists(np.array([[2.0, 1.0], [1.0, 2.0], [2.0, 2.0]])).tolist()
         [0, 1]
     """
@@ -106,7 +106,7 @@ def find_front(objectives: Float[np.ndarray, "n m"]) -> Int[np.ndarray, " front"
     Returns:
         Rows of `objectives`, by ascending last objective.
 
-    Example:
+    Examples:
         >>> find_front(np.array([[2.0, 1.0], [1.0, 2.0], [2.0, 2.0], [1.0, 2.0]])).tolist()
         [0, 1]
     """

@@ -19,7 +19,7 @@ def to_row(progress: Progress) -> str:
     Args:
         progress: after the generation; seconds that are NaN give empty cells.
 
-    Example:
+    Examples:
         >>> parts = dict.fromkeys(PARTS, 0.5)
         >>> to_row(Progress(2, 8, 20.5, 31.25, 8 / 3, 0.0, 3.0, parts))
         '2,8,31.25,20.5,3.0,0.5,0.5,0.5,0.5,0.5,0.5'

@@ -54,7 +54,7 @@ def search(config: SearchConfig, observers: Sequence[SearchObserver] = ()) -> Se
     Raises:
         InputError: something in the config cannot be used.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from rwejax import SearchConfig, search
         >>> config = SearchConfig(nodes=2, channels=4, train_images=100, validation_images=50, population_size=4,

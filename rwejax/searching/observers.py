@@ -118,7 +118,7 @@ class SearchObserver(Observer):
     What an observer is told of is on disk already. If it raises, the search ends with that exception, and can be
     resumed.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> import rwejax
         >>> class Printer(rwejax.SearchObserver):

@@ -165,7 +165,7 @@ def pick(result: SearchResult, rule: str = "knee") -> int:
         InputError: the rule is none of these, or the front is empty, or has no network within the limit, or the search
             has not recorded that cost.
 
-    Example:
+    Examples:
         >>> import types
         >>> points = np.array([[30.0, 1.0], [12.0, 2.0], [10.0, 9.0]])
         >>> outcome = types.SimpleNamespace(rows=np.arange(3), points=points)

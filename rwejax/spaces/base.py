@@ -35,7 +35,7 @@ class Space(Protocol):
     """
 
     default_estimator: ClassVar[str]
-    """The estimator whose choice in the space is the best network once it is trained, see docs/estimator.md."""
+    """The estimator whose choice in the space is the best network once it is trained, see docs/studies/scores.md."""
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

@@ -32,7 +32,7 @@ def counts(space: Space, genomes: Genomes) -> Counts:
     Raises:
         InputError: the genomes are none of the space, which says where.
 
-    Example:
+    Examples:
         >>> from rwejax import spaces
         >>> space = spaces.get("nasbench201")
         >>> cell = space.from_string("|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_1x1~2|")

@@ -47,7 +47,7 @@ class Darts(CellSpace):
     Raises:
         InputError: an option is out of its range.
 
-    Example:
+    Examples:
         >>> from rwejax import spaces
         >>> space = spaces.get("darts", channels=16, layers=8)
         >>> cell = "('sep_conv_3x3', 1), ('skip_connect', 0), " * 3 + "('max_pool_3x3', 4), ('dil_conv_5x5', 2)"

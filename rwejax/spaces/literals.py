@@ -38,7 +38,7 @@ def parse(text: str) -> Any:
     Raises:
         ValueError: it is none of these; the words go on behind the text that they are about.
 
-    Example:
+    Examples:
         >>> parse("DARTS = genotypes.Genotype(normal_concat=range(2, 4), reduce=[('none', 0)])")
         Call(name='Genotype', positional=(), keywords={'normal_concat': (2, 3), 'reduce': [('none', 0)]})
     """

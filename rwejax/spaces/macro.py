@@ -63,7 +63,7 @@ class Macro:
     Raises:
         InputError: an option is out of its range.
 
-    Example:
+    Examples:
         >>> from rwejax import spaces
         >>> space = spaces.get("macro", nodes=4, channels=16)
         >>> genome = space.from_string("macro:4:1010100-1110011-0000010")

@@ -42,7 +42,7 @@ class Micro(CellSpace):
     Raises:
         InputError: an option is out of its range.
 
-    Example:
+    Examples:
         >>> from rwejax import spaces
         >>> space = spaces.get("micro", channels=8, layers=5)
         >>> cell = "3 0 2 1 3 1 2 0 4 2 1 3 0 0 5 1 8 1 2 4"

@@ -52,7 +52,7 @@ class NASBench201:
     Raises:
         InputError: an option is out of its range.
 
-    Example:
+    Examples:
         >>> from rwejax import spaces
         >>> space = spaces.get("nasbench201")
         >>> text = "|avg_pool_3x3~0|+|none~0|nor_conv_1x1~1|+|nor_conv_3x3~0|none~1|skip_connect~2|"

@@ -55,7 +55,7 @@ class NASBenchMacro:
     Raises:
         InputError: an option is out of its range.
 
-    Example:
+    Examples:
         >>> from rwejax import spaces
         >>> space = spaces.get("nasbench_macro")
         >>> genome = space.from_string("nasbench_macro:12-222-120")

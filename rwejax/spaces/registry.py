@@ -50,7 +50,7 @@ def get(name: str, **options: Any) -> Space:
     Raises:
         InputError: no space has that name, or it has no such option, or an option is out of its range.
 
-    Example:
+    Examples:
         >>> get("macro", nodes=4).lower.shape
         (21,)
     """

@@ -64,7 +64,7 @@ def train(
     Raises:
         InputError: something in the config cannot be used, or the loss is no longer finite.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from rwejax import TrainConfig, train
         >>> config = TrainConfig(architecture="macro:2:11-11-11", nodes=2, channels=4, epochs=1, train_images=256,

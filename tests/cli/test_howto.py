@@ -13,7 +13,7 @@ from safetensors.flax import load_file
 from rwejax import networks, spaces
 from rwejax.searching.config import SearchConfig
 from rwejax.storage.yaml_config import read_config
-from tests import howto
+from tests import fakes, pages
 from tests.cli import commands
 
 IMAGES = "--train-images 30 --validation-images 20 --image-size 8"
@@ -60,10 +60,10 @@ def write_truth(space, path="accuracies.csv"):
 
 
 def test_a_space_of_ones_own(shell, tmp_path):
-    (code,) = howto.blocks("space", "python")
+    (code,) = pages.blocks("how-to/own-space.md", "python")
     (tmp_path / "ladder.py").write_text(code)
-    write_truth(spaces.get(howto.ladder()))
-    typed = howto.commands("space")
+    write_truth(spaces.get(pages.ladder()))
+    typed = pages.commands("how-to/own-space.md")
     assert [words[0] for words in typed] == ["search", "search", "train", "export", "correlate"]
 
     outputs = [shell(words) for words in typed]
@@ -96,13 +96,14 @@ def test_a_space_of_ones_own(shell, tmp_path):
     np.testing.assert_allclose(np.load(folder / "logits.npy"), module.apply(variables, images), rtol=1e-4, atol=1e-4)
 
 
-def test_images_of_ones_own(shell, tmp_path):
-    (code,) = howto.blocks("source", "python")
+def test_images_of_ones_own(shell, tmp_path, monkeypatch):
+    fakes.use(monkeypatch)
+    (code,) = pages.blocks("how-to/own-images.md", "python")
     (tmp_path / "mine.py").write_text(code)
     labels = np.arange(240) % 2
     pixels = np.random.default_rng(0).integers(0, 100, (240, 10, 10, 1)) + 120 * labels[:, None, None, None]
     np.savez(tmp_path / "scans.npz", images=pixels.astype(np.uint8), labels=labels)
-    typed = howto.commands("source")
+    typed = pages.commands("how-to/own-images.md")
     assert [words[0] for words in typed] == ["search", "search", "train", "export", "export"]
 
     for words in typed:
@@ -117,9 +118,9 @@ def test_images_of_ones_own(shell, tmp_path):
 
 
 def test_an_estimator_of_ones_own(shell, tmp_path):
-    (tmp_path / "mine.py").write_text("\n\n".join(howto.blocks("estimator", "python")))
+    (tmp_path / "mine.py").write_text("\n\n".join(pages.blocks("how-to/own-estimator.md", "python")))
     write_truth(spaces.get("nasbench_macro"))
-    typed = howto.commands("estimator")
+    typed = pages.commands("how-to/own-estimator.md")
     assert [words[0] for words in typed] == ["correlate", "search", "search", "search"]
 
     for words in typed:

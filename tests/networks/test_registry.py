@@ -7,9 +7,9 @@ import pytest
 import rwejax
 from rwejax import InputError, networks, spaces
 from rwejax.networks import registry
-from tests import howto
+from tests import pages
 
-howto.ladder()
+pages.ladder()
 LADDER = spaces.get_class("ladder")
 LOWERING = networks.lowering_of(spaces.get("ladder"))
 

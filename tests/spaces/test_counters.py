@@ -1,4 +1,4 @@
-"""The figures of docs/multiply-adds.md; those of fvcore and thop were measured on the networks in PyTorch."""
+"""The figures of docs/design/multiply-adds.md; those of fvcore and thop were measured on the networks in PyTorch."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from rwejax import networks, spaces
 from rwejax.networks.modules import Normalise
 from tests.spaces.test_darts import DARTS_V2
 
-PAGE = (Path(__file__).parents[2] / "docs" / "multiply-adds.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "design" / "multiply-adds.md").read_text()
 WIRED = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
 IMAGENET = {"channels": 48, "layers": 14, "input_shape": (224, 224, 3), "classes": 1000, "stem": "imagenet"}
 # Values of other average pools, and values that an adaptive pool at the end reads and gives.

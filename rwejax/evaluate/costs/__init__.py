@@ -42,7 +42,7 @@ def get(name: str, space: Space, **options: Any) -> Cost:
     Raises:
         InputError: no cost has that name, or it has no such option, or an option is out of its range.
 
-    Example:
+    Examples:
         >>> from rwejax import spaces
         >>> space = spaces.get("nasbench_macro")
         >>> genomes = space.from_string("12222120")[None]

@@ -64,7 +64,7 @@ class Latency:
     Raises:
         InputError: the batch or a time of the table is out of its range.
 
-    Example:
+    Examples:
         >>> from rwejax import spaces
         >>> space = spaces.get("nasbench201", channels=4, cells=1)
         >>> table = {"enter1/stem/1": 0.02, "enter2/residual/1": 0.05, "enter3/residual/1": 0.04}

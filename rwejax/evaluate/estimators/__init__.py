@@ -205,7 +205,7 @@ def register_estimator(name: str, function: Callable[..., Any] | ForwardScore) -
     Raises:
         InputError: the name is taken or cannot be one, or the function is none of the three.
 
-    Example:
+    Examples:
         >>> import jax
         >>> import rwejax
         >>> from rwejax import data, spaces

@@ -7,7 +7,7 @@ strengths from a hundredth to one, evenly in their logarithm. Gradient descent o
 path, from strong to weak [1]: the mean is how much of the labels is left on the way. The features are the global
 average pool, which is what a trained network's head sees.
 
-`docs/estimator.md` says how it was chosen and confirmed.
+`docs/studies/scores.md` says how it was chosen and confirmed.
 
 [1] Ali, Kolter, Tibshirani, "A continuous-time view of early stopping for least squares regression", AISTATS 2019.
 """

@@ -54,7 +54,7 @@ def train_population(
         InputError: the genomes are none of the space, space and dataset do not fit, the recipe is out of its bounds, or
             the file cannot be written or was written in another setting.
 
-    Example:
+    Examples:
         >>> import jax
         >>> from rwejax import data, spaces
         >>> dataset = data.load("digits", train=128, validation=64)
