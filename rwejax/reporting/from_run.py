@@ -30,14 +30,6 @@ def report(runs: str | Path | Sequence[str | Path], output: str | Path | None = 
     Raises:
         InputError: a folder holds no run, or is broken, or the runs cannot be compared, or the file exists or cannot be
             written.
-
-    Example:
-        >>> import tempfile
-        >>> import rwejax
-        >>> config = rwejax.SearchConfig(nodes=2, channels=4, train_images=100, validation_images=50, population_size=4,
-        ...                              generations=1, run_dir=tempfile.mkdtemp(), training_minutes=0)
-        >>> rwejax.report(rwejax.search(config).run_dir).name
-        'report.html'
     """
     given = [runs] if isinstance(runs, str | Path) else list(runs)
     folders = [Path(each) for each in {os.path.realpath(each): each for each in given}.values()]

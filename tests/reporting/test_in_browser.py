@@ -23,6 +23,15 @@ PLACE = f"""([x, y]) => {{
 }}"""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def undrawn():
+    """Drawings take a while, and other tests look at them."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for kind in ("search", "training"):
+            monkeypatch.setattr(f"rwejax.reporting.{kind}_report.draw_networks", lambda *_: [])
+        yield
+
+
 @pytest.fixture(scope="module")
 def browser():
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import rwejax
 from rwejax import InputError, TrainConfig
 from rwejax.cli import main
 from rwejax.reporting import drawings, from_run
@@ -18,10 +19,12 @@ from rwejax.reporting.from_run import report
 from rwejax.reporting.observer import ReportObserver
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.images import SAMPLES
+from rwejax.searching.records import Run
 from rwejax.searching.result import read_result
 from rwejax.searching.verdict import judge
 from rwejax.storage.contact_sheet import read_sheet, write_sheet
 from rwejax.training.predictions import PICTURES, Collector, read_predictions, worst_mistakes
+from tests import fakes
 from tests.reporting import runs
 
 
@@ -60,6 +63,7 @@ def test_drawings_have_as_much_room_as_there_is(searched, monkeypatch):
     folder, page = searched
     result = read_result(folder)
     assert page.count('<a class="drawing"') == len(result.front)
+    assert len(page.encode()) < 3e6
     monkeypatch.setattr(drawings, "_MOST_BYTES", 200_000)
     few = report(folder, folder / "few.html").read_text(encoding="utf-8")
     assert 1 < few.count('<a class="drawing"') < len(result.front)
@@ -148,6 +152,27 @@ def test_what_cannot_be_reported_is_answered_in_a_sentence(searched, tmp_path):
         report(folder, folder / "config.yaml")
     with pytest.raises(InputError, match="searches and others trainings"):
         report([folder, runs.OLD / "training"], tmp_path / "page.html")
+
+
+def test_an_interrupted_search_has_a_page_and_one_at_work_says_so(tmp_path, monkeypatch, capsys):
+    class Impatient(rwejax.SearchObserver):
+        def on_generation(self, progress):
+            if progress.generation == 2:
+                raise KeyboardInterrupt
+
+    fakes.use(monkeypatch)
+    folder = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        rwejax.search(fakes.tiny(run_dir=folder), [rwejax.ReportObserver(), Impatient()])
+    assert capsys.readouterr().out == ""
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "Interrupted: 2 of 4 generations" in page
+    assert f"search --resume {folder}" in page
+    assert page.count('alt="images of class') == 10
+    with Run.open(folder):
+        page = report(folder).read_text(encoding="utf-8")
+    assert "Still at work: 2 of 4 generations" in page
+    assert f"status {folder}" in page
 
 
 @pytest.fixture
