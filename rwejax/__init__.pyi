@@ -26,6 +26,8 @@ from .exporting.package import export as export
 from .loading import load as load
 from .networks import build as build
 from .networks import register_space as register_space
+from .reporting.from_run import report as report
+from .reporting.observer import ReportObserver as ReportObserver
 from .runtime.devices import connect as connect
 from .runtime.devices import use_all_cores as use_all_cores
 from .searching.compare import Comparison as Comparison

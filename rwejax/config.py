@@ -18,10 +18,26 @@ from rwejax.errors import InputError, quoted
 
 PRECISIONS = ("auto", "float32", "tensorfloat32", "bfloat16")
 
+FIGURE_FORMATS = ("png", "svg")
+"""Pixels, or vectors."""
+
 PATHS = ("folder", "csv", "hf")
 """Kinds of datasets that are named by where they lie, as folder:PATH."""
 
 _WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "a text", Path: "a path"}
+
+
+def check_figure_format(name: str) -> None:
+    """Refuse a kind of figures that there is not.
+
+    Args:
+        name: one of `FIGURE_FORMATS`.
+
+    Raises:
+        InputError: it is none.
+    """
+    if name not in FIGURE_FORMATS:
+        raise InputError(f"figure_format {quoted(name)} is unknown: choose {' or '.join(FIGURE_FORMATS)}")
 
 
 class RunConfig(ABC):

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -57,13 +59,31 @@ def dress(axes: Axes, title: str, dots: PathCollection, label: str) -> Colorbar:
     return bar
 
 
+def explain(axes: Axes, columns: int = 2) -> None:
+    """A legend below axes, where it hides nothing.
+
+    Args:
+        axes: whose artists have labels.
+        columns: entries beside each other.
+    """
+    axes.legend(
+        loc="upper left",
+        bbox_to_anchor=(0.0, -0.14),
+        ncols=columns,
+        borderaxespad=0.0,
+        frameon=False,
+        labelcolor=INK,
+        fontsize=9,
+    )
+
+
 def new_figure(panels: int = 1) -> Figure:
     """An empty figure.
 
     Args:
         panels: axes beside each other, for which there is to be room.
     """
-    figure = Figure(figsize=(7.2 * panels, 4.4), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(7.2 * panels, 4.8), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
@@ -86,14 +106,16 @@ def show(draw: Callable[[Axes], None], axes: Axes | None = None) -> Figure:
 
 
 def save(draw: Callable[[Figure], None], path: Path, panels: int = 1) -> None:
-    """Draw on a new figure, as a PNG file, which appears whole or not at all.
+    """Draw on a new figure, as a file of pixels or of vectors, which appears whole or not at all.
 
     Args:
         draw: is given the empty figure.
-        path: the file.
+        path: the file, NAME.png or NAME.svg; texts of the latter stay texts, and equal figures are equal files.
         panels: axes beside each other, for which there is to be room.
     """
     figure = new_figure(panels)
     draw(figure)
-    with replacing(path, "wb") as file:
-        figure.savefig(file, format="png", dpi=160)
+    kind = path.suffix.removeprefix(".")
+    options: dict[str, dict[str, Any]] = {"png": {"dpi": 160}, "svg": {"metadata": {"Date": None}}}
+    with mpl.rc_context({"svg.hashsalt": "rwejax", "svg.fonttype": "none"}), replacing(path, "wb") as file:
+        figure.savefig(file, format=kind, **options[kind])

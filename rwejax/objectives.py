@@ -49,8 +49,8 @@ class Objective:
 
     @property
     def axis(self) -> str:
-        """The title of an axis of what is minimised."""
-        return f"negative {self.title}" if self.maximised else self.title
+        """The title of an axis of what is minimised, and that less of it is better."""
+        return f"{'negative ' * self.maximised}{self.title}, lower is better"
 
     def minimised(self, recorded: Any) -> Any:
         """What a search minimises of recorded values; numbers or arrays."""

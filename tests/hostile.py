@@ -20,7 +20,10 @@ TEXTS = {
 }
 RESULT = b'{"test_loss": 1.5, "test_accuracy": 40.0, "test_images": 360}\n'
 CHECKPOINTS = ("1", "2", "3", "99", "0", "007", "-1", "2.orbax-checkpoint-tmp", "\u00b2", "x", "9" * 30)
-PARTS = (".front.csv.part", ".meta.json.part", ".front.png.part", ".result.json.part", ".config.yaml.part", ".lock")
+PARTS = (
+    *(".front.csv.part", ".meta.json.part", ".front.png.part", ".result.json.part", ".config.yaml.part", ".lock"),
+    *("report.html", ".report.html.part", "samples.png", "mistakes.png", "predictions.csv"),
+)
 SCALARS = (
     *("null", "true", "false", "-1", "0", "1", "2", "1e9", "1e999", "-1e308", "5e-324", "2147483648"),
     *("NaN", "Infinity", "0x7fffffff", "2020-99-99", "1_0", "1:60:60", ".inf", ".nan", "~", "|", ">", "-", "?", ","),

@@ -21,6 +21,7 @@ from rwejax.cli.flags import resumed
 from rwejax.correlating.runs import correlate_runs
 from rwejax.drawing.from_run import draw_run
 from rwejax.exporting.from_run import export_run, load_model
+from rwejax.reporting.from_run import report
 from rwejax.searching import loop
 from rwejax.searching.records import Run
 from rwejax.status import read_status
@@ -46,10 +47,17 @@ COMMANDS = {
     "train --run": from_search,
     "export": lambda path: export_run(path, path.parent / "exported"),
     "predict": load_model,
+    "report": report,
     "draw": lambda path: draw_run(path, output=path.parent / "drawn.svg"),
     "compare": lambda path: rwejax.load_many([path, hostile.OLD / "search"]),
     "correlate-runs": lambda path: correlate_runs(CorrelateRunsConfig(str(path), TRUTH, "accuracy")),
 }
+
+DRAWN = {
+    "search_report": ("make_front_figure", "make_hypervolume_figure", "make_growth_figure", "_drawings"),
+    "training_report": ("make_curves_figure", "make_confusion_figure", "_drawing"),
+}
+"""What a page is made of, which takes a while."""
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +85,10 @@ def no_work():
         ):
             module, _, attribute = name.rpartition(".")
             monkeypatch.setattr(importlib.import_module(module), attribute, work)
+        for module, names in DRAWN.items():
+            for name in names:
+                monkeypatch.setattr(f"rwejax.reporting.{module}.{name}", lambda *_: None)
+            monkeypatch.setattr(f"rwejax.reporting.{module}.render", lambda *_, **__: "a page")
         yield
 
 

@@ -189,7 +189,8 @@ class _Count:
         if known := re.search(r'known_trip_count":\{"n":"(\d+)"', loop.rest):
             return float(known.group(1))
         *others, last = self.computations[condition]
-        constants = {each.name: int(each.rest.partition(")")[0]) for each in others if each.operation == "constant"}
+        values = {each.name: each.rest.partition(")")[0] for each in others if each.operation == "constant"}
+        constants = {name: int(value) for name, value in values.items() if value.isdecimal()}  # not of vectors, {2}
         bound = re.match(r"%?[\w.\-]+, %?([\w.\-]+)\), direction=LT", last.rest)
         return float(constants[bound.group(1)]) if bound and bound.group(1) in constants else None
 

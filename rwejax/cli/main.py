@@ -17,6 +17,7 @@ COMMANDS = {
     "export": "Write a trained network so that nobody needs rwejax to use it.",
     "predict": "Say what images show, by a trained network.",
     "draw": "Draw a network: its phases or cells, and what each operation costs.",
+    "report": "Write what runs have found as a page for a browser.",
     "status": "Say how far searches and trainings are.",
     "compare": "Compare searches: hypervolume over evaluations, and fronts.",
     "correlate": "Rank-correlate estimators with the accuracies of trained networks.",

@@ -58,10 +58,11 @@ def main(words: Sequence[str]) -> int:
 def search_here(words: Sequence[str]) -> int:
     """This host's part of the search."""
     arguments = parse(words)
+    from rwejax.reporting.observer import ReportObserver
     from rwejax.searching import console
     from rwejax.tracking import make_observers
 
-    observers = [] if _follows() else make_observers(arguments.log)
+    observers = [] if _follows() else [ReportObserver(), *make_observers(arguments.log)]
     return console.run(arguments.search, arguments.resume, observers)
 
 

@@ -45,10 +45,13 @@ class Arguments:
 def main(words: Sequence[str]) -> int:
     """Train as the flags say; returns the exit code."""
     arguments, origin = parse(words)
+    from rwejax.reporting.observer import ReportObserver
     from rwejax.tracking import make_observers
     from rwejax.training import console
+    from rwejax.training.observers import TrainObserver
 
-    return console.run(arguments.train, arguments.resume, origin, make_observers(arguments.log))
+    observers: list[TrainObserver] = [ReportObserver(), *make_observers(arguments.log)]
+    return console.run(arguments.train, arguments.resume, origin, observers)
 
 
 def parse(words: Sequence[str]) -> tuple[Arguments, dict[str, Any] | None]:

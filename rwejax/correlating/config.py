@@ -6,7 +6,7 @@ from typing import Annotated
 
 from rwejax import plugins
 from rwejax.bounds import Bounds, Count, Seed, Size, check_bounds
-from rwejax.config import normalise
+from rwejax.config import check_figure_format, normalise
 from rwejax.errors import InputError
 
 SMALLEST_SAMPLE = 3
@@ -41,6 +41,7 @@ class CorrelateConfig:
         channels: channels of the first maps; None: macro, nasbench201 and nasbench_macro 16, micro and darts 8.
         output: CSV file for the table, missing; the scores go beside it, to NAME.scores.csv, and the figures to
             NAME-ESTIMATOR.png. None: runs/correlate-SPACE-COLUMN.csv, with a number where that exists.
+        figure_format: png, or svg, of vectors.
     """
 
     space: str
@@ -61,6 +62,7 @@ class CorrelateConfig:
     cells: Size | None = None
     channels: Size | None = None
     output: Path | None = None
+    figure_format: str = "png"
 
     def __post_init__(self) -> None:
         normalise(self)
@@ -94,6 +96,7 @@ class CorrelateConfig:
             InputError: a field is out of its range.
         """
         check_bounds(self)
+        check_figure_format(self.figure_format)
         if not self.estimators:
             raise InputError(f"estimator is {self.estimator!r}: give names with commas between them")
 

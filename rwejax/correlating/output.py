@@ -15,21 +15,23 @@ def scores_path(output: Path) -> Path:
     return output.with_name(f"{output.stem}.scores.csv")
 
 
-def figure_path(output: Path, estimator: str | None = None) -> Path:
+def figure_path(output: Path, estimator: str | None = None, figure_format: str = "png") -> Path:
     """Where the figure lies that belongs to a table, or to one of the estimators in it.
 
     Args:
         output: the table, NAME.csv.
         estimator: whose figure, NAME-ESTIMATOR.png; None: NAME.png, the one of the whole table.
+        figure_format: its suffix.
     """
-    return output.with_name(f"{output.stem}{'' if estimator is None else f'-{estimator}'}.png")
+    return output.with_name(f"{output.stem}{'' if estimator is None else f'-{estimator}'}.{figure_format}")
 
 
 def free_table(config: CorrelateConfig) -> Path:
     """The table's path, where neither it nor what belongs to it exists; see `free_output`."""
 
     def files(output: Path) -> list[Path]:
-        return [output, scores_path(output), *(figure_path(output, name) for name in config.estimators)]
+        figures = [figure_path(output, name, config.figure_format) for name in config.estimators]
+        return [output, scores_path(output), *figures]
 
     return free_output(config.output, f"correlate-{config.space_name}-{config.column}", files)
 
@@ -58,7 +60,8 @@ def record(result: CorrelateResult) -> None:
         table.writerows(rows)
     from rwejax.correlating import plot  # takes half a second to import
 
-    plot.save_scores(result, result.measured[-1], figure_path(result.output, names[-1]))
+    path = figure_path(result.output, names[-1], result.config.figure_format)
+    plot.save_scores(result, result.measured[-1], path)
 
 
 def _row(result: CorrelateResult, measured: Measured) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from rwejax.correlating import statistics
 from rwejax.figures import FRONT, INK, QUIET, SHADES, dress, frame, save, short
 
 if TYPE_CHECKING:
@@ -32,13 +34,28 @@ def plot_scores(result: "CorrelateResult", measured: "Measured", axes: Axes) -> 
         zorder=2,
     )
     hidden = f", {measured.dead} dead networks not shown" if measured.dead else ""
-    axes.set_xlabel(measured.estimator + hidden, color=INK)
-    axes.set_ylabel(result.config.column.replace("_", " "), color=INK)
+    axes.set_xlabel(f"{measured.estimator}, higher is better{hidden}", color=INK)
+    axes.set_ylabel(_truth(result), color=INK)
     title = f"{result.config.space_name}, {measured.estimator} on {short(result.config.dataset)}"
     found = measured.correlation
     if not np.isnan(found.spearman):
         title += f", Spearman {found.spearman:.2f} ({found.low:.2f} to {found.high:.2f})"
     dress(axes, title, dots, "multiply-adds (M)")
+
+
+def plot_macs(result: "CorrelateResult", axes: Axes) -> None:
+    """Draw the baseline, what multiply-adds alone say of each network.
+
+    Args:
+        result: the networks.
+        axes: where to draw; gets labels and a title.
+    """
+    macs = result.macs.astype(float)
+    axes.scatter(macs / 1e6, result.values, c=QUIET, marker="^", s=14, linewidths=0, zorder=2)
+    axes.set_xlabel("multiply-adds (M)", color=INK)
+    axes.set_ylabel(_truth(result), color=INK)
+    spearman = statistics.spearman(macs, result.values)
+    frame(axes, "baseline: multiply-adds alone" + ("" if np.isnan(spearman) else f", Spearman {spearman:.2f}"))
 
 
 def plot_generations(result: "CorrelateRunsResult", axes: Axes) -> None:
@@ -61,15 +78,25 @@ def plot_generations(result: "CorrelateRunsResult", axes: Axes) -> None:
     frame(axes, f"{result.space}, {runs} run{'s' * (runs != 1)}, {100 * share:.0f} % of genomes known")
 
 
+def _truth(result: "CorrelateResult") -> str:
+    return f"{result.config.column.replace('_', ' ')}, higher is better"
+
+
 def save_scores(result: "CorrelateResult", measured: "Measured", path: Path) -> None:
-    """Draw the scores of an estimator as a PNG file, which appears whole or not at all.
+    """Draw the scores of an estimator, beside those of multiply-adds, as a file, which appears whole or not at all.
 
     Args:
         result: the networks.
         measured: the estimator.
-        path: the file.
+        path: the file, NAME.png or NAME.svg.
     """
-    save(lambda figure: plot_scores(result, measured, figure.add_subplot()), path)
+
+    def draw(figure: Figure) -> None:
+        left, right = figure.subplots(1, 2, sharey=True)
+        plot_scores(result, measured, left)
+        plot_macs(result, right)
+
+    save(draw, path, panels=2)
 
 
 def save_generations(result: "CorrelateRunsResult", path: Path) -> None:

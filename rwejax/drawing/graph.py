@@ -1,18 +1,21 @@
 """A network as what a drawing shows of it: operations with shapes and costs, in parts, equal parts once."""
 
+import functools
 import math
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
 from jaxtyping import Int
 
 from rwejax import networks
-from rwejax.exporting.source import make_plain
-from rwejax.networks import PlainNetwork
+from rwejax.exporting.source import write_head, write_operation
+from rwejax.networks import PlainNetwork, forms_of
 from rwejax.networks.registry import lowering_of
 from rwejax.spaces import Space
 
@@ -77,18 +80,21 @@ def make_graph(space: Space, genome: Int[np.ndarray, " genes"]) -> Graph:
         InputError: the genome is none of the space, or no path leads through its network.
     """
     module = networks.build(space, genome)
-    costs = _costs(module, space.input_shape)
+    forms = forms_of(module.network)
     written, parts, operations = {("images", 0): -1}, dict[str, int](), list[Operation]()
     for row in module.rows:
         group = module.network.groups[row.group]
-        name, _ = group.kinds[row.kind]
+        name, kind = group.kinds[row.kind]
         sources = tuple(written[group.source, slot] for slot in row.sources)
+        shapes = tuple(space.input_shape if k < 0 else operations[k].shape for k in sources)
+        known = _trace(*write_operation(kind.module, forms, _maps(len(sources))), shapes)
         part = _part(space, module, row)
         before = [operations[k].part for k in sources if k >= 0]
         place = max(before) if part is None and before else parts.setdefault(part or group.name, len(parts))
         written[group.target, row.buffer_slot] = len(operations)
-        operations.append(Operation(name, module.network.buffers[group.target], *costs[row.name], sources, place))
-    head = Operation(HEAD, (module.classes,), *costs["head"], (len(operations) - 1,), operations[-1].part)
+        operations.append(Operation(name, *known, sources, place))
+    known = _trace(write_head(module.classes, *_maps(1)), (), (operations[-1].shape,))
+    head = Operation(HEAD, *known, (len(operations) - 1,), operations[-1].part)
     return Graph((*operations, head), tuple(parts), space.input_shape)
 
 
@@ -123,31 +129,50 @@ def _part(space: Space, module: PlainNetwork, row: Any) -> str | None:
     return next((buffer for buffer in (group.target, group.source) if buffer in inner), group.target)
 
 
-def _costs(module: PlainNetwork, image_shape: tuple[int, int, int]) -> dict[str, tuple[int, int]]:
-    """Multiply-adds and parameters of each row and of the head, by name, counted in the network's exported form."""
-    plain, images = make_plain(module, image_shape), np.zeros((1, *image_shape), np.float32)
-    variables = jax.eval_shape(plain.init, jax.random.key(0), images)
-    macs: defaultdict[str, int] = defaultdict(int)
-    for owner, count in _products(jax.make_jaxpr(plain.apply)(variables, images).jaxpr, ""):
-        macs[owner] += count
-    params = {
-        name: sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(leaves))
-        for name, leaves in variables["params"].items()
-    }
-    return {name: (macs[name], params.get(name, 0)) for name in [*(row.name for row in module.rows), "head"]}
+def _maps(count: int) -> tuple[str, ...]:
+    return tuple(f"x{k}" for k in range(count))
 
 
-def _products(jaxpr: Jaxpr, owner: str) -> Iterator[tuple[str, int]]:
-    """The multiply-adds of each product and convolution, and the module at the top that it belongs to."""
+class _Alone(nn.Module):
+    """An operation as an export writes it, of maps that are called x0, x1 and so on."""
+
+    expression: str
+    called: tuple[type[nn.Module], ...]
+
+    @nn.compact
+    def __call__(self, *maps: Any) -> Any:
+        names = {"jax": jax, "jnp": jnp, "nn": nn, **{each.__name__: each for each in self.called}}
+        return eval(self.expression, names | dict(zip(_maps(len(maps)), maps, strict=True)) | {"train": False})
+
+
+@functools.lru_cache(2**12)  # networks have few different operations, and tracing one takes a while
+def _trace(
+    expression: str, called: tuple[type[nn.Module], ...], shapes: tuple[tuple[int, ...], ...]
+) -> tuple[tuple[int, ...], int, int]:
+    """The shape of what an operation computes, its multiply-adds and its parameters, all of its exported form.
+
+    Args:
+        expression: the operation.
+        called: the plain classes in it.
+        shapes: of the maps that it reads.
+    """
+    maps = [np.zeros((1, *shape), np.float32) for shape in shapes]
+    alone = _Alone(expression, called)
+    trace = jax.make_jaxpr(alone.init_with_output, return_shape=True)
+    traced, (computed, variables) = trace(jax.random.key(0), *maps)
+    params = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(dict(variables).get("params", {})))
+    return computed.shape[1:], sum(_products(traced.jaxpr)), params
+
+
+def _products(jaxpr: Jaxpr) -> Iterator[int]:
+    """The multiply-adds of each product and convolution."""
     for equation in jaxpr.eqns:
-        scopes = str(equation.source_info.name_stack).split("/")  # the network, then the module
-        within = owner or "".join(scopes[1:2])
-        inner = [each for each in equation.params.values() if isinstance(each, ClosedJaxpr)]
-        for each in inner:
-            yield from _products(each.jaxpr, within)
+        for each in equation.params.values():
+            if isinstance(each, ClosedJaxpr):
+                yield from _products(each.jaxpr)
         shapes = [each.aval.shape for each in (*equation.invars, *equation.outvars)]  # type: ignore[attr-defined]
         if equation.primitive.name == "conv_general_dilated":
-            yield within, math.prod(shapes[2]) * math.prod(shapes[1][:-1])
+            yield math.prod(shapes[2]) * math.prod(shapes[1][:-1])
         elif equation.primitive.name == "dot_general":
             (contracted, _), _ = equation.params["dimension_numbers"]
-            yield within, math.prod(shapes[2]) * math.prod(shapes[0][axis] for axis in contracted)
+            yield math.prod(shapes[2]) * math.prod(shapes[0][axis] for axis in contracted)

@@ -121,7 +121,7 @@ def fit(table: Table, labelled: Int[np.ndarray, " m"], errors: Float[np.ndarray,
     return _fit(_known(table), *check_labels(table, labelled, errors))
 
 
-def leave_one_out(table: Table, labelled: Int[np.ndarray, " m"], errors: Float[np.ndarray, " m"]) -> Values:
+def leave_one_out(table: Table, labelled: Int[np.ndarray, " m"], errors: Float[np.ndarray, " m"]) -> Prediction:
     """What each label is predicted to be by a predictor that was fitted to all others.
 
     Args:
@@ -130,18 +130,18 @@ def leave_one_out(table: Table, labelled: Int[np.ndarray, " m"], errors: Float[n
         errors: their errors in %.
 
     Returns:
-        (m,) normal quantiles of the labels, in the order in which they were given; higher is better.
+        (m,) of each, in the order in which the labels were given.
 
     Raises:
         InputError: as for `fit`.
     """
     rows, errors = check_labels(table, labelled, errors)
-    known, found = _known(table), np.zeros(len(table.prior))
+    known, found = _known(table), np.zeros((len(Prediction._fields), len(table.prior)))
     for row in rows:
         others = rows != row
         left_out = _fit(known, rows[others], errors[others])
-        found[row] = left_out.predict(Table(*(part[row : row + 1] for part in table))).normal[0]
-    return found[np.asarray(labelled, int)]
+        found[:, row] = np.concatenate(left_out.predict(Table(*(part[row : row + 1] for part in table))))
+    return Prediction(*found[:, np.asarray(labelled, int)])
 
 
 class _Known(NamedTuple):

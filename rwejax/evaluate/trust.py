@@ -94,7 +94,7 @@ def check(table: Table, labelled: Int[np.ndarray, " m"], errors: Float[np.ndarra
     """
     labelled, errors = np.asarray(labelled, int), np.asarray(errors, float)
     truth = -np.where(np.isnan(errors), np.inf, errors)
-    found = predictor.leave_one_out(table, labelled, errors)
+    found = predictor.leave_one_out(table, labelled, errors).normal
     return Trust(len(truth), correlation(found, truth), correlation(table.prior[labelled], truth))
 
 

@@ -1,5 +1,6 @@
 """A network as Python source that needs no rwejax: a line an operation, after the definitions that the lines use."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -63,6 +64,33 @@ def make_plain(network: PlainNetwork, image_shape: tuple[int, int, int]) -> nn.M
     return scope["Network"]()
 
 
+def write_operation(
+    module: nn.Module, forms: Mapping[type[nn.Module], Form], maps: tuple[str, ...], name: str = "operation"
+) -> tuple[str, tuple[type[nn.Module], ...]]:
+    """An operation as an expression of `jax`, `jnp`, `nn` and `train`, and the plain classes that it calls.
+
+    Args:
+        module: the operation.
+        forms: `rwejax.networks.forms_of` its network.
+        maps: what the maps that it reads are called.
+        name: of the operation among the network's parameters.
+    """
+    writer = Writer(name, maps)
+    form = forms[type(module)]
+    expression = writer.call(form, module) if isinstance(form, type) else form(module, writer)
+    return expression, tuple(writer.called)
+
+
+def write_head(classes: int, features: str) -> str:
+    """The last linear layer as an expression.
+
+    Args:
+        classes: how many there are.
+        features: what it reads.
+    """
+    return f'nn.Dense({classes}, name="head")({features})'
+
+
 def _lines(network: PlainNetwork, called: list[type[nn.Module]]) -> list[str]:
     """A line a row; where a group begins, a comment says what its maps are. The plain classes are put into a list."""
     names = {("images", 0): "images"}
@@ -74,14 +102,11 @@ def _lines(network: PlainNetwork, called: list[type[nn.Module]]) -> list[str]:
         if group is not before:
             lines.append(f"# {group.name}: {' x '.join(map(str, network.network.buffers[group.target]))}")
             before = group
-        writer = Writer(row.name, tuple(names[group.source, slot] for slot in row.sources), called)
+        read_maps = tuple(names[group.source, slot] for slot in row.sources)
         here = group.target, row.buffer_slot
         names[here] = f"x{i}"
         remark = "" if here in read or here == ("features", 0) else "  # unread"
-        module = group.kinds[row.kind][1].module
-        lines.append(f"x{i} = {_expression(module, forms[type(module)], writer)}{remark}")
-    return [*lines, f'return nn.Dense({network.classes}, name="head")({names["features", 0]})']
-
-
-def _expression(module: nn.Module, form: Form, writer: Writer) -> str:
-    return writer.call(form, module) if isinstance(form, type) else form(module, writer)
+        expression, classes = write_operation(group.kinds[row.kind][1].module, forms, read_maps, row.name)
+        called += classes
+        lines.append(f"x{i} = {expression}{remark}")
+    return [*lines, f"return {write_head(network.classes, names['features', 0])}"]

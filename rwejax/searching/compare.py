@@ -54,6 +54,7 @@ _REPEATED = (
     "images_per_batch",
     "training_minutes",
     "training_epochs",
+    "figure_format",
 )
 """Fields in which the runs of a group may differ."""
 

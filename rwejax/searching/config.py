@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from rwejax import plugins
 from rwejax.bounds import Bounds, Count, Seed, Size, check_bounds
-from rwejax.config import PRECISIONS, RunConfig
+from rwejax.config import PRECISIONS, RunConfig, check_figure_format
 from rwejax.errors import InputError
 from rwejax.objectives import (
     COMPLEXITY,
@@ -77,6 +77,7 @@ class SearchConfig(RunConfig):
         training_epochs: epochs of each of them; None: as many as fit in the minutes, 100 at most.
         calibrate: networks that are trained in the first generations, within the same minutes, to predict the error of
             all others from their scores; the search goes on by what is predicted. 0: by the scores themselves.
+        figure_format: png, or svg, of vectors.
 
     Examples:
         >>> SearchConfig(population_size=1).validate()
@@ -113,6 +114,7 @@ class SearchConfig(RunConfig):
     training_minutes: Annotated[float, Bounds(0, 10**6)] = TRAINING_MINUTES
     training_epochs: Annotated[int, Bounds(1, 10**6)] | None = None
     calibrate: Annotated[int, Bounds(0, 10**4)] = 0
+    figure_format: str = "png"
 
     @property
     def most_images(self) -> tuple[int, int]:
@@ -190,6 +192,7 @@ class SearchConfig(RunConfig):
             InputError: a field is out of its range.
         """
         check_bounds(self)
+        check_figure_format(self.figure_format)
         if len(self.estimators) > 2:
             raise InputError(f"estimator {self.estimator!r} names {len(self.estimators)}: give one or two")
         self._check_costs()

@@ -19,6 +19,7 @@ from rwejax.searching.loop import resume, search
 from rwejax.searching.observers import Progress, SearchObserver, TrainingPlan, TrainingProgress
 from rwejax.searching.result import SearchResult
 from rwejax.searching.verdict import judge
+from rwejax.storage.files import REPORT
 from rwejax.storage.trainings import TrainedNetwork
 
 if TYPE_CHECKING:
@@ -259,6 +260,8 @@ def print_result(console: Console, result: SearchResult) -> None:
     if front.final:
         for sentence in judge(result.trained).sentences:
             console.print(sentence, markup=False, soft_wrap=True)
+    if (result.run_dir / REPORT).exists():
+        console.print(f"report: {result.run_dir / REPORT}", markup=False, soft_wrap=True)
     console.print(f"run folder: {result.run_dir}", markup=False, soft_wrap=True)
     if len(front.rows):
         print_next(console, "train", "--run", result.run_dir, "--pick", "knee", *config.space_flags)

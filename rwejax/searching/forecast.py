@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from rwejax.evaluate import trust
-from rwejax.evaluate.predictor import Prediction, fit
+from rwejax.evaluate.predictor import Prediction, fit, leave_one_out
 from rwejax.evaluate.trust import Trust
 from rwejax.evaluate.untrained import Table, tabulate
 from rwejax.objectives import COMPLEXITY
@@ -43,6 +43,10 @@ class Forecast:
     def check(self) -> Trust:
         """Whether the labels agree with each other and with the prior."""
         return trust.check(self.table, self.labelled, self.errors)
+
+    def left_out(self) -> Prediction:
+        """(labels,) what each label is predicted to be by the others; NaN where no two of these differ."""
+        return leave_one_out(self.table, self.labelled, self.errors)
 
 
 def predict(

@@ -8,14 +8,21 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+
 from rwejax import data
 from rwejax.config import PATHS, RunConfig
 from rwejax.data import folder, registry
 from rwejax.errors import InputError, quoted
 from rwejax.runtime.environment import now
+from rwejax.storage.contact_sheet import Pictures, to_pixels
 from rwejax.storage.run_dir import Folder
 
+SAMPLES = "samples.png"
+"""File of a run folder: some images of the first classes, a row a class."""
+
 _NAMED = 3  # classes that a sentence can hold
+_CLASSES, _OF_A_CLASS, _PIXELS = 10, 6, 48  # of the samples
 
 
 class Described(Protocol):
@@ -62,6 +69,25 @@ def describe_images(images: Described) -> dict[str, Any]:
         "mean": images.mean.tolist(),
         "std": images.std.tolist(),
     }
+
+
+def sample(images: data.Dataset) -> Pictures:
+    """Train images to be looked at.
+
+    Args:
+        images: of the run.
+
+    Returns:
+        A row a class, from label 0 on; white where a class has fewer images than others.
+    """
+    found = []
+    for label in range(min(_CLASSES, images.classes)):
+        rows = np.flatnonzero(images.train_labels == label)[:_OF_A_CLASS]
+        found.append(to_pixels(images.train_images[rows], images.mean, images.std, _PIXELS))
+    sheet = np.full((len(found), max(map(len, found)), *found[0].shape[1:]), 255, np.uint8)
+    for row, pixels in enumerate(found):
+        sheet[row, : len(pixels)] = pixels
+    return sheet
 
 
 def load_same(config: RunConfig, meta: Mapping[str, Any], load: Callable[[], Images]) -> Images:

@@ -24,12 +24,13 @@ from rwejax.runtime.stopwatch import Stopwatch, part
 from rwejax.searching.calibration import Calibration
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.final_training import train_finalists
-from rwejax.searching.images import load_searched, moved, record_move
+from rwejax.searching.images import SAMPLES, load_searched, moved, record_move
 from rwejax.searching.observers import PARTS, SearchObserver, make_progress
 from rwejax.searching.old_runs import of_format
 from rwejax.searching.records import Evaluation, Run
 from rwejax.searching.result import SearchResult, from_text, make_result, objectives_of, read_genomes, to_text
 from rwejax.searching.task import Task
+from rwejax.storage.contact_sheet import write_sheet
 from rwejax.storage.files import CHECKPOINTS, newest_checkpoint
 from rwejax.storage.run_dir import check_free
 from rwejax.storage.yaml_config import from_yaml, to_yaml
@@ -73,6 +74,7 @@ def search(config: SearchConfig, observers: Sequence[SearchObserver] = ()) -> Se
     task = Task(config)
     with Run.create(task.config) as run, closing(observers):
         run.write_meta({**describe_machine(config.seed), **task.images})
+        _write_samples(run, task)
         return _ended(_finish(run, task, [], observers), observers)
 
 
@@ -113,7 +115,7 @@ def resume(
             result = make_result(run.config, run.path, evaluations, run.trained())
             with contextlib.suppress(OSError):
                 run.write_front(result.evaluations, result.trained, result.forecast)
-                if not (run.path / "front.png").exists():
+                if not _figure(result).exists():
                     _draw(result)
             for observer in observers:
                 observer.on_start(run.config, run.path, run.config.generations)
@@ -128,6 +130,7 @@ def resume(
             record_move(run, config)
             meta = run.read_meta()
         run.write_meta(resumed({**task.images, **meta}, config.seed))
+        _write_samples(run, task)
         return _ended(_finish(run, task, evaluations, observers), observers)
 
 
@@ -194,6 +197,12 @@ def _finish(run: Run, task: Task, evaluations: list[Evaluation], observers: Sequ
     return result
 
 
+def _write_samples(run: Run, task: Task) -> None:
+    if not (run.path / SAMPLES).exists():
+        with run.writing():
+            write_sheet(run.path / SAMPLES, task.samples)
+
+
 def _run_generations(
     run: Run,
     task: Task,
@@ -251,7 +260,11 @@ def _complete_history(run: Run, task: Task, evaluations: Sequence[Evaluation], g
 def _draw(result: SearchResult) -> None:
     from rwejax.searching import plot  # takes half a second to import
 
-    plot.save_front(result, result.run_dir / "front.png")
+    plot.save_front(result, _figure(result))
+
+
+def _figure(result: SearchResult) -> Path:
+    return result.run_dir / f"front.{result.config.figure_format}"
 
 
 def _recover(run: Run, task: Task, evaluations: Sequence[Evaluation]) -> tuple[int, Any]:

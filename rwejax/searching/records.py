@@ -3,9 +3,10 @@
     config.yaml         the search; written first and whole, so that a folder without it is no run
     meta.json           versions, device and seed
     evaluations.jsonl   one line a genome, appended and synced after each generation
+    samples.png         some images of the first classes
     history.csv         one row a generation, appended and synced: hypervolume, best, and where the time went
     front.csv           the front so far, replaced after each generation, and once its networks are trained
-    front.png           the front as a figure
+    front.png           the front as a figure, or front.svg
     trainings.jsonl     how the networks of the front are trained, and a line each, appended and synced
     checkpoints/        the algorithm's state after each of the last two generations
 

@@ -22,7 +22,7 @@ from rwejax.runtime.device_kinds import kind_of
 from rwejax.runtime.stopwatch import part
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.costs import PopulationCosts
-from rwejax.searching.images import describe_images, load_searched
+from rwejax.searching.images import describe_images, load_searched, sample
 from rwejax.searching.network_trainer import NetworkTrainer
 from rwejax.searching.records import Evaluation
 
@@ -54,6 +54,7 @@ class Task:
     Attributes:
         config: with the numbers of images and the precision that were chosen.
         images: what meta.json says of them.
+        samples: some of them, to be looked at.
         summary: what a screen says of them.
         space: made for the images.
         costs: of the networks.
@@ -72,7 +73,7 @@ class Task:
         if config.precision == "auto":  # a search that is resumed on another device keeps its own
             config = dataclasses.replace(config, precision=kind_of(jax.local_devices()[0]).precision)
         self.config = config
-        self.images, self.summary = describe_images(dataset), dataset.summary
+        self.images, self.samples, self.summary = describe_images(dataset), sample(dataset), dataset.summary
         shape, classes = dataset.image_shape, dataset.classes
         self.space = spaces.get(config.space, input_shape=shape, classes=classes, **config.sizes)
         # A host that has other images would spoil the scores of all, and nobody would see it.

@@ -22,6 +22,9 @@ _PART = re.compile(r"\..*\.part")
 CHECKPOINTS = "checkpoints"
 """Folder of the states in a run folder."""
 
+REPORT = "report.html"
+"""The page in a run folder that shows what it holds."""
+
 _KINDS = (
     (stat.S_ISLNK, "a symbolic link"),
     (stat.S_ISDIR, "a folder"),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from rwejax.bounds import Amount, Bounds, Count, Margin, Seed, Share, Size, check_bounds
-from rwejax.config import RunConfig
+from rwejax.config import RunConfig, check_figure_format
 from rwejax.errors import InputError
 from rwejax.objectives import COSTS
 
@@ -50,6 +50,7 @@ class TrainConfig(RunConfig):
             from 0, in micro and darts.
         seed: draws the images, the weights, their order and how they are changed.
         run_dir: folder for the results, missing or empty; None: runs/train-SPACE-DATASET-TIME.
+        figure_format: png, or svg, of vectors.
     """
 
     renamed: ClassVar[Mapping[str, str]] = {"clipping": "grad_clip", "crop": "crop_padding", "mirror": "flip"}
@@ -81,6 +82,7 @@ class TrainConfig(RunConfig):
     drop_path: Share = 0.0
     seed: Seed = 0
     run_dir: Path | None = None
+    figure_format: str = "png"
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -102,6 +104,7 @@ class TrainConfig(RunConfig):
         if self.stem not in STEMS:
             raise InputError(f"stem {self.stem!r} is unknown: choose one of {', '.join(STEMS)}")
         check_bounds(self)
+        check_figure_format(self.figure_format)
         if self.stem == "imagenet":
             for name in ("train_images", "validation_images", "crop_padding"):
                 if (value := getattr(self, name)) is not None:

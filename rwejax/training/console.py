@@ -11,6 +11,7 @@ from rich.console import Console
 from rwejax.console import Display, ProgressBar, make_console, print_next, run_with_display
 from rwejax.runtime.devices import set_up_process
 from rwejax.runtime.invocation import invocation
+from rwejax.storage.files import REPORT
 from rwejax.training.config import TrainConfig
 from rwejax.training.loop import resume, train
 from rwejax.training.observers import TrainObserver
@@ -175,6 +176,8 @@ def print_result(console: Console, result: TrainResult) -> None:
             markup=False,
             soft_wrap=True,
         )
+    if (result.run_dir / REPORT).exists():
+        console.print(f"report: {result.run_dir / REPORT}", markup=False, soft_wrap=True)
     console.print(f"run folder: {result.run_dir}", markup=False, soft_wrap=True)
     folder = Path("exported") / result.run_dir.name
     print_next(console, "export", result.run_dir, folder, *result.config.space_flags)

@@ -28,6 +28,7 @@ from rwejax.training.batches import Batch, BatchSource, Loaded, standardise_pixe
 from rwejax.training.config import TrainConfig
 from rwejax.training.from_search import check_origin
 from rwejax.training.observers import TrainObserver
+from rwejax.training.predictions import Collector
 from rwejax.training.records import Epoch, Test, Training
 from rwejax.training.result import TrainResult
 from rwejax.training.step import (
@@ -174,13 +175,16 @@ class _Task:
             sums.append(found)
         return state, _mean(sums, self.steps * self.config.batch_size)
 
-    def measure(self, state: TrainState, split: str) -> Sums:
-        """Mean loss, and accuracy in %."""
+    def measure(self, state: TrainState, split: str, collector: Collector | None = None) -> Sums:
+        """Mean loss, and accuracy in %; a collector is told what is predicted of each image."""
+        sums: list[Sums] = []
         with _single_precision():
-            sums = [
-                self._measure(state, *jax.device_put(_padded(batch, self.config.batch_size), self._split))
-                for batch in self.source.batches(split, self.config.batch_size)
-            ]
+            for images, labels in self.source.batches(split, self.config.batch_size):
+                batch = jax.device_put(_padded((images, labels), self.config.batch_size), self._split)
+                found, predicted = self._measure(state, *batch)
+                sums.append(found)
+                if collector is not None:
+                    collector.add(images, labels, *(np.asarray(each)[: len(labels)] for each in predicted))
         return _mean(sums, self.source.count(split))
 
 
@@ -298,10 +302,13 @@ def _finish(run: Training, task: _Task, epochs: list[Epoch], observers: Sequence
     finally:
         if epochs:
             with uninterrupted(), run.writing():
-                _draw(epochs, run.path / "curve.png")
+                _draw(epochs, run.path / f"curve.{run.config.figure_format}")
     test = run.test()
     if test is None:
-        found = task.measure(state, "test")
+        collector = Collector(task.source.mean, task.source.std)
+        found = task.measure(state, "test", collector)
+        with run.writing():
+            collector.write(run.path)
         test = Test(float(found["loss"]), float(found["correct"]), task.source.count("test"))
         run.write_test(test)
     variables = jax.tree.map(np.asarray, {"params": state.params, "batch_stats": state.batch_stats})

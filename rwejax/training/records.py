@@ -3,8 +3,9 @@
 config.yaml     the training
 meta.json       versions, device and times
 metrics.jsonl   one line an epoch
+predictions.csv what is predicted of each test image, and mistakes.png, the worst mistakes as pictures
 result.json     the accuracy on the test images, taken once, at the end
-curve.png       the accuracies as a figure
+curve.png       the accuracies as a figure, or curve.svg
 checkpoints/    weights, statistics and momentum after each of the last two epochs
 """
 
@@ -24,6 +25,8 @@ from rwejax.storage.schema import Number, Percent, Positive, Seconds, convert, p
 from rwejax.training.config import TrainConfig
 
 Record = TypeVar("Record")
+
+RESULT = "result.json"
 
 _MOST_BYTES = 2**16
 
@@ -102,7 +105,7 @@ class Training(Folder):
 
     def write_test(self, test: Test) -> None:
         """Write result.json."""
-        with self.writing(), replacing(self.path / "result.json") as file:
+        with self.writing(), replacing(self.path / RESULT) as file:
             file.write(to_json(vars(test)) + "\n")
 
 
@@ -135,7 +138,7 @@ def read_test(path: Path) -> Test | None:
     Raises:
         InputError: the file is unreadable or broken.
     """
-    path = path / "result.json"
+    path = path / RESULT
     try:
         return _from_json(read_whole(path, _MOST_BYTES), _TestFile, Test)
     except FileNotFoundError:

@@ -122,16 +122,24 @@ def make_step(
     return jax.jit(step, donate_argnums=1)
 
 
-def make_measure(standardise: Callable[[Images], Array]) -> Callable[[TrainState, Images, Labels], Sums]:
-    """A function (state, images, labels) -> sums over the images, without those of a label below 0."""
+def make_measure(
+    standardise: Callable[[Images], Array],
+) -> Callable[[TrainState, Images, Labels], tuple[Sums, tuple[Array, Array]]]:
+    """A function (state, images, labels) -> sums, without images of a label below 0; likeliest classes, and how likely.
 
-    def measure(state: TrainState, images: Images, labels: Labels) -> Sums:
+    Args:
+        standardise: brings images as they are given to zero mean and unit variance.
+    """
+
+    def measure(state: TrainState, images: Images, labels: Labels) -> tuple[Sums, tuple[Array, Array]]:
         logits = state.apply_fn({"params": state.params, "batch_stats": state.batch_stats}, standardise(images))
         counts = labels >= 0
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.maximum(labels, 0))
-        return {
+        predicted = logits.argmax(-1)
+        sums = {
             "loss": jnp.where(counts, losses, 0).sum(),
-            "correct": (counts & (logits.argmax(-1) == labels)).sum().astype(jnp.float32),
+            "correct": (counts & (predicted == labels)).sum().astype(jnp.float32),
         }
+        return sums, (predicted, jax.nn.softmax(logits).max(-1))
 
     return jax.jit(measure)

@@ -15,6 +15,8 @@ def load(name):
 def caller(command, monkeypatch, capfd):
     """A function of flags that runs the script of a command: exit code, standard output and standard error."""
     name = command.__name__.rpartition(".")[2]
+    # Pages take a second each, and have tests of their own.
+    monkeypatch.setattr("rwejax.reporting.from_run.write_report", lambda folder, path, **_: path.write_text("a page"))
 
     def call(*flags):
         words = [str(flag) for flag in flags]

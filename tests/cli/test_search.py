@@ -147,14 +147,15 @@ def test_a_search_prints_its_progress_its_front_and_its_folder(main, tmp_path):
     with open(tmp_path / "run" / "front.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert f"front: {len(rows)} of 18 evaluations" in out
-    table = lines[lines.index(next(line for line in lines if "(M)" in line)) + 1 : -2]
+    table = lines[lines.index(next(line for line in lines if "(M)" in line)) + 1 : -3]
     assert len(table) == len(rows)
     for shown, row in zip(table, rows, strict=True):
         assert shown.split()[-1] == row["architecture"]
         assert float(shown.split()[0]) == pytest.approx(float(row["loo_error"]), abs=0.006)
         assert float(shown.split()[2]) == pytest.approx(int(row["macs"]) / 1e6, abs=6e-4)
         assert float(shown.split()[3]) == pytest.approx(int(row["params"]) / 1e3, abs=0.06)
-    assert lines[-2:] == ["run folder: run", "next: python scripts/train.py --run run --pick knee"]
+    assert lines[-3:-1] == ["report: run/report.html", "run folder: run"]
+    assert lines[-1] == "next: python scripts/train.py --run run --pick knee"
 
 
 def test_a_finished_run_prints_its_front_again(main, finished):
@@ -257,6 +258,7 @@ def test_the_command_itself(tmp_path):
     assert out.splitlines()[-2] == f"run folder: {tmp_path / 'run'}"
     command = shlex.split(out.splitlines()[-1].removeprefix("next: "))
     assert command == ["python", str(SCRIPT.with_name("train.py")), "--run", str(tmp_path / "run"), "--pick", "knee"]
+    assert "macro on digits" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     meta = json.loads((tmp_path / "run" / "meta.json").read_text())
     assert meta["platform"] == "cpu"
     assert len((tmp_path / "run" / "evaluations.jsonl").read_text().splitlines()) == 12

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from scipy import stats
 
 import rwejax
 from rwejax import CorrelateConfig, spaces
 from rwejax.correlating import console, loop, statistics
-from rwejax.correlating.plot import plot_scores
+from rwejax.correlating.plot import plot_macs, plot_scores
 from rwejax.errors import InputError
 from rwejax.evaluate import estimators
 from tests.cli import commands
@@ -253,11 +254,25 @@ def test_a_figure_shows_the_living(fake):
     shown = axes.collections[0]
     np.testing.assert_array_equal(shown.get_offsets(), np.stack([measured.scores, result.values], 1)[alive])
     np.testing.assert_array_equal(shown.get_array(), result.macs[alive] / 1e6)
-    assert axes.get_xlabel() == f"first, {measured.dead} dead networks not shown"
-    assert axes.get_ylabel() == "accuracy"
+    assert axes.get_xlabel() == f"first, higher is better, {measured.dead} dead networks not shown"
+    assert axes.get_ylabel() == "accuracy, higher is better"
     assert re.fullmatch(
         r"nasbench201, first on digits, Spearman -?\d\.\d\d \(-?\d\.\d\d to -?\d\.\d\d\)", axes.get_title(loc="left")
     )
+    baseline = Figure().add_subplot()
+    plot_macs(result, baseline)
+    np.testing.assert_array_equal(baseline.collections[0].get_offsets()[:, 0], result.macs / 1e6)
+    spearman = stats.spearmanr(result.macs, result.values).statistic
+    assert baseline.get_title(loc="left") == f"baseline: multiply-adds alone, Spearman {spearman:.2f}"
+
+
+def test_figures_are_of_the_format_that_was_asked_for(fake, tmp_path):
+    fake(first=lambda genomes: genomes.sum(1).astype(float))
+    rwejax.correlate(config(estimator="first", output=tmp_path / "table.csv", figure_format="svg"))
+    assert "<svg" in (tmp_path / "table-first.svg").read_text(encoding="utf-8")
+    assert not list(tmp_path.glob("*.png"))
+    with pytest.raises(InputError, match="figure_format 'gif' is unknown: choose png or svg"):
+        rwejax.correlate(config(figure_format="gif"))
 
 
 @pytest.fixture(scope="module")

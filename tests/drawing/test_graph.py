@@ -20,6 +20,8 @@ def test_operations_cost_together_what_the_space_says(name):
         variables = jax.eval_shape(module.init, jax.random.key(0), np.zeros((1, *SHAPE), np.float32))
         assert sum(each.params for each in graph.operations) == sum(map(np.size, jax.tree.leaves(variables["params"])))
         assert len(graph.operations) == len(module.rows) + 1
+        head = variables["params"]["head"]["kernel"]
+        assert (*graph.operations[-2].shape, *graph.operations[-1].shape) == head.shape
 
 
 @every_space

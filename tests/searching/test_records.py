@@ -121,7 +121,8 @@ def assert_same(run, finished):
 
 
 def test_a_run_folder_holds_what_it_should(finished):
-    names = {"config.yaml", "meta.json", "evaluations.jsonl", "history.csv", "front.csv", "front.png", "checkpoints"}
+    names = {"config.yaml", "meta.json", "evaluations.jsonl", "history.csv", "front.csv", "checkpoints"}
+    names |= {"front.png", "samples.png"}
     assert {path.name for path in finished.iterdir()} == names
     assert {path.name for path in (finished / "checkpoints").iterdir()} == {"3", "4"}
     meta = json.loads((finished / "meta.json").read_text())
