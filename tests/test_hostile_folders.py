@@ -29,7 +29,7 @@ from rwejax.training import loop as training_loop
 from rwejax.training.from_search import from_search
 from tests import hostile
 
-CASES = int(os.environ.get("RWEJAX_HOSTILE_CASES", "700"))
+CASES = int(os.environ.get("RWEJAX_HOSTILE_CASES", "300"))
 SOON = 10  # seconds, a hundred times what a case takes
 COUNTS = collections.Counter()
 TRUTH = hostile.OLD / "correlate-runs" / "truth.csv"

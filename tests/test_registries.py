@@ -20,7 +20,7 @@ from rwejax import data, networks, objectives, spaces
 from rwejax.errors import InputError
 from rwejax.evaluate import estimators
 from tests.networks.rows import chunks
-from tests.registered import attempt, every_space, numbers, smallest
+from tests.registered import attempt, every_compiled_space, every_space, numbers, smallest
 
 KEY = jax.random.key(11)
 
@@ -338,7 +338,7 @@ def lowered(space, network, genomes, sizes, known, places=None):
     return [None if row == networks.ABSENT else maps["features", row] for row in rows.tolist()]
 
 
-@every_space
+@every_compiled_space
 def test_rows_of_genomes_in_pieces_are_the_same_networks(name):
     space = spaces.get(name)
     network = networks.network(space)
@@ -356,7 +356,7 @@ def test_rows_of_genomes_in_pieces_are_the_same_networks(name):
             assert found == expected
 
 
-@every_space
+@every_compiled_space
 @given(
     seed=st.integers(0, 2**32 - 1),
     n=st.integers(1, 40),

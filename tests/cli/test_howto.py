@@ -117,6 +117,7 @@ def test_images_of_ones_own(shell, tmp_path, monkeypatch):
         assert metric in card["metrics"]
 
 
+@pytest.mark.slow
 def test_an_estimator_of_ones_own(shell, tmp_path):
     (tmp_path / "mine.py").write_text("\n\n".join(pages.blocks("how-to/own-estimator.md", "python")))
     write_truth(spaces.get("macro", nodes=3))

@@ -109,6 +109,7 @@ TINY = (
 )
 
 
+@pytest.mark.slow
 def test_a_file_that_has_changed_is_told_from_one_that_has_moved(run, tmp_path):
     (tmp_path / "mine.py").write_text(SCORE)
     assert run(f"search --estimator mine.py:digits_sum,macs {TINY} --run-dir found")[0] == 0

@@ -18,6 +18,7 @@ def problem():
     return RandomWeightProblem(RandomWeightEvaluator(space, dataset, calibration_images=32))
 
 
+@pytest.mark.slow
 def test_a_search_in_evosaxs_shape_never_loses_its_best(problem):
     assert isinstance(problem, Problem)
     assert problem.num_dims == 12

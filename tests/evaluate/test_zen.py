@@ -54,6 +54,7 @@ def test_it_is_that_of_the_plain_network(dataset):
     assert abs(expected[0] - expected[1]) > 0.1
 
 
+@pytest.mark.slow
 def test_it_looks_at_no_image(dataset):
     space = spaces.get("macro", nodes=2, channels=2, input_shape=dataset.image_shape)
     genomes = space.sample(KEY, 4)

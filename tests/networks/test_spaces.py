@@ -71,7 +71,7 @@ def make_evaluator(space, dataset, **options):
     return RandomWeightEvaluator(space, dataset, **{"images_per_batch": 6, **options}, calibration_images=CALIBRATION)
 
 
-@pytest.fixture(scope="module", params=["micro", *compiled(name for name in OPTIONS if name != "micro")])
+@pytest.fixture(scope="module", params=compiled(OPTIONS))
 def case(request):
     """A space, and the features of its population in one program, on two devices."""
     dataset = data.load("digits", train=TRAIN, validation=VALIDATION, image_size=IMAGE_SIZE)

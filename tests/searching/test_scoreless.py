@@ -125,6 +125,7 @@ def test_the_console_says_it(scores, tmp_path, capsys):
     assert "inf" not in said.replace("finite", "")
 
 
+@pytest.mark.slow
 def test_black_images_have_a_score_or_none(tmp_path):
     """The real estimators, on images that are all the same: nothing is to end in a traceback."""
     from PIL import Image

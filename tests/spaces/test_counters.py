@@ -43,6 +43,7 @@ def normalised_values(space, genome):
     return sum(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("begin", "name", "options", "text", "pools", "last"), NETWORKS)
 def test_what_the_counters_give(begin, name, options, text, pools, last):
     space = spaces.get(name, **options)
@@ -53,6 +54,7 @@ def test_what_the_counters_give(begin, name, options, text, pools, last):
     assert row(begin) == [params, macs, macs + 2 * values + last[0], macs + 4 * values + sum(last) + pools]
 
 
+@pytest.mark.slow
 def test_a_sum_that_comes_to_the_published_figure():
     space = spaces.get("darts", **IMAGENET)
     genome = space.from_string(DARTS_V2)
