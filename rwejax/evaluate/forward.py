@@ -26,6 +26,7 @@ from rwejax.errors import InputError
 from rwejax.evaluate.heads import ForwardScore, make_heads
 from rwejax.evaluate.images import SPLIT, Images, images_mesh, split_images
 from rwejax.evaluate.inputs import checked
+from rwejax.evaluate.shares import of_all_hosts, share_out
 from rwejax.genomes import check_genomes
 from rwejax.networks import ABSENT, IMAGES_AXIS, Program
 from rwejax.runtime import collectives
@@ -148,7 +149,7 @@ class ForwardPass:
             return self._score(key, np.asarray(self.space.canonical(genomes)))
 
     def _score(self, key: jax.Array, genomes: Int[np.ndarray, "n genes"]) -> ForwardScores:
-        shares = self._shares(genomes)
+        shares = share_out(self.space, genomes)
         self._prepare(max(map(len, shares)))
         kernels, keys = self._initialise(jax.random.split(key, self.seeds))
         worst = {name: value for score in self.scores for name, value in score.worst.items()} | {"failed": 1.0}
@@ -160,7 +161,7 @@ class ForwardPass:
                 found[number, :, mine[members]] = np.where(
                     rows == ABSENT, bad, collectives.gathered(values[name])[:, rows]
                 ).T
-        found = _of_all_hosts(found, shares)
+        found = of_all_hosts(found, shares)
         values = dict(zip(worst, found.astype(float).mean(1), strict=True))
         failed = np.rint(self.seeds * values.pop("failed")).astype(int)
         for score in self.scores:
@@ -218,14 +219,6 @@ class ForwardPass:
         return jax.export.export(self._evaluate, platforms=platforms)(
             program, self._images, *drawn, jax.eval_shape(self._new_maps)
         )
-
-    def _shares(self, genomes: Int[np.ndarray, "n genes"]) -> list[Int[np.ndarray, " m"]]:
-        """Which genomes each host takes: about as many multiply-adds each, neighbours that share rows together."""
-        hosts = jax.process_count()
-        order = np.lexsort(genomes.T[::-1])
-        work = np.cumsum(np.asarray(self.space.macs(genomes), float)[order])
-        ends = np.searchsorted(work, work[-1] * np.arange(1, hosts) / hosts) if hosts > 1 else []
-        return [np.sort(part) for part in np.split(order, ends)]
 
     def _prepare(self, genomes: int) -> None:
         """Fix the capacity at the first population, and build the compiled pass."""
@@ -399,13 +392,3 @@ def _draw(network: networks.Network, three_keys: bool, key: jax.Array) -> tuple[
 
 def _first(drawn: Any) -> Any:
     return jax.tree.map(lambda x: x[0], drawn)
-
-
-def _of_all_hosts(found: Float[np.ndarray, "... n"], shares: Sequence[Int[np.ndarray, " m"]]) -> Float[Any, "... n"]:
-    """The numbers of all genomes, where each host has those of its share."""
-    if len(shares) == 1:
-        return found
-    everywhere = collectives.every_host(found)
-    for host, share in enumerate(shares):
-        found[..., share] = everywhere[host][..., share]
-    return found
