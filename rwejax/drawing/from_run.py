@@ -1,15 +1,15 @@
 """From run folders and architectures to drawings on disk."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int
 
-from rwejax.drawing.graph import make_graph
+from rwejax.drawing.picture import make_picture
 from rwejax.errors import InputError
 from rwejax.searching.records import Run
 from rwejax.spaces import Space
+from rwejax.storage.atomic import replacing
 from rwejax.storage.meta import read_meta
 from rwejax.storage.output import free_output, writing
 from rwejax.storage.yaml_config import read_stored
@@ -81,13 +81,12 @@ def draw(space: Space, genome: Int[np.ndarray, " genes"], output: Path | None = 
         InputError: the extra draw is not installed, no path leads through the network, or the file exists or cannot be
             written.
     """
-    if importlib.util.find_spec("fast_sugiyama") is None:
-        raise InputError("a drawing needs fast-sugiyama, which is not installed: pip install 'rwejax[draw]'")
-    from rwejax.drawing.plot import save_drawing  # takes half a second to import
-
     path = free_output(output, f"draw-{space.name}", lambda path: [path], ".svg")
-    graph = make_graph(space, genome)
+    picture = make_picture(space, genome)
+    if picture is None:
+        raise InputError("a drawing needs fast-sugiyama, which is not installed: pip install 'rwejax[draw]'")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_drawing(graph, space.name, space.to_string(genome), path)
+        with replacing(path, "wb") as file:
+            file.write(picture)
     return path

@@ -14,9 +14,9 @@ from jax.extend.core import ClosedJaxpr, Jaxpr
 from jaxtyping import Int
 
 from rwejax import networks
-from rwejax.exporting.source import write_head, write_operation
 from rwejax.networks import PlainNetwork, forms_of
 from rwejax.networks.registry import lowering_of
+from rwejax.source.network import write_head, write_operation
 from rwejax.spaces import Space
 
 HEAD = "linear"

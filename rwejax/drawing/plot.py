@@ -1,9 +1,9 @@
 """The picture of a network: a panel a part, a box an operation, darker where more of the multiply-adds are."""
 
+import io
 import re
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib as mpl
@@ -16,7 +16,6 @@ from matplotlib.path import Path as Curve
 from rwejax.drawing.graph import Graph, Operation, Panel, panels
 from rwejax.drawing.layout import Layout, lay_out
 from rwejax.figures import INK, QUIET, SHADES
-from rwejax.storage.atomic import replacing
 
 _WIDTH, _HEIGHT = 1.36, 0.64  # of a box, in inches as all lengths
 _COLUMN, _LAYER = 1.52, 1.02  # between middles of boxes
@@ -55,14 +54,13 @@ class _Drawn(NamedTuple):
     size: tuple[float, float]
 
 
-def save_drawing(graph: Graph, name: str, architecture: str, path: Path) -> None:
-    """Draw a network as an SVG file, which appears whole or not at all.
+def to_svg(graph: Graph, name: str, architecture: str) -> bytes:
+    """A drawing of a network as an SVG file; equal networks give equal files.
 
     Args:
         graph: the network.
         name: of its space.
         architecture: its text form.
-        path: the file.
     """
     macs, params = (sum(getattr(each, cost) for each in graph.operations) for cost in ("macs", "params"))
     title = f"{name}: {_short(macs)} macs, {_short(params)} params"
@@ -79,8 +77,10 @@ def save_drawing(graph: Graph, name: str, architecture: str, path: Path) -> None
     axes.text(0, top - 0.48, "\n".join(caption), color=QUIET, fontsize=7, va="top", linespacing=1.25)
     for each, (x, y) in zip(drawn, places, strict=True):
         _draw(axes, each, x, y)
-    with mpl.rc_context({"svg.hashsalt": "rwejax"}), replacing(path, "wb") as file:
+    file = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "rwejax"}):
         figure.savefig(file, format="svg", metadata={"Date": None})
+    return file.getvalue()
 
 
 def _make(graph: Graph, panel: Panel) -> _Drawn:

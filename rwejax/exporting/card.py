@@ -145,13 +145,14 @@ def to_json(card: Card, image_shape: tuple[int, int, int]) -> str:
     return json.dumps(_plain(facts), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def to_markdown(card: Card, image_shape: tuple[int, int, int], use: str) -> str:
+def to_markdown(card: Card, image_shape: tuple[int, int, int], use: str, drawing: str = "") -> str:
     """The card as a page of Markdown: facts, how to use the network, and its origin.
 
     Args:
         card: the facts.
         image_shape: height, width and channels of an image.
         use: what `describe_flax` or `describe_onnx` says.
+        drawing: name of a picture of the network beside the page; none if empty.
     """
     facts = {
         "space": card.space,
@@ -164,6 +165,7 @@ def to_markdown(card: Card, image_shape: tuple[int, int, int], use: str) -> str:
     }
     sections = [
         f"# A network of the {card.space} space for {card.dataset}",
+        f"![The network's operations and how they are connected]({drawing})" if drawing else "",
         _table("network", facts),
         _table("reached", card.metrics),
         _table("minimised by the search", card.objectives),

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Int
 
 from rwejax import networks, spaces
+from rwejax.drawing.picture import make_picture
 from rwejax.errors import InputError
 from rwejax.exporting.card import preprocessing, to_json
 from rwejax.exporting.onnx_package import IMAGES, Images, export_onnx
@@ -43,6 +44,8 @@ def export_run(
 ) -> Card:
     """Write a training's network as it is after its last epoch, or one of a search's front, with random weights.
 
+    A drawing of it is written too, if the extra draw is installed.
+
     Args:
         run_dir: the run folder.
         folder: where the files go, missing or empty; see `rwejax.export`.
@@ -69,8 +72,8 @@ def export_run(
     found = _of_search(run_dir, rule, dataset, data_dir) if searched else _of_training(run_dir)
     written = found.network, found.variables, found.image_shape, found.card, Path(folder)
     if form == "onnx":
-        return export_onnx(*written, found.load_images())
-    export(*written)
+        return export_onnx(*written, found.load_images(), found.drawing())
+    export(*written, found.drawing())
     return found.card
 
 
@@ -105,11 +108,19 @@ def load_model(model: str | Path) -> tuple[Infer, dict[str, Any]]:
 class _Found:
     """A network, its variables, what is to be said of it, and some images of its validation, if they are there."""
 
+    space: spaces.Space
+    genome: Int[np.ndarray, " genes"]
     network: networks.PlainNetwork
     variables: Mapping[str, Any]
-    image_shape: tuple[int, int, int]
     card: Card
     load_images: Callable[[], Images | None]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return self.space.input_shape
+
+    def drawing(self) -> bytes | None:
+        return make_picture(self.space, self.genome)
 
 
 def _of_training(run_dir: Path) -> _Found:
@@ -131,7 +142,7 @@ def _of_training(run_dir: Path) -> _Found:
     objectives = {name: math.nan if value is None else value for name, value in origin.get("objectives", {}).items()}
     card = dataclasses.replace(card, objectives=objectives, metrics=metrics, provenance=provenance)
     images = functools.partial(_validation_images, result.config, meta)
-    return _Found(result.network, result.variables, result.space.input_shape, card, images)
+    return _Found(result.space, result.genome, result.network, result.variables, card, images)
 
 
 def _validation_images(config: TrainConfig, meta: Mapping[str, Any]) -> Images | None:
@@ -160,7 +171,7 @@ def _of_search(run_dir: Path, rule: str, dataset: str | None, data_dir: str | Pa
         metrics={"epochs": 0},
         provenance=provenance | {"weights": "random, not trained"},
     )
-    return _Found(network, variables, shape, card, lambda: images.validation_images[:IMAGES])
+    return _Found(space, genome, network, variables, card, lambda: images.validation_images[:IMAGES])
 
 
 def _card(config: TrainConfig, space: spaces.Space, genome: Int[np.ndarray, " genes"], meta: Mapping[str, Any]) -> Card:

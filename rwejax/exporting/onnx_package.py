@@ -1,7 +1,7 @@
 """A trained network as an ONNX model on disk, which is compared with Flax before it is written.
 
 - `net.onnx`: inference with the weights inside, for any number of images; its metadata are the facts of card.json.
-- `predict.py`, `card.json`, `README.md`, `architecture.txt`: as beside a network in Flax, see `package.py`.
+- `predict.py`, `card.json`, `README.md` and what else is there: as beside a network in Flax, see `package.py`.
 """
 
 import dataclasses
@@ -20,8 +20,8 @@ from rwejax.errors import InputError
 from rwejax.exporting.card import Card, describe_onnx, to_json
 from rwejax.exporting.package import claim_folder, known_variables, write_files
 from rwejax.exporting.predict import ONNX
-from rwejax.exporting.source import make_plain
 from rwejax.networks import PlainNetwork
+from rwejax.source.network import make_plain
 
 IMAGES = 7
 """Images on which the two are compared: a number that no shape inside a network has by chance."""
@@ -39,6 +39,7 @@ def export_onnx(
     card: Card,
     folder: Path,
     images: Images | None = None,
+    drawing: bytes | None = None,
 ) -> Card:
     """Write a trained network as an ONNX model, if ONNX Runtime computes what Flax computes.
 
@@ -49,6 +50,7 @@ def export_onnx(
         card: what is to be said of it.
         folder: where the files go, missing or empty; nothing is overwritten.
         images: standardised ones, on which the two are compared; None: of noise.
+        drawing: an SVG file of the network, for the page.
 
     Returns:
         The card, with the largest difference of their logits among its metrics.
@@ -77,7 +79,8 @@ def export_onnx(
     card = dataclasses.replace(card, metrics=metrics)
     for name, fact in json.loads(to_json(card, image_shape)).items():
         model.metadata_props.add(key=name, value=json.dumps(fact))
-    write_files(folder, {ONNX: model.SerializeToString()}, card, image_shape, describe_onnx(card, image_shape))
+    use = describe_onnx(card, image_shape)
+    write_files(folder, {ONNX: model.SerializeToString()}, card, image_shape, use, drawing)
     return card
 
 

@@ -5,6 +5,7 @@
 - `network.py`: the network as Flax source, with parameters of the same names.
 - `network.stablehlo`: inference with the weights inside, for any number of images, on cpu, cuda and tpu.
 - `predict.py`: what images show, said by that; where the network reads images of as many channels as files have.
+- `network.svg`: a drawing of the network, which the page shows; where one is given.
 - `card.json`: what the network is, where it comes from and what it reached.
 - `README.md`: the same to be read, and how to run the network.
 """
@@ -25,11 +26,12 @@ from safetensors.numpy import save
 from rwejax.errors import InputError
 from rwejax.exporting import predict
 from rwejax.exporting.card import Card, describe_flax, to_json, to_markdown
-from rwejax.exporting.source import write_source
 from rwejax.networks import AUXILIARY, PlainNetwork
+from rwejax.source.network import write_source
 from rwejax.storage.atomic import replacing
 
 PLATFORMS = ("cpu", "cuda", "tpu")
+DRAWING = "network.svg"
 
 _COLLECTIONS = ("params", "batch_stats")
 
@@ -42,6 +44,7 @@ def export(
     image_shape: tuple[int, int, int],
     card: Card,
     folder: Path,
+    drawing: bytes | None = None,
 ) -> None:
     """Write a trained network so that nobody needs rwejax to use it.
 
@@ -51,6 +54,7 @@ def export(
         image_shape: height, width and channels of an image.
         card: what is to be said of it.
         folder: where the files go, missing or empty; nothing is overwritten.
+        drawing: an SVG file of the network, for the page.
 
     Raises:
         InputError: the folder holds something or cannot be written, the variables are not the network's, or it has no
@@ -63,7 +67,7 @@ def export(
         "network.py": write_source(network, image_shape).encode(),
         "network.stablehlo": _lower(network, variables, image_shape),
     }
-    write_files(folder, contents, card, image_shape, describe_flax(card, image_shape, PLATFORMS))
+    write_files(folder, contents, card, image_shape, describe_flax(card, image_shape, PLATFORMS), drawing)
 
 
 def claim_folder(folder: Path) -> None:
@@ -82,7 +86,12 @@ def claim_folder(folder: Path) -> None:
 
 
 def write_files(
-    folder: Path, contents: Mapping[str, bytes], card: Card, image_shape: tuple[int, int, int], use: str
+    folder: Path,
+    contents: Mapping[str, bytes],
+    card: Card,
+    image_shape: tuple[int, int, int],
+    use: str,
+    drawing: bytes | None,
 ) -> None:
     """Write a network, and what people need to use it.
 
@@ -92,6 +101,7 @@ def write_files(
         card: what is to be said of it.
         image_shape: height, width and channels of an image.
         use: how it is used, for the page.
+        drawing: an SVG file of the network, for the page.
 
     Raises:
         InputError: the folder cannot be written.
@@ -100,8 +110,10 @@ def write_files(
         **contents,
         "architecture.txt": f"{card.architecture}\n".encode(),
         "card.json": to_json(card, image_shape).encode(),
-        "README.md": to_markdown(card, image_shape, use).encode(),
+        "README.md": to_markdown(card, image_shape, use, DRAWING * (drawing is not None)).encode(),
     }
+    if drawing is not None:
+        files[DRAWING] = drawing
     if image_shape[2] in predict.MODES:
         files["predict.py"] = inspect.getsource(predict).encode()
     with _writing(folder):

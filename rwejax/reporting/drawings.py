@@ -1,12 +1,10 @@
 """Drawings of networks as pictures inside a page."""
 
 import base64
-import importlib.util
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
+from rwejax.drawing.picture import make_picture
 from rwejax.spaces import Space
 
 _MOST_BYTES = 900_000  # of all drawings of a page, before they grow by a third as texts
@@ -36,21 +34,16 @@ def draw_networks(space: Space, named: Sequence[tuple[str, str]]) -> list[Drawin
     Raises:
         InputError: an architecture is none of the space, or no path leads through its network.
     """
-    if importlib.util.find_spec("fast_sugiyama") is None or not named:
-        return []
     import matplotlib as mpl
 
-    from rwejax.drawing.graph import make_graph
-    from rwejax.drawing.plot import save_drawing
-
     found, room = [], _MOST_BYTES
-    with tempfile.TemporaryDirectory() as folder, mpl.rc_context({"svg.fonttype": "none"}):
+    with mpl.rc_context({"svg.fonttype": "none"}):
         for name, architecture in named:
-            path = Path(folder) / "network.svg"
-            save_drawing(make_graph(space, space.from_string(architecture)), space.name, architecture, path)
-            content = path.read_bytes()
-            room -= len(content)
+            picture = make_picture(space, space.from_string(architecture))
+            if picture is None:
+                break
+            room -= len(picture)
             if room < 0:
                 break
-            found.append(Drawing(name, architecture, f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"))
+            found.append(Drawing(name, architecture, f"data:image/svg+xml;base64,{base64.b64encode(picture).decode()}"))
     return found

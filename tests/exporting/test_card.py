@@ -38,3 +38,9 @@ def test_names_of_classes():
     many = to_markdown(card(shape, names=[f"kind{i}" for i in range(150)]), shape, "")
     assert "| 99 | kind99 |\n| | and 50 more, in card.json |" in many
     assert "kind100" not in many
+
+
+def test_a_page_shows_the_drawing_that_is_beside_it():
+    shape = (8, 8, 1)
+    assert to_markdown(card(shape), shape, "").count("](network.svg)") == 0
+    assert to_markdown(card(shape), shape, "", "network.svg").count("](network.svg)") == 1

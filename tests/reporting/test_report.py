@@ -1,6 +1,7 @@
 """When pages are written, what they say, and what happens where they cannot be."""
 
 import base64
+import importlib.util
 import io
 import os
 import re
@@ -70,7 +71,7 @@ def test_drawings_have_as_much_room_as_there_is(searched, monkeypatch):
 
 
 def test_without_a_drawer_it_says_what_to_install(searched, monkeypatch):
-    monkeypatch.setattr(drawings.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     page = report(searched[0], searched[0] / "plain.html").read_text(encoding="utf-8")
     assert "pip install &#39;rwejax[draw]&#39;" in page or "pip install 'rwejax[draw]'" in page
 

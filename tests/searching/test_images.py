@@ -163,6 +163,8 @@ def test_a_search_whose_images_have_moved_is_exported(half, tmp_path):
         export_run(run, tmp_path / "exported", dataset=f"folder:{other}")
     card = export_run(run, tmp_path / "exported", dataset=f"folder:{moved}")
     assert (card.dataset, card.class_names) == (f"folder:{moved}", ["ant", "bee", "cat"])
+    assert "![" in (tmp_path / "exported" / "README.md").read_text()
+    assert card.architecture in (tmp_path / "exported" / "network.svg").read_text()
     assert content(run) == before
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import flax.linen as nn
 
 from rwejax.errors import InputError
-from rwejax.exporting.definitions import gather
-from rwejax.exporting.reading import load
 from rwejax.networks import Form, PlainNetwork, Writer, forms_of
+from rwejax.source.definitions import gather
+from rwejax.source.reading import load
 from rwejax.version import __version__
 
 
