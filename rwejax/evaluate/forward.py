@@ -8,27 +8,26 @@ Kernels belong to slots and so are shared by the genomes of a population. On sev
 genomes, and they exchange scores alone.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
-from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, Float, Int
+from jax.sharding import NamedSharding
+from jaxtyping import Float, Int
 
 from rwejax import networks
 from rwejax.config import PRECISIONS
 from rwejax.data import Dataset
 from rwejax.errors import InputError
-from rwejax.evaluate.heads import ForwardScore, make_heads
-from rwejax.evaluate.images import SPLIT, Images, images_mesh, split_images
+from rwejax.evaluate.compiled_pass import Setting, compile_pass, first_draw, initialiser, map_specs
+from rwejax.evaluate.heads import ForwardScore
+from rwejax.evaluate.images import images_mesh, split_images
 from rwejax.evaluate.inputs import checked
 from rwejax.evaluate.shares import of_all_hosts, share_out
 from rwejax.genomes import check_genomes
-from rwejax.networks import ABSENT, IMAGES_AXIS, Program
+from rwejax.networks import ABSENT, Program
 from rwejax.runtime import collectives
 from rwejax.runtime.device_kinds import DeviceKind, kind_of
 from rwejax.runtime.devices import default_devices
@@ -124,10 +123,9 @@ class ForwardPass:
             images_per_batch = self._kind.images_at_once(largest)
             if rest and self._hold(images, largest):
                 images_per_batch = images
-        self._images, self._order = split_images(dataset, self._mesh, calibration, images_per_batch, rest)
-        self._draw = partial(_draw, self._network, three_keys)
-        # LLVM takes ten seconds to optimise these many small random draws, which run once a search.
-        self._initialise = jax.jit(jax.vmap(self._draw), compiler_options={"xla_backend_optimization_level": 1})
+        self._images = split_images(dataset, self._mesh, calibration, images_per_batch, rest)
+        self._batches = len(self._images.batches) > 0
+        self._initialise = initialiser(self._network, three_keys)
         self._evaluate: Any = None
         self._maps: Any = None
 
@@ -187,11 +185,12 @@ class ForwardPass:
         with jax.enable_x64(False):
             self._prepare(len(genomes))
             kernels, _ = self._initialise(jax.random.split(key, self.seeds)[:1])
-            found = np.zeros((len(genomes), len(self._order), *self._network.buffers["features"]), np.float32)
+            places = collectives.gathered(self._images.places)
+            found = np.zeros((len(genomes), len(places), *self._network.buffers["features"]), np.float32)
             for members, program, rows in self._programs(genomes):
                 out = self._run(self._features, program, kernels)
                 there = rows != ABSENT
-                found[members[there]] = collectives.gathered(out)[rows[there]][:, self._order]
+                found[members[there]] = collectives.gathered(out)[rows[there]][:, places]
         return found
 
     def kernels(self, key: jax.Array) -> networks.Kernels:
@@ -200,7 +199,7 @@ class ForwardPass:
         Args:
             key: as it is given with a population; of several `seeds`, the first draw.
         """
-        return _first(self._initialise(jax.random.split(key, self.seeds))[0])
+        return first_draw(self._initialise(jax.random.split(key, self.seeds))[0])
 
     def export(self, genomes: int, platforms: Sequence[str]) -> jax.export.Exported:
         """Lower (program, images, kernels, keys) -> scores for other platforms.
@@ -231,75 +230,27 @@ class ForwardPass:
         # Two a device at least: for a single one XLA writes the loop over networks away, and heads come out otherwise.
         self._capacity = max(2, -(-wanted // devices)) * devices
         self._buffer_sizes = networks.buffer_sizes(self.space, self._network, self._capacity, self._chunk_sizes)
+        self._heads = min(self._kind.heads_at_once, self._capacity // devices)
         # Compiled functions must not hold the evaluator, whose maps are to go when it goes.
-        run = networks.make_features(
-            self._network, self._capacity, self._chunk_sizes, self._dtype, self._calibration // devices
+        self._evaluate, self._features = compile_pass(
+            Setting(
+                self._network,
+                self.scores,
+                tuple((pool, networks.network(self.space, pool).buffers["features"][0]) for pool in self._pools),
+                self._mesh,
+                self._capacity,
+                tuple(self._chunk_sizes),
+                self._heads,
+                self._kind.codes_at_once,
+                self._dtype.name,
+                self._products,
+                self.seeds,
+                self._calibration,
+                min(len(self.dataset.train_labels), self._images.labels.shape[0]),
+                self.dataset.classes,
+                self._batches,
+            )
         )
-        products, order, seeds = self._products, self._order, self.seeds
-        share = self._capacity // devices
-        self._heads = together = min(self._kind.heads_at_once, share)
-        score = make_heads(
-            self.scores,
-            self.space,
-            self._network,
-            self._pools,
-            calibration=self._calibration,
-            train=min(len(self.dataset.train_labels), self._images.labels.shape[0]),
-            classes=self.dataset.classes,
-            codes_at_once=self._kind.codes_at_once,
-        )
-
-        def features(program: Program, images: Images, kernels: Any, maps: Any) -> tuple[Array, Any]:
-            with jax.default_matmul_precision(products):
-                return run(program, images.first, images.batches, _first(kernels), maps)
-
-        def draw(program: Program, images: Images, kernels: Any, key: Array, maps: Any) -> tuple[Any, Any]:
-            with jax.default_matmul_precision(products):
-                x, maps = run(program, images.first, images.batches, kernels, maps)
-            # From a share of the images of every network to all images of a share of the networks.
-            x = lax.all_to_all(x, IMAGES_AXIS, 0, 1, tiled=True)[:, order]
-            codes = maps[0].get("codes")
-            codes = None if codes is None else lax.all_gather(codes, IMAGES_AXIS, axis=2, tiled=True)
-            begin = lax.axis_index(IMAGES_AXIS) * share
-            mine = jnp.clip(program.features - begin, 0, share)
-
-            def one(row: Array, values: dict[str, Array]) -> dict[str, Array]:
-                seen = program.codes, x[row], codes, begin + row, images.labels, key
-                with jax.default_matmul_precision("float32"):
-                    # Whatever the capacity, a head is compiled alike: nothing around it is fused into a conditional.
-                    new = lax.cond(row < mine, score, lambda *_: nothing, *seen)
-                return {name: values[name].at[row].set(value) for name, value in new.items()}
-
-            def several(group: Array, values: dict[str, Array]) -> dict[str, Array]:
-                # The last ones may be beyond the networks that are there, whose values nobody reads, or the last again.
-                rows = jnp.minimum(group * together + jnp.arange(together), share - 1)
-                with jax.default_matmul_precision("float32"):
-                    heads = jax.vmap(lambda row: score(program.codes, x[row], codes, begin + row, images.labels, key))
-                    new = heads(rows)
-                return {name: values[name].at[rows].set(value) for name, value in new.items()}
-
-            none = {name: jnp.zeros(share, jnp.float32) for name in nothing}
-            with jax.named_scope("heads"):
-                if together == 1:
-                    return lax.fori_loop(0, mine, one, none), maps
-                return lax.fori_loop(0, -(-mine // together), several, none), maps
-
-        nothing = {name: jnp.float32(0) for each in self.scores for name in each.worst} | {"failed": jnp.float32(0)}
-
-        def evaluate(program: Program, images: Images, kernels: Any, keys: Array, maps: Any) -> tuple[Any, Any]:
-            if seeds == 1:
-                values, maps = draw(program, images, _first(kernels), keys[0], maps)
-                return jax.tree.map(lambda value: value[None], values), maps
-
-            def step(maps: Any, drawn: tuple[Any, Array]) -> tuple[Any, Any]:
-                values, maps = draw(program, images, *drawn, maps)
-                return maps, values
-
-            maps, values = lax.scan(step, maps, (kernels, keys))
-            return values, maps
-
-        self._evaluate = self._compile(evaluate, 5, PartitionSpec(None, IMAGES_AXIS))
-        self._features = self._compile(features, 4, PartitionSpec(None, IMAGES_AXIS))
 
     def _genomes_in_memory(self, most: int) -> int:
         """Genomes, so many at most, whose buffers fill a third of a CPU's or TPU's memory, or half of a GPU's."""
@@ -328,15 +279,6 @@ class ForwardPass:
         codes = shapes[0].get("codes")
         return sum(sizes) + (0 if codes is None else self._mesh.size * codes.size * codes.dtype.itemsize)
 
-    def _compile(self, function: Callable[..., Any], arguments: int, out_specs: PartitionSpec) -> Any:
-        """Split the images over the devices, and give them all of the program and the kernels."""
-        maps = self._map_specs()
-        in_specs = PartitionSpec(), SPLIT, *[PartitionSpec()] * (arguments - 3), maps
-        split = jax.shard_map(
-            function, mesh=self._mesh, in_specs=in_specs, out_specs=(out_specs, maps), check_vma=False
-        )
-        return jax.jit(split, donate_argnames="maps")
-
     def _run(self, function: Any, program: Program, *drawn: Any) -> Any:
         """Call a compiled pass with the maps of the last call, or with new ones where that was interrupted."""
         maps, self._maps = self._maps or self._new_maps(), None
@@ -345,20 +287,13 @@ class ForwardPass:
 
     def _map_shapes(self, sizes: Mapping[str, int]) -> tuple[Any, Any]:
         """The maps of the first images and of a batch of others."""
-        first, batches = len(self._images.first), self._images.batches.shape
-        batch = batches[1] if batches[0] else 0
-        return networks.map_shapes(self._network, sizes, self._calibration, first, batch, self._dtype)
-
-    def _map_specs(self) -> Any:
-        """How they are split over the devices: by images."""
-        return jax.tree.map_with_path(
-            lambda path, _: PartitionSpec(None, *[None] * (path[-1].key == "codes"), IMAGES_AXIS),
-            self._map_shapes(self._buffer_sizes),
-        )
+        batch = self._images.batches.shape[1] if self._batches else 0
+        return networks.map_shapes(self._network, sizes, self._calibration, len(self._images.first), batch, self._dtype)
 
     def _new_maps(self) -> tuple[networks.Maps, networks.Maps]:
         shapes = self._map_shapes(self._buffer_sizes)
-        shardings = jax.tree.map(lambda spec: NamedSharding(self._mesh, spec), self._map_specs())
+        specs = map_specs(self._network, self._batches)
+        shardings = jax.tree.map(lambda spec: NamedSharding(self._mesh, spec), specs)
         # All in one program: to compile one for each takes a second.
         return jax.jit(lambda: jax.tree.map(jnp.zeros_like, shapes), out_shardings=shardings)()
 
@@ -382,13 +317,3 @@ class ForwardPass:
                 pending[:0] = np.array_split(members, 2)
             else:
                 yield members, program, rows
-
-
-def _draw(network: networks.Network, three_keys: bool, key: jax.Array) -> tuple[Any, Array]:
-    """Kernels, and the words of a key for what heads draw."""
-    key_kernels, key_heads, _ = jax.random.split(key, 3)
-    return networks.initialise(network, key_kernels if three_keys else key), jax.random.key_data(key_heads)
-
-
-def _first(drawn: Any) -> Any:
-    return jax.tree.map(lambda x: x[0], drawn)

@@ -13,10 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from rwejax import networks
 from rwejax.networks.codes import ReLU, disagreements, relus
-from rwejax.networks.program import Codes
-from rwejax.spaces import Space
+from rwejax.networks.program import Codes, Network
 
 
 @dataclass(frozen=True)
@@ -55,9 +53,9 @@ class Seen:
         return targets - targets.mean(0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ForwardScore:
-    """A score that needs one pass forwards: which observers, and a head.
+    """A score that needs one pass forwards: which observers, and a head. Each is equal to itself alone.
 
     Attributes:
         head: what was seen of a network to numbers, by name.
@@ -84,9 +82,8 @@ class ForwardScore:
 
 def make_heads(
     scores: Sequence[ForwardScore],
-    space: Space,
-    network: networks.Network,
-    pools: Sequence[int],
+    network: Network,
+    pools: Mapping[int, int],
     *,
     calibration: int,
     train: int,
@@ -97,9 +94,8 @@ def make_heads(
 
     Args:
         scores: what is to be known.
-        space: the search space.
-        network: its slots and buffers, with features of all pools.
-        pools: of the features, in the order in which they follow one another.
+        network: the slots and buffers of a space, with features of all pools.
+        pools: by pool how many features a network has, in the order in which they follow one another.
         calibration: number of calibration images.
         train: number of train images among the images seen.
         classes: number of classes.
@@ -110,7 +106,7 @@ def make_heads(
         labels and the words of a key, to the numbers by name, and `failed`: 1 where a feature is NaN or infinite.
     """
     sizes = relus(network) if "codes" in network.buffers else ()
-    ends = np.cumsum([networks.network(space, pool).buffers["features"][0] for pool in pools])
+    ends = np.cumsum([*pools.values()])
 
     def look(places: Codes | None, x: Array, codes: Array | None, row: Array, labels: Array, key: Array) -> Seen:
         disagree, counts = {}, {}

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, PartitionSpec
-from jaxtyping import Int
 
 from rwejax.data import Dataset
 from rwejax.networks import IMAGES_AXIS
@@ -21,14 +20,16 @@ class Images(NamedTuple):
             are all others, where one batch holds them.
         batches: else all others, batch by batch; the last is filled up.
         labels: of all images, in the order of the dataset.
+        places: where the pass, which goes from device to device, has the features of each image.
     """
 
     first: Any
     batches: Any
     labels: Any
+    places: Any
 
 
-SPLIT = Images(PartitionSpec(IMAGES_AXIS), PartitionSpec(None, IMAGES_AXIS), PartitionSpec())
+SPLIT = Images(PartitionSpec(IMAGES_AXIS), PartitionSpec(None, IMAGES_AXIS), PartitionSpec(), PartitionSpec())
 
 
 def images_mesh(devices: Sequence[jax.Device], calibration: int) -> Mesh:
@@ -43,9 +44,7 @@ def images_mesh(devices: Sequence[jax.Device], calibration: int) -> Mesh:
     return Mesh(np.array(mine[:most]), (IMAGES_AXIS,), axis_types=(AxisType.Auto,))
 
 
-def split_images(
-    dataset: Dataset, mesh: Mesh, calibration: int, images_per_batch: int, rest: bool
-) -> tuple[Images, Int[np.ndarray, " n"]]:
+def split_images(dataset: Dataset, mesh: Mesh, calibration: int, images_per_batch: int, rest: bool) -> Images:
     """Put the images on the devices.
 
     Args:
@@ -54,9 +53,6 @@ def split_images(
         calibration: the first so many train images are the calibration images.
         images_per_batch: of the others a device takes at most so many at once.
         rest: whether there are others; else the calibration images are all.
-
-    Returns:
-        The images on the devices, and where the compiled pass puts each image's features.
     """
     devices = mesh.size
     images = np.concatenate([dataset.train_images, dataset.validation_images])
@@ -69,12 +65,11 @@ def split_images(
     # Each device returns its own share of the calibration images, then its own share of every batch.
     shares = np.split(np.arange(calibration), devices), np.split(padded, devices, axis=1)
     order = np.concatenate([part.ravel() for pair in zip(*shares, strict=True) for part in pair])
-    place = np.zeros(len(images), int)
-    place[order[::-1]] = np.arange(len(order))[::-1]
+    places = np.zeros(len(images), np.int32)
+    places[order[::-1]] = np.arange(len(order))[::-1]
     labels = np.concatenate([dataset.train_labels, dataset.validation_labels])[: len(images)]
     if batches == 1:
-        found = images[order], images[padded[:0]], labels
+        found = Images(images[order], images[padded[:0]], labels, places)
     else:
-        found = images[:calibration], images[padded], labels
-    parts = [collectives.spread(x, mesh, spec) for x, spec in zip(found, SPLIT, strict=True)]
-    return Images(*parts), place
+        found = Images(images[:calibration], images[padded], labels, places)
+    return Images(*(collectives.spread(x, mesh, spec) for x, spec in zip(found, SPLIT, strict=True)))

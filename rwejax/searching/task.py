@@ -1,7 +1,6 @@
 """What a search evaluates with, and what it chooses by: images, space, estimators, costs and algorithm."""
 
 import dataclasses
-import functools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +18,7 @@ from rwejax.evolve import NSGA2, hypervolume
 from rwejax.evolve.random_search import RandomSearch
 from rwejax.runtime import collectives
 from rwejax.runtime.device_kinds import kind_of
+from rwejax.runtime.kept import kept
 from rwejax.runtime.stopwatch import part
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.costs import PopulationCosts
@@ -27,21 +27,11 @@ from rwejax.searching.network_trainer import NetworkTrainer
 from rwejax.searching.records import Evaluation
 
 
+@kept(4)
 def _algorithm(name: str, population_size: int, space: Any, archive_size: int) -> Any:
-    """The algorithm: that of an earlier search of the process where it was the same, for an object compiles anew."""
-    try:
-        hash(space)
-    except TypeError:  # such as a user's space with a list among its fields
-        return _make_algorithm(name, population_size, space, archive_size)
-    return _kept_algorithm(name, population_size, space, archive_size)
-
-
-def _make_algorithm(name: str, population_size: int, space: Any, archive_size: int) -> Any:
+    """The algorithm, each object of which compiles anew."""
     make = NSGA2 if name == "nsga2" else RandomSearch
     return make(population_size, space, archive_size)
-
-
-_kept_algorithm = functools.lru_cache(maxsize=4)(_make_algorithm)
 
 
 class Task:

@@ -10,46 +10,20 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
-from flax import struct
-from jax import lax
-from jax.sharding import AxisType, Mesh, PartitionSpec
-from jaxtyping import Array, Bool, Float, Int
+from jax.sharding import AxisType, Mesh
+from jaxtyping import Bool, Float, Int
 
 from rwejax import networks
 from rwejax.data import Dataset
 from rwejax.evaluate.inputs import checked
-from rwejax.evaluate.population.augment import augment
+from rwejax.evaluate.population.compiled_step import ALL, AXIS, EACH, State, compile_step
 from rwejax.evaluate.population.recipe import Recipe, epoch_order, key_of_steps, optimiser
 from rwejax.genomes import check_genomes
-from rwejax.networks import ABSENT, Norm, PerNetwork, Program, Tables
-from rwejax.networks.gradients import in_training
+from rwejax.networks import ABSENT, Program, Tables
 from rwejax.runtime import collectives
 from rwejax.runtime.devices import default_devices
 from rwejax.spaces import Space
-
-_AXIS = "networks"
-_EACH, _ALL = PartitionSpec(_AXIS), PartitionSpec()
-_MEASURED = 250  # images that are measured at once
-
-
-@struct.dataclass
-class _State:
-    """A network on its way.
-
-    Attributes:
-        rows: parameters of its rows, as tables.
-        head: of the linear layer.
-        statistics: running statistics of its rows, as tables.
-        optimiser: momentum, and the number of steps.
-    """
-
-    rows: Tables
-    head: dict[str, Array]
-    statistics: Tables
-    optimiser: Any
 
 
 class Trained(NamedTuple):
@@ -103,16 +77,15 @@ class PopulationTrainer:
         dataset = checked(space, dataset)
         self.space, self.recipe, self._dataset = space, recipe.settled(dataset), dataset
         everywhere = np.array(default_devices() if devices is None else devices)
-        self._mesh = Mesh(everywhere, (_AXIS,), axis_types=(AxisType.Auto,))
+        self._mesh = Mesh(everywhere, (AXIS,), axis_types=(AxisType.Auto,))
         self.networks_at_once = self._mesh.size
         self.train_images, self.validation_images = len(dataset.train_labels), len(dataset.validation_labels)
         self._network = networks.network(space)
         self._key_steps = key_of_steps(self.recipe.seed)
         self._train_images, self._validation_images = (
-            collectives.spread(images, self._mesh, _ALL) for images in (dataset.train_images, dataset.validation_images)
+            collectives.spread(images, self._mesh, ALL) for images in (dataset.train_images, dataset.validation_images)
         )
-        self._epoch = self._compile(self._run_epoch, 6, (_EACH, _EACH))
-        self._measure = self._compile(self._run_measure, 3, _EACH)
+        self._epoch, self._measure = compile_step(self._network, self.recipe, self._mesh)
 
     def __call__(self, genomes: Int[Any, "n genes"], epochs: int | None = None) -> Iterator[Trained]:
         """Train networks.
@@ -166,7 +139,7 @@ class PopulationTrainer:
                 sums.append(found)
                 if epoch:  # while the next one runs, and so that an interruption need not wait for all of them
                     sums[-2] = jax.tree.map(collectives.gathered, sums[-2])
-            measured = self._measure(programs, states, self._validation_images)
+            measured = self._measure(programs, states, self._validation_images, self._dataset.validation_labels)
             sums[-1], measured, states = jax.tree.map(collectives.gathered, (sums[-1], measured, states))
         seconds = (time.perf_counter() - begin) / len(numbers)
         for n, number in enumerate(numbers):
@@ -182,14 +155,14 @@ class PopulationTrainer:
                 seconds,
             )
 
-    def _start(self, genome: Int[np.ndarray, " genes"]) -> tuple[Program, _State]:
+    def _start(self, genome: Int[np.ndarray, " genes"]) -> tuple[Program, State]:
         """The program of a network, and its state before the first step."""
         program = self._lower(genome)
         assert program is not None
         rows, statistics = networks.first_tables(self._network, program, self.recipe.seed)
         head: Any = networks.first_head(self._network, program, self.space.classes, self.recipe.seed)
         begun = jax.tree.map(np.asarray, optimiser(self.recipe, 1).init({"rows": rows, "head": head}))
-        return program, _State(rows, head, statistics, begun)
+        return program, State(rows, head, statistics, begun)
 
     def variables(self, genome: Int[np.ndarray, " genes"], trained: Trained) -> dict[str, Any]:
         """The variables of a trained network, for the module that `rwejax.build` makes of its genome.
@@ -206,84 +179,4 @@ class PopulationTrainer:
         return {**found, "params": {**found["params"], "head": {**trained.head, "kernel": kernel}}}
 
     def _spread(self, trees: Sequence[Any]) -> Any:
-        return jax.tree.map(lambda *leaves: collectives.spread(np.stack(leaves), self._mesh, _EACH), *trees)
-
-    def _compile(self, function: Any, arguments: int, out_specs: Any) -> Any:
-        """Each device gets its own program and state, and all of the rest."""
-
-        def of_device(program: Program, state: _State, *shared: Any) -> Any:
-            mine = jax.tree.map(lambda table: table[0], (program, state))
-            with jax.default_matmul_precision("float32"), in_training():
-                return jax.tree.map(lambda x: x[None], function(*mine, *shared))
-
-        in_specs = _EACH, _EACH, *[_ALL] * (arguments - 2)
-        split = jax.shard_map(of_device, mesh=self._mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False)
-        return jax.jit(split, donate_argnums=1 if len(out_specs) > 1 else ())
-
-    def _run_epoch(
-        self,
-        program: Program,
-        state: _State,
-        rows: Int[Array, "steps batch"],
-        labels: Int[Array, "steps batch"],
-        images: Float[Array, "n height width channels"],
-        fixed: tuple[jax.Array, Int[Array, ""]],
-    ) -> tuple[_State, tuple[Float[Array, " steps"], Float[Array, ""]]]:
-        """One pass over the images: the state after it, the loss of each step, and how many images were told right."""
-        network = PerNetwork(self._network, Norm.TRAIN)
-        key, total = fixed
-        descent = optimiser(self.recipe, total)
-
-        def step(i: Array, carry: tuple[_State, Array, Array]) -> tuple[_State, Array, Array]:
-            state, losses, correct = carry
-            count = state.optimiser[-1][-1].count
-            key_images, _ = jax.random.split(jax.random.fold_in(key, count))
-            batch = augment(
-                key_images, images[rows[i]], self.recipe.crop_padding or 0, bool(self.recipe.flip), self.recipe.cutout
-            )
-            passed = network.forward(program, state.rows, batch, statistics=state.statistics)
-            features = passed.buffers["features"][0]
-
-            def loss(head: dict[str, Array], features: Array) -> tuple[Array, Array]:
-                logits = features @ head["kernel"] + head["bias"]
-                targets = jax.nn.one_hot(labels[i], logits.shape[-1], dtype=logits.dtype)
-                targets = optax.smooth_labels(targets, self.recipe.label_smoothing)
-                told = (logits.argmax(-1) == labels[i]).sum().astype(jnp.float32)
-                return optax.softmax_cross_entropy(logits, targets).mean(), told
-
-            found = jax.value_and_grad(loss, (0, 1), has_aux=True)(state.head, features)
-            (value, told), (in_head, in_features) = found
-            in_rows, _, _ = network.backward(program, state.rows, passed.buffers, in_features, kept=passed.kept)
-            params = {"rows": state.rows, "head": state.head}
-            updates, after = descent.update({"rows": in_rows, "head": in_head}, state.optimiser, params)
-            params = optax.apply_updates(params, updates)
-            state = _State(params["rows"], params["head"], passed.statistics, after)
-            return state, losses.at[i].set(value), correct + told
-
-        steps = jnp.where(program.features > 0, len(rows), 0)
-        start = state, jnp.zeros(len(rows), jnp.float32), jnp.float32(0)
-        state, losses, correct = lax.fori_loop(0, steps, step, start)
-        return state, (losses, correct)
-
-    def _run_measure(
-        self, program: Program, state: _State, images: Float[Array, "n height width channels"]
-    ) -> tuple[Float[Array, ""], Int[Array, ""]]:
-        """The sum of the losses, and how many images are told right."""
-        network = PerNetwork(self._network, Norm.RUNNING)
-        labels = self._dataset.validation_labels
-        batches = -(-len(labels) // _MEASURED)
-        size = -(-len(labels) // batches)
-        numbers = np.arange(batches * size).reshape(batches, size)
-
-        def step(b: Array, sums: tuple[Array, Array]) -> tuple[Array, Array]:
-            chosen = jnp.asarray(numbers)[b]
-            counts, chosen = chosen < len(labels), jnp.minimum(chosen, len(labels) - 1)
-            passed = network.forward(program, state.rows, images[chosen], statistics=state.statistics)
-            logits = passed.buffers["features"][0] @ state.head["kernel"] + state.head["bias"]
-            told = jnp.asarray(labels)[chosen]
-            losses = optax.softmax_cross_entropy_with_integer_labels(logits, told)
-            right = counts & (logits.argmax(-1) == told)
-            return sums[0] + jnp.where(counts, losses, 0).sum(), sums[1] + right.sum(dtype=jnp.int32)
-
-        steps = jnp.where(program.features > 0, batches, 0)
-        return lax.fori_loop(0, steps, step, (jnp.float32(0), jnp.int32(0)))
+        return jax.tree.map(lambda *leaves: collectives.spread(np.stack(leaves), self._mesh, EACH), *trees)
