@@ -96,6 +96,7 @@ def test_a_space_of_ones_own(shell, tmp_path):
     np.testing.assert_allclose(np.load(folder / "logits.npy"), module.apply(variables, images), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_images_of_ones_own(shell, tmp_path, monkeypatch):
     fakes.use(monkeypatch)
     (code,) = pages.blocks("how-to/own-images.md", "python")

@@ -16,7 +16,7 @@ from rwejax.evaluate.scoring import PopulationScorer
 from rwejax.networks import ActivationObserver, PerNetwork, codes
 from rwejax.objectives import FORWARD_SCORES, RWE_SCORES, seen_together
 from rwejax.runtime.device_kinds import DeviceKind
-from tests.registered import compiled
+from tests.registered import compiled, slow
 
 KEY = jax.random.key(3)
 BATCH = 40
@@ -122,7 +122,7 @@ def expected_scores(features, seen, targets):
     }
 
 
-@pytest.mark.parametrize("name", compiled(SIZES))
+@pytest.mark.parametrize("name", slow(SIZES, {*SIZES} - {"nasbench201"}))
 def test_scores_are_those_of_the_networks_one_by_one(dataset, name):
     # On one device, as the other engine: a unit whose input is constant may be on or off by the order of a sum.
     evaluate = make(dataset, name, ["fit_path", "rwf", "nwot"], devices=jax.devices()[:1])

@@ -120,6 +120,7 @@ def compilations():
     jax.monitoring.unregister_event_duration_listener(listen)
 
 
+@pytest.mark.slow
 def test_nothing_is_compiled_after_the_first_network(dataset, compilations):
     space, genomes = make("nasbench201", dataset, 4)
     trainer = PopulationTrainer(space, dataset, RECIPE)
@@ -181,6 +182,7 @@ train_population(space, space.sample(jax.random.key(3), 6), dataset, Recipe(epoc
 """
 
 
+@pytest.mark.slow
 def test_a_killed_training_is_resumed_to_the_same_bits(tmp_path):
     whole, killed = tmp_path / "whole.jsonl", tmp_path / "killed.jsonl"
     command = [sys.executable, "-c", TRAINING]

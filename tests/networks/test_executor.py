@@ -55,6 +55,7 @@ def test_chunks_of_genomes_change_no_bit(space, dataset, whole):
         assert (pieces == found).all()
 
 
+@pytest.mark.slow
 def test_batches_of_images_and_devices_change_last_bits_only(space, dataset, whole):
     genomes, found = whole
     for options in ({"images_per_batch": 5}, {"images_per_batch": 48}, {"devices": jax.devices()[:1]}):
@@ -62,7 +63,8 @@ def test_batches_of_images_and_devices_change_last_bits_only(space, dataset, who
         np.testing.assert_allclose(other, found, atol=1e-5)
 
 
-@pytest.mark.parametrize("sizes", [pytest.param((3,), marks=pytest.mark.slow), (4, 2)])
+@pytest.mark.slow
+@pytest.mark.parametrize("sizes", [(3,), (4, 2)])
 def test_rows_at_once_change_last_bits_only(space, dataset, whole, sizes):
     """The accelerator's way through the executor: several rows of a kind under vmap."""
     genomes, found = whole

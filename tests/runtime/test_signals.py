@@ -95,9 +95,8 @@ def test_an_interruption_at_any_moment_is_one_sentence(whole, tmp_path, seed):
     assert err in ("", "interrupted\n")
 
 
-@pytest.mark.parametrize(
-    "command", ["search", *(pytest.param(each, marks=pytest.mark.slow) for each in ("train", "resume"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["search", "train", "resume"])
 def test_a_kill_at_any_moment_changes_nothing(whole, tmp_path, command):
     words = TRAIN if command == "train" else SEARCH
     expected, seconds = whole(words[0])
