@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
 from rwejax import networks
@@ -69,10 +69,12 @@ class CompiledPass(NamedTuple):
             and the maps.
         features: of a program, `Images`, kernels, and maps, to the features of all rows, image by image in the order in
             which devices have them, and the maps.
+        allocate: of the shapes of all maps, as a tuple, to maps of zeros.
     """
 
     evaluate: Any
     features: Any
+    allocate: Any
 
 
 @kept(_KEPT)
@@ -94,7 +96,7 @@ def _draw(network: Network, three_keys: bool, key: jax.Array) -> tuple[Any, Arra
     return networks.initialise(network, key_kernels if three_keys else key), jax.random.key_data(key_heads)
 
 
-def map_specs(network: Network, batches: bool) -> tuple[dict[str, PartitionSpec], dict[str, PartitionSpec]]:
+def _map_specs(network: Network, batches: bool) -> tuple[dict[str, PartitionSpec], dict[str, PartitionSpec]]:
     """How the maps of the first images, and those of a batch of others, are split over the devices: by images.
 
     Args:
@@ -176,12 +178,26 @@ def compile_pass(setting: Setting) -> CompiledPass:
         maps, values = lax.scan(step, maps, (kernels, keys))
         return values, maps
 
-    return CompiledPass(_split(setting, evaluate, 5), _split(setting, features, 4))
+    specs = _map_specs(network, setting.batches)
+
+    def allocate(shapes: tuple[jax.ShapeDtypeStruct, ...]) -> Any:
+        return jax.tree.structure(specs).unflatten([jnp.zeros(each.shape, each.dtype) for each in shapes])
+
+    return CompiledPass(
+        _split(setting, evaluate, 5),
+        _split(setting, features, 4),
+        # All in one: to compile one for each takes a second.
+        jax.jit(
+            allocate,
+            static_argnums=0,
+            out_shardings=jax.tree.map(lambda spec: NamedSharding(setting.mesh, spec), specs),
+        ),
+    )
 
 
 def _split(setting: Setting, function: Callable[..., Any], arguments: int) -> Any:
     """Split the images over the devices, and give them all of the program and the kernels."""
-    maps = map_specs(setting.network, setting.batches)
+    maps = _map_specs(setting.network, setting.batches)
     in_specs = PartitionSpec(), SPLIT, *[PartitionSpec()] * (arguments - 3), maps
     out_specs = PartitionSpec(None, IMAGES_AXIS), maps
     split = jax.shard_map(function, mesh=setting.mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False)

@@ -12,16 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.sharding import NamedSharding
 from jaxtyping import Float, Int
 
 from rwejax import networks
 from rwejax.config import PRECISIONS
 from rwejax.data import Dataset
 from rwejax.errors import InputError
-from rwejax.evaluate.compiled_pass import Setting, compile_pass, first_draw, initialiser, map_specs
+from rwejax.evaluate.compiled_pass import Setting, compile_pass, first_draw, initialiser
 from rwejax.evaluate.heads import ForwardScore
 from rwejax.evaluate.images import images_mesh, split_images
 from rwejax.evaluate.inputs import checked
@@ -113,7 +111,7 @@ class ForwardPass:
         self._mesh = images_mesh(default_devices() if devices is None else devices, calibration)
         self._kind = kind or kind_of(self._mesh.local_devices[0])
         precision = self._kind.precision if precision == "auto" else precision
-        self._dtype = jnp.dtype("bfloat16" if precision == "bfloat16" else "float32")
+        self._dtype = np.dtype("bfloat16" if precision == "bfloat16" else "float32")
         self._products = "tensorfloat32" if precision == "tensorfloat32" else "float32"
         self._chunk_sizes, self._heads = self._kind.chunk_sizes, self._kind.heads_at_once
         rest = any(score.all_images for score in scores)
@@ -216,7 +214,7 @@ class ForwardPass:
         keys = jax.random.split(jax.random.key(0), self.seeds)
         drawn = jax.eval_shape(self._initialise, keys)
         return jax.export.export(self._evaluate, platforms=platforms)(
-            program, self._images, *drawn, jax.eval_shape(self._new_maps)
+            program, self._images, *drawn, self._map_shapes(self._buffer_sizes)
         )
 
     def _prepare(self, genomes: int) -> None:
@@ -232,7 +230,7 @@ class ForwardPass:
         self._buffer_sizes = networks.buffer_sizes(self.space, self._network, self._capacity, self._chunk_sizes)
         self._heads = min(self._kind.heads_at_once, self._capacity // devices)
         # Compiled functions must not hold the evaluator, whose maps are to go when it goes.
-        self._evaluate, self._features = compile_pass(
+        self._evaluate, self._features, self._allocate = compile_pass(
             Setting(
                 self._network,
                 self.scores,
@@ -291,11 +289,7 @@ class ForwardPass:
         return networks.map_shapes(self._network, sizes, self._calibration, len(self._images.first), batch, self._dtype)
 
     def _new_maps(self) -> tuple[networks.Maps, networks.Maps]:
-        shapes = self._map_shapes(self._buffer_sizes)
-        specs = map_specs(self._network, self._batches)
-        shardings = jax.tree.map(lambda spec: NamedSharding(self._mesh, spec), specs)
-        # All in one program: to compile one for each takes a second.
-        return jax.jit(lambda: jax.tree.map(jnp.zeros_like, shapes), out_shardings=shardings)()
+        return self._allocate(tuple(jax.tree.leaves(self._map_shapes(self._buffer_sizes))))
 
     def _programs(
         self, genomes: Int[np.ndarray, "n genes"]

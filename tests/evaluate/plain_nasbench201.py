@@ -78,8 +78,21 @@ class Plain:
         return total / lax.reduce_window(jnp.ones_like(x), 0.0, lax.add, *window)
 
 
+def grasp(genome, params, images, labels):
+    """The one score that takes second derivatives."""
+    network = Plain(genome)
+
+    @jax.jit
+    @jax.grad
+    def slope(params):
+        return optax.softmax_cross_entropy_with_integer_labels(network(params, images), labels).mean()
+
+    curved = jax.jit(lambda params: jax.jvp(slope, (params,), (slope(params),))[1])(params)  # Hessian times gradient
+    return -sum(float((params[k] * curved[k]).sum()) for k in params)
+
+
 def scores(genome, params, images, labels):
-    """Every score of one network, each written down from its paper."""
+    """Every other score of one network, each written down from its paper."""
     network = Plain(genome)
 
     def loss(params, images=images, shifts=None):
@@ -93,19 +106,17 @@ def scores(genome, params, images, labels):
         gradients, shifts = jax.grad(loss, (0, 2))(params, images, zeros)
         in_logits = jax.grad(lambda y: optax.softmax_cross_entropy_with_integer_labels(y, labels).mean())(logits)
 
-        _, curved = jax.jvp(jax.grad(loss), (params,), (gradients,))  # the Hessian times the gradient
         in_images = jax.grad(lambda images: network(params, images).sum())(images)
         saliency = [(y * g).sum((1, 2)) for y, g in zip(outputs, shifts, strict=True)] + [logits * in_logits]
-        return gradients, curved, relus, saliency, in_images
+        return gradients, relus, saliency, in_images
 
-    gradients, curved, relus, saliency, in_images = differentiate(params)
+    gradients, relus, saliency, in_images = differentiate(params)
     codes = np.concatenate([np.asarray(x > 0).reshape(len(images), -1) for x in relus], 1).astype(float)
     values = np.linalg.eigvalsh(np.corrcoef(np.asarray(in_images).reshape(len(images), -1))) + 1e-5
     return {
         "nwot": np.linalg.slogdet(codes @ codes.T + (1 - codes) @ (1 - codes).T)[1],
         "snip": sum(float(jnp.abs(params[k] * gradients[k]).sum()) for k in params),
         "grad_norm": sum(float(jnp.linalg.norm(gradients[k].ravel())) for k in params),
-        "grasp": -sum(float((params[k] * curved[k]).sum()) for k in params),
         "fisher": sum(0.5 * float((s**2).mean(0).sum()) for s in saliency),
         "jacob_cov": -float((np.log(values) + 1 / values).sum()),
         "synflow": synflow(genome, params, images),

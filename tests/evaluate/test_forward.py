@@ -203,6 +203,8 @@ def test_nothing_compiles_after_the_first_population(dataset, names):
     try:
         evaluate(KEY, genomes[5:])
         evaluate(jax.random.key(5), genomes)
+        alike = make(dataset, scores=names, seeds=2)
+        np.testing.assert_array_equal(alike(KEY, genomes[:5]).failed, 0)
         assert compilations == []
         jax.jit(lambda x: x * 3.5)(1.5)
         assert len(compilations) == 1

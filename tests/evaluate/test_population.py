@@ -129,6 +129,8 @@ def test_nothing_is_compiled_after_the_first_network(dataset, compilations):
     assert before
     assert len(list(trainer(genomes[1:]))) == 3
     assert len(list(trainer(genomes[:2], epochs=3))) == 2
+    alike = PopulationTrainer(space, dataset, dataclasses.replace(RECIPE, seed=5, epochs=1))
+    assert len(list(alike(genomes[:1]))) == 1
     assert len(compilations) == before
 
 

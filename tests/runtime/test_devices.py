@@ -77,6 +77,7 @@ def test_all_cores_are_used_when_that_is_asked_for():
     assert run(code, XLA_FLAGS="") == "True"
 
 
+@pytest.mark.slow
 def test_another_process_compiles_nothing_anew(tmp_path):
     code = """
 import jax

@@ -154,15 +154,15 @@ def test_the_history_has_a_row_a_generation(finished):
         assert sum(float(row[name]) for name in PARTS) == pytest.approx(float(row["seconds"]), abs=1e-5)
 
 
-def test_a_kill_at_any_moment_is_harmless(moments, finished, quick, tmp_path):
+@pytest.mark.parametrize("step", [6, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_kill_at_any_moment_is_harmless(step, moments, finished, quick, tmp_path):
     begun = [moment for moment in moments if (moment / "config.yaml").exists()]
     done = {len(Run.evaluations(run)) for moment in begun for run in [Run(moment, fakes.tiny(), -1)]}
     assert done == {0, 6, 12, 18, 24}, "the moments do not cover the run"
     assert any(len(list((moment / "checkpoints").glob("*tmp*"))) for moment in begun), (
         "no moment is inside a checkpoint"
     )
-    # Every operation until the first generation is whole, a third of those that repeat from then on.
-    for moment in moments[:30] + moments[30::3]:
+    for moment in moments[::step]:
         if moment in begun:
             resume(moment)
             assert_same(moment, finished)

@@ -79,7 +79,7 @@ def test_64_images_are_learnt_by_heart(tmp_path):
     assert result.test.test_accuracy > 30
 
 
-@pytest.mark.parametrize("epoch", [0, 1, 2])
+@pytest.mark.parametrize("epoch", [0, pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_killed_training_resumes_to_the_same_metrics(whole, epoch, tmp_path):
     result, folder = whole
     shutil.copytree(folder / str(epoch), tmp_path / "run")
