@@ -115,6 +115,16 @@ def save(draw: Callable[[Figure], None], path: Path, panels: int = 1) -> None:
     """
     figure = new_figure(panels)
     draw(figure)
+    write(figure, path)
+
+
+def write(figure: Figure, path: Path) -> None:
+    """Write a figure that is drawn, as `save` does.
+
+    Args:
+        figure: the figure.
+        path: the file, NAME.png or NAME.svg.
+    """
     kind = path.suffix.removeprefix(".")
     options: dict[str, dict[str, Any]] = {"png": {"dpi": 160}, "svg": {"metadata": {"Date": None}}}
     with mpl.rc_context({"svg.hashsalt": "rwejax", "svg.fonttype": "none"}), replacing(path, "wb") as file:

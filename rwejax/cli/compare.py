@@ -24,11 +24,13 @@ class Arguments:
         runs: run folders of searches with the same networks, images and objectives; they may still be at work.
         output: CSV file for the table, missing; the figure goes beside it, to NAME.png. None:
             runs/compare-SPACE-DATASET.csv, with a number where that exists.
+        figure_format: png, or svg, of vectors.
         space: FILE.py:CLASS, where the runs are of a space of your own.
     """
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
     output: Path | None = None
+    figure_format: str = "png"
     space: str | None = None
 
 
@@ -41,5 +43,5 @@ def main(words: Sequence[str]) -> int:
     from rwejax.searching.compare_output import print_comparison, record
 
     comparison = load_many(arguments.runs)
-    print_comparison(make_console(), comparison, record(comparison, arguments.output))
+    print_comparison(make_console(), comparison, *record(comparison, arguments.output, arguments.figure_format))
     return 0

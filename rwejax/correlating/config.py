@@ -112,12 +112,14 @@ class CorrelateRunsConfig:
         column: what counts as true, higher being better, such as cifar10_accuracy.
         output: CSV file for the table, missing; the figure goes beside it, to NAME.png. None:
             runs/correlate-runs-SPACE-COLUMN.csv, with a number where that exists.
+        figure_format: png, or svg, of vectors.
     """
 
     run: str
     truth: Path
     column: str
     output: Path | None = None
+    figure_format: str = "png"
 
     def __post_init__(self) -> None:
         normalise(self)
@@ -131,7 +133,8 @@ class CorrelateRunsConfig:
         """Refuse what cannot be measured.
 
         Raises:
-            InputError: no run folder is named.
+            InputError: no run folder is named, or there is no such format of figures.
         """
+        check_figure_format(self.figure_format)
         if not self.folders:
             raise InputError(f"run is {self.run!r}: give run folders with commas between them")

@@ -196,7 +196,9 @@ def print_runs(result: CorrelateRunsResult) -> None:
     if unknown:
         console.print(f"{unknown} of {result.evaluated.sum()} genomes are not in the table and were left out")
     console.print(f"table: {result.output}", markup=False, soft_wrap=True)
-    console.print(f"figure: {figure_path(result.output)}", markup=False, soft_wrap=True)
+    console.print(
+        f"figure: {figure_path(result.output, figure_format=result.config.figure_format)}", markup=False, soft_wrap=True
+    )
 
 
 def _bars(console: Console) -> LiveProgress:

@@ -10,7 +10,6 @@ and after it the offspring.
 
 import csv
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,7 +53,11 @@ def correlate_runs(config: CorrelateRunsConfig) -> CorrelateRunsResult:
                 f"run {str(folder)!r} has another space or number of nodes than run {str(config.folders[0])!r}: "
                 "give runs of one space"
             )
-    output = free_output(config.output, f"correlate-runs-{first.space_name}-{config.column}", _files)
+    output = free_output(
+        config.output,
+        f"correlate-runs-{first.space_name}-{config.column}",
+        lambda path: [path, figure_path(path, figure_format=config.figure_format)],
+    )
     space = spaces.get(first.space, **first.sizes)
     table = tables.read(config.truth, config.column, space)
     values = _by_genome(table, space)
@@ -76,10 +79,6 @@ def correlate_runs(config: CorrelateRunsConfig) -> CorrelateRunsResult:
 
 def _networks(config: SearchConfig) -> tuple[Any, ...]:
     return plugins.identity(config.space), config.sizes.get("nodes")
-
-
-def _files(output: Path) -> list[Path]:
-    return [output, figure_path(output)]
 
 
 def _by_genome(table: Truth, space: spaces.Space) -> dict[bytes, float]:
@@ -119,4 +118,4 @@ def _record(result: CorrelateRunsResult) -> None:
             writer.writerow([result.runs[row], generation + 1, *counts, "" if np.isnan(spearman) else spearman])
     from rwejax.correlating import plot  # takes half a second to import
 
-    plot.save_generations(result, figure_path(result.output))
+    plot.save_generations(result, figure_path(result.output, figure_format=result.config.figure_format))

@@ -181,7 +181,7 @@ def compile_pass(setting: Setting) -> CompiledPass:
     specs = _map_specs(network, setting.batches)
 
     def allocate(shapes: tuple[jax.ShapeDtypeStruct, ...]) -> Any:
-        return jax.tree.structure(specs).unflatten([jnp.zeros(each.shape, each.dtype) for each in shapes])
+        return jax.tree.unflatten(jax.tree.structure(specs), [jnp.zeros(each.shape, each.dtype) for each in shapes])
 
     return CompiledPass(
         _split(setting, evaluate, 5),

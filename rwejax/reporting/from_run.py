@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rwejax.errors import InputError
 from rwejax.loading import kind_of
+from rwejax.reporting.drawings import write_drawings
 from rwejax.searching.records import Run
 from rwejax.storage.atomic import replacing
 from rwejax.storage.files import REPORT
@@ -46,7 +47,7 @@ def report(runs: str | Path | Sequence[str | Path], output: str | Path | None = 
 
 
 def write_report(folder: Path, path: Path, at_work: bool, drawings: int = MOST_DRAWINGS) -> Path:
-    """Write the page of one run, over one that is there.
+    """Write the page of one run, over one that is there; and, where that is the run's own, its drawings beside it.
 
     Args:
         folder: of the run.
@@ -61,12 +62,15 @@ def write_report(folder: Path, path: Path, at_work: bool, drawings: int = MOST_D
         InputError: as for `report`.
     """
     if kind_of(folder) is Run:
-        from rwejax.reporting import search_report
-
-        return _write(path, search_report.make_page(folder, at_work, drawings))
-    from rwejax.reporting import training_report
-
-    return _write(path, training_report.make_page(folder, at_work, drawings))
+        from rwejax.reporting.search_report import make_page
+    else:
+        from rwejax.reporting.training_report import make_page
+    page, drawn = make_page(folder, at_work, drawings)
+    _write(path, page)
+    if path == folder / REPORT:
+        with writing(path):
+            write_drawings(drawn, folder)
+    return path
 
 
 def _write(path: Path, page: str) -> Path:

@@ -38,8 +38,8 @@ PARTS_IN_WORDS = {
 }
 
 
-def make_page(path: Path, at_work: bool, drawings: int) -> str:
-    """The page of a search, as its folder is now.
+def make_page(path: Path, at_work: bool, drawings: int) -> tuple[str, list[Drawing]]:
+    """The page of a search, as its folder is now, and the drawings that are in it.
 
     Args:
         path: the run folder.
@@ -54,7 +54,8 @@ def make_page(path: Path, at_work: bool, drawings: int) -> str:
     finished = is_finished(path, config, result.evaluations)
     whole = len(result.evaluations) >= config.population_size
     shown = make_front_figure(result) if result.evaluations else None
-    return render(
+    drawn = _drawings(result, meta, drawings)
+    page = render(
         "search.html",
         figures={
             "front": shown.figure if shown else None,
@@ -73,7 +74,7 @@ def make_page(path: Path, at_work: bool, drawings: int) -> str:
         table=_table(result),
         judgement=None if result.forecast is None else result.forecast.check().judgement,
         labels=sum(each.role == LABEL for each in result.trained),
-        drawings=_drawings(result, meta, drawings),
+        drawings=drawn,
         on_front=len(front.rows),
         seconds=_seconds(result, generations),
         samples=samples,
@@ -84,6 +85,7 @@ def make_page(path: Path, at_work: bool, drawings: int) -> str:
         origin=facts.origin(meta),
         commands=_commands(result, finished, at_work),
     )
+    return page, drawn
 
 
 def _state(result: SearchResult, finished: bool, at_work: bool) -> str:
@@ -164,9 +166,12 @@ def _drawings(result: SearchResult, meta: Meta, most: int) -> list[Drawing]:
     drawn = draw_networks(
         space,
         [
-            (f"{place + 1}{' (knee)' * (place == knee)}: {_error(result, rows[place])}", text)
+            (
+                f"network-{place + 1}.svg",
+                f"{place + 1}{' (knee)' * (place == knee)}: {_error(result, rows[place])}",
+                result.evaluations[rows[place]].architecture,
+            )
             for place in chosen
-            for text in [result.evaluations[rows[place]].architecture]
         ],
     )
     return sorted(drawn, key=lambda each: int(each.name.partition(":")[0].partition(" ")[0]))

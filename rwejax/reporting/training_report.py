@@ -27,8 +27,8 @@ _MOST_BARS = 30
 _MOST_CONFUSIONS = 12
 
 
-def make_page(path: Path, at_work: bool, drawings: int) -> str:
-    """The page of a training, as its folder is now.
+def make_page(path: Path, at_work: bool, drawings: int) -> tuple[str, list[Drawing]]:
+    """The page of a training, as its folder is now, and the drawing that is in it.
 
     Args:
         path: the run folder.
@@ -43,7 +43,8 @@ def make_page(path: Path, at_work: bool, drawings: int) -> str:
     names = [name for name, _ in facts.classes(meta)]
     matrix = None if predictions is None else _confusion(path, predictions, len(names))
     mistakes = [] if predictions is None else _mistakes(path, predictions, names)
-    return render(
+    drawn = _drawing(config, meta) if drawings else []
+    page = render(
         "training.html",
         figures={
             "accuracy": make_curves_figure(epochs, "accuracy", "accuracy (%), higher is better") if epochs else None,
@@ -57,7 +58,7 @@ def make_page(path: Path, at_work: bool, drawings: int) -> str:
         last=epochs[-1] if epochs else None,
         architecture=config.architecture,
         network=_network(config, meta),
-        drawings=_drawing(config, meta) if drawings else [],
+        drawings=drawn,
         tested=test is not None,
         classes_of_test=None if matrix is None else _accuracies(matrix, names),
         confusions=[] if matrix is None else _confusions(matrix, names),
@@ -72,6 +73,7 @@ def make_page(path: Path, at_work: bool, drawings: int) -> str:
         origin=facts.origin(meta),
         commands=_commands(path, config, test is not None, at_work),
     )
+    return page, drawn
 
 
 def _state(epochs: int, config: TrainConfig, test: Test | None, at_work: bool) -> str:
@@ -104,7 +106,7 @@ def _drawing(config: TrainConfig, meta: Meta) -> list[Drawing]:
         return []
     height, width, channels = meta["image_shape"]
     space, genome = choose(config, (height, width, channels), meta["classes"])
-    return draw_networks(space, [("the network", space.to_string(genome))])
+    return draw_networks(space, [("network.svg", "the network", space.to_string(genome))])
 
 
 def _confusion(path: Path, predictions: Predictions, classes: int) -> Int[np.ndarray, "classes classes"]:

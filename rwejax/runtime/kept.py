@@ -4,7 +4,8 @@ import functools
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-_P, _T = ParamSpec("_P"), TypeVar("_T")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 def kept(most: int) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]:
@@ -23,7 +24,7 @@ def kept(most: int) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]:
                 hash((arguments, tuple(options.items())))
             except TypeError:
                 return make(*arguments, **options)
-            return remember(*arguments, **options)
+            return remember(*arguments, **options)  # type: ignore[arg-type]  # all have just been hashed
 
         return call
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from rwejax.config import check_figure_format
+from rwejax.figures import write
 from rwejax.searching.compare import COLUMNS, Comparison
 from rwejax.searching.front import find_front
 from rwejax.searching.records import Run
@@ -13,44 +15,44 @@ from rwejax.storage.atomic import replacing
 from rwejax.storage.output import free_output, writing
 
 
-def record(comparison: Comparison, output: Path | None = None) -> Path:
+def record(comparison: Comparison, output: Path | None = None, figure_format: str = "png") -> tuple[Path, Path]:
     """Write the table, and the figure beside it.
 
     Args:
         comparison: the searches.
         output: the CSV file, missing; the figure goes to NAME.png beside it. None: runs/compare-SPACE-DATASET.csv, with
             a number where that exists.
+        figure_format: png, or svg, of vectors.
 
     Returns:
-        The CSV file.
+        The CSV file, and the figure.
 
     Raises:
-        InputError: a file exists, or cannot be written.
+        InputError: a file exists, or cannot be written, or there is no such format.
     """
-    table = free_output(output, f"compare-{Run.name(comparison.config)}", lambda path: [path, figure_path(path)])
+    check_figure_format(figure_format)
+    suffix = f".{figure_format}"
+    name = f"compare-{Run.name(comparison.config)}"
+    table = free_output(output, name, lambda path: [path, path.with_suffix(suffix)])
+    figure = table.with_suffix(suffix)
     with writing(table):
         table.parent.mkdir(parents=True, exist_ok=True)
         with replacing(table) as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
             writer.writerows(comparison.rows())
-        with replacing(figure_path(table), "wb") as file:
-            comparison.plot().savefig(file, format="png", dpi=160)
-    return table
+        write(comparison.plot(), figure)
+    return table, figure
 
 
-def figure_path(table: Path) -> Path:
-    """Where the figure lies that belongs to a table."""
-    return table.with_suffix(".png")
-
-
-def print_comparison(console: Console, comparison: Comparison, output: Path) -> None:
+def print_comparison(console: Console, comparison: Comparison, output: Path, figure: Path) -> None:
     """Print where each group has got, and where the rest is.
 
     Args:
         console: where to.
         comparison: the searches.
         output: the table on disk.
+        figure: the figure on disk.
     """
     reference = (
         f"{objective.label} {objective.number(value)} {objective.unit}".rstrip()
@@ -73,4 +75,4 @@ def print_comparison(console: Console, comparison: Comparison, output: Path) -> 
         )
     console.print(table)
     console.print(f"table: {output}", markup=False, soft_wrap=True)
-    console.print(f"figure: {figure_path(output)}", markup=False, soft_wrap=True)
+    console.print(f"figure: {figure}", markup=False, soft_wrap=True)

@@ -39,6 +39,18 @@ def test_a_table_a_figure_and_what_is_on_the_screen(main, tmp_path):
         assert words[2:5] == ["2", "24", f"{group.mean[-1]:.5g}"]
 
 
+def test_a_figure_of_vectors(main, tmp_path):
+    run = write_run(tmp_path / "run", generations=1)
+    code, out, err = main(run, "--output", "mine.csv", "--figure-format", "svg")
+    assert (code, err) == (0, "")
+    assert out.endswith("figure: mine.svg\n")
+    assert "<svg" in (tmp_path / "mine.svg").read_text()
+    assert main(run, "--figure-format", "gif")[1:] == (
+        "",
+        "error: figure_format 'gif' is unknown: choose png or svg\n",
+    )
+
+
 def test_nothing_is_overwritten(main, tmp_path):
     run = write_run(tmp_path / "run", generations=1)
     for name in ("compare-macro-digits", "compare-macro-digits-2"):

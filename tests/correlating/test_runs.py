@@ -123,6 +123,13 @@ def test_a_figure_shows_mean_and_band():
     assert axes.get_ylabel() == "Spearman with accuracy"
 
 
+def test_a_figure_of_vectors():
+    output = rwejax.correlate_runs(config(figure_format="svg")).output
+    assert "<svg" in output.with_suffix(".svg").read_text()
+    with pytest.raises(InputError, match="figure_format 'gif' is unknown: choose png or svg"):
+        rwejax.correlate_runs(config(figure_format="gif"))
+
+
 def test_nothing_is_overwritten():
     outputs = [rwejax.correlate_runs(config()).output.name for _ in range(2)]
     assert outputs == ["correlate-runs-macro-accuracy.csv", "correlate-runs-macro-accuracy-2.csv"]

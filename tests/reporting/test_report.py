@@ -64,6 +64,10 @@ def test_drawings_have_as_much_room_as_there_is(searched, monkeypatch):
     folder, page = searched
     result = read_result(folder)
     assert page.count('<a class="drawing"') == len(result.front)
+    files = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.svg")}
+    assert set(files) == {f"network-{place}.svg" for place in range(1, len(result.front) + 1)}
+    for place, row in enumerate(result.front, start=1):
+        assert result.evaluations[row].architecture in files[f"network-{place}.svg"]
     assert len(page.encode()) < 3e6
     monkeypatch.setattr(drawings, "_MOST_BYTES", 200_000)
     few = report(folder, folder / "few.html").read_text(encoding="utf-8")
