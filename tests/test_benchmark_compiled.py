@@ -128,7 +128,11 @@ def test_chunks_are_split_by_what_they_are():
 
 
 @pytest.mark.parametrize(
-    ("name", "sizes", "estimator"), [("macro", {"nodes": 3}, "fit_path"), ("nasbench201", {"cells": 1}, "rwe")]
+    ("name", "sizes", "estimator"),
+    [
+        pytest.param("macro", {"nodes": 3}, "fit_path", marks=pytest.mark.slow),
+        ("nasbench201", {"cells": 1}, "rwe"),
+    ],
 )
 def test_loops_of_a_pass_turn_as_often_as_its_program_has_chunks(name, sizes, estimator):
     """By this machine's compiler: paths are those of the source, whoever compiles."""

@@ -55,7 +55,7 @@ def screen():
     return Console(force_jupyter=True, highlight=False)
 
 
-@pytest.mark.parametrize("generations", [2, 5])
+@pytest.mark.parametrize("generations", [2, pytest.param(5, marks=pytest.mark.slow)])
 def test_a_search_has_one_output_in_a_notebook(monkeypatch, notebook, screen, tmp_path, generations):
     fakes.use(monkeypatch)
     search(fakes.tiny(generations=generations, run_dir=tmp_path / "run"), [SearchConsole(screen)])

@@ -59,6 +59,7 @@ def write_truth(space):
         file.writelines(["architecture,accuracy\n", *lines])
 
 
+@pytest.mark.slow
 def test_a_space_of_ones_own(shell, tmp_path):
     (code,) = pages.blocks("how-to/own-space.md", "python")
     (tmp_path / "ladder.py").write_text(code)

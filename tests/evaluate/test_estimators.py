@@ -88,14 +88,14 @@ def test_lowers_for_accelerators(space, dataset, genomes, name):
     assert exported.out_avals[0].shape == (len(genomes),)
 
 
-@pytest.mark.parametrize("name", slow(plain.SCORES, {"grasp", "fisher"}))
+@pytest.mark.parametrize("name", slow(plain.SCORES, {*PER_NETWORK} - {"jacob_cov"}))
 def test_a_score_is_that_of_the_plain_network(measured, expected, name):
     _, _, found = measured(name)
     np.testing.assert_allclose(found[:2], expected(name), rtol=2e-3)
     assert found[0] != found[1]
 
 
-@pytest.mark.parametrize("name", slow(estimators.names(), {"short_training", "zen_score", "grasp", "fisher"}))
+@pytest.mark.parametrize("name", slow(estimators.names(), {"short_training", *PER_NETWORK} - {"jacob_cov"}))
 def test_every_estimator_scores_whole_populations(measured, name):
     """Determinism by key, equal scores of equal networks whatever is beside them, and a dead network comes last."""
     estimate, population, found = measured(name)

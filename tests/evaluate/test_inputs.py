@@ -119,7 +119,7 @@ def test_the_head_refuses_what_is_no_classification(features, labels, classes, t
         ridge_scores(features.astype(np.float32), np.array(labels), classes, train)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("value", [np.nan, *(pytest.param(each, marks=pytest.mark.slow) for each in (np.inf, -np.inf))])
 def test_no_estimator_scores_an_image_that_is_not_finite(space, dataset, genomes, value):
     wrong = changed(dataset, "train_images", (5, 2, 3, 0), value)
     names = LOOK if np.isnan(value) else ("fit_path", "nwot", "zen_score", "short_training", "rwe")

@@ -44,9 +44,8 @@ def make(name, dataset, genomes=3):
     return space, np.asarray(space.canonical(np.asarray(space.sample(jax.random.key(3), genomes))))
 
 
-@pytest.mark.parametrize(
-    "name", ["macro", *(pytest.param(name, marks=pytest.mark.slow) for name in SIZES if name != "macro")]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SIZES)
 def test_a_network_is_trained_as_by_itself(name, dataset):
     space, genomes = make(name, dataset, 1)
     trainer = PopulationTrainer(space, dataset, RECIPE)

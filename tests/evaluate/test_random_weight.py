@@ -168,6 +168,7 @@ def test_images_of_nan_fail_every_network_and_are_counted(space, dataset, genome
     assert np.isposinf(scores.loo_squared_error).all()
 
 
+@pytest.mark.slow
 def test_a_dead_network_is_worst_and_changes_nothing_of_its_neighbours(dataset):
     """No path leads through these cells of NAS-Bench-201, so they have no row of features."""
     space = spaces.get("nasbench201", channels=4, cells=1, input_shape=dataset.image_shape)

@@ -40,6 +40,7 @@ def plainly(genome, kernels, images, change):
     return np.log(distance) + np.log(deviations).sum()
 
 
+@pytest.mark.slow
 def test_it_is_that_of_the_plain_network(dataset):
     space = spaces.get("nasbench201", cells=1, channels=4, input_shape=dataset.image_shape)
     genomes = space.canonical(np.stack([space.from_string(text) for text in TEXTS]))

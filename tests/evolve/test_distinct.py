@@ -41,7 +41,7 @@ def test_find_first_sees_nothing_where_no_row_counts():
     np.testing.assert_array_equal(find_first(rows, rows, jnp.zeros(5, bool)), -1)
 
 
-@pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize("mapped", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_rows_written_later_are_found_and_overwritten_ones_are_not(mapped):
     def run(rows):
         table, links = jnp.zeros((10, 2), jnp.int32), link(jnp.zeros((10, 2), jnp.int32), jnp.zeros(10, bool))
@@ -136,6 +136,7 @@ def test_draws_no_more_proposals_than_it_needs(missing):
     assert as_set(genomes) == {(0,), (1,), (2,), (3,)}
 
 
+@pytest.mark.slow
 def test_larger_proposals_and_further_ones_fill_what_was_asked_for():
     sizes = []
 

@@ -220,6 +220,7 @@ def test_state_keeps_its_types(nsga2):
         assert (one.shape, one.dtype, one.weak_type) == (other.shape, other.dtype, other.weak_type)
 
 
+@pytest.mark.slow
 def test_scan_mapped_over_seeds_gives_what_loops_give(nsga2):
     algorithm = nsga2(*ARCHIVING)
 

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 import rwejax
 from rwejax import Card, InputError, export, networks, spaces
 from rwejax.exporting.package import write_source
+from tests.registered import compiled
 
 SHAPE = (16, 16, 3)
 GENOMES = {
@@ -102,10 +103,17 @@ def random_variables(module, seed, shape=SHAPE):
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
+def exported(request, tmp_path_factory):
     top = tmp_path_factory.mktemp("exported")
+    asked = {"macro", "nasbench201"} | {
+        item.callspec.params["name"]
+        for item in request.session.items
+        if "exported" in item.fixturenames and hasattr(item, "callspec")
+    }
     made = {}
     for seed, (name, (sizes, text)) in enumerate(GENOMES.items()):
+        if name not in asked:
+            continue
         space = spaces.get(name, input_shape=SHAPE, **sizes)
         genome = space.from_string(text)
         module = networks.build(space, genome)
@@ -161,7 +169,7 @@ def test_the_networks_have_every_operation_of_every_space():
     assert used == known
 
 
-@pytest.mark.parametrize("name", GENOMES)
+@pytest.mark.parametrize("name", compiled(GENOMES))
 def test_all_that_is_written_computes_what_the_network_computes(exported, name):
     module, variables, _, _, found = exported[name]
 
@@ -196,7 +204,7 @@ def test_the_written_command_predicts_what_the_network_does(exported):
     np.testing.assert_allclose([float(row["probability"]) for row in rows], probabilities.max(1), rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", GENOMES)
+@pytest.mark.parametrize("name", compiled(GENOMES))
 def test_parameters_are_as_many_as_the_network_has(exported, name):
     _, variables, card, folder, found = exported[name]
     sizes = {path: leaf.size for path, leaf in load_file(folder / "weights.safetensors").items()}
@@ -205,7 +213,7 @@ def test_parameters_are_as_many_as_the_network_has(exported, name):
     assert found["size"] == sum(size for path, size in sizes.items() if path.startswith("params/")) == card.params
 
 
-@pytest.mark.parametrize("name", GENOMES)
+@pytest.mark.parametrize("name", compiled(GENOMES))
 def test_the_folder_says_what_the_network_is(exported, name):
     _, _, card, folder, _ = exported[name]
 

@@ -34,6 +34,7 @@ def count(module, shape):
     return sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
 
 
+@pytest.mark.slow
 def test_darts_v2_has_the_published_number_of_parameters():
     """3,349,342 without its auxiliary head: Liu et al., "DARTS", ICLR 2019, print 3.3 million.
 
@@ -68,6 +69,7 @@ def test_parameters_are_as_many_with_the_stem_of_imagenet(name, options):
     assert count(networks.build(space, genome[0]), space.input_shape) == space.params(genome)[0]
 
 
+@pytest.mark.slow
 def test_the_auxiliary_head_reads_the_last_reduction():
     space = spaces.get("darts", channels=2, layers=4, input_shape=(16, 16, 3))
     module = networks.build(space, darts_v2(space), auxiliary=True)

@@ -148,6 +148,7 @@ def test_a_host_is_killed_and_the_run_goes_on(alone, tmp_path, hosts):
     assert_same(run, alone)
 
 
+@pytest.mark.slow
 def test_the_death_of_the_leader_ends_the_others(tmp_path):
     port = free_port()
     leader = start(tmp_path / "0", 0, port, *FLAGS, program=("-m", "tests.runtime.dying_host", 1))
@@ -161,6 +162,7 @@ def test_the_death_of_the_leader_ends_the_others(tmp_path):
     assert out == "host 1 of 2: evaluates its share of the search that host 0 leads\n"
 
 
+@pytest.mark.slow
 def test_a_host_that_does_not_come_is_not_waited_for_forever(tmp_path):
     processes = [start(tmp_path / str(host), host, free_port(), *FLAGS, "--host-timeout", "1") for host in (0, None)]
     (code, out, err), unplaced = map(end, processes)

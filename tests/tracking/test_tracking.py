@@ -72,6 +72,7 @@ def test_trained_networks_follow_the_generations(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_wandb_has_one_run_of_a_resumed_search(interrupted):
     run, rows = interrupted([rwejax.WandbObserver(mode="offline")], [rwejax.WandbObserver(mode="offline")])
     first, second = readers.wandb(run)

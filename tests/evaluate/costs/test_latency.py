@@ -133,6 +133,7 @@ def test_a_batch_of_none_is_refused(space):
         costs.Latency(space, batch=0)
 
 
+@pytest.mark.slow
 def test_a_whole_network_is_what_runs_at_inference(space):
     [genome] = genomes(space, POOL_THEN_CONVOLUTION)
     whole = chains.whole_function(space, genome, 2)
