@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from safetensors.flax import load_file
 
-from rwejax import networks, spaces
+from rwejax import data, networks, plugins, spaces
+from rwejax.evaluate import estimators
 from rwejax.searching.config import SearchConfig
 from rwejax.storage.yaml_config import read_config
 from tests import fakes, pages
@@ -95,6 +96,29 @@ def test_a_space_of_ones_own(shell, tmp_path):
     variables = scope["load"](str(folder / "weights.safetensors"))
     assert len(load_file(folder / "weights.safetensors")) == len(jax.tree.leaves(variables))
     np.testing.assert_allclose(np.load(folder / "logits.npy"), module.apply(variables, images), rtol=1e-4, atol=1e-4)
+
+
+def test_the_code_of_the_pages_is_loaded_and_runs(tmp_path):
+    """By itself; with the pages' commands it runs every night."""
+    (tmp_path / "images.py").write_text(*pages.blocks("how-to/own-images.md", "python"))
+    labels = np.arange(60) % 2
+    np.savez(tmp_path / "scans.npz", images=np.zeros((60, 10, 10, 1), np.uint8) + 200, labels=labels)
+    plugins.load(f"{tmp_path / 'images.py'}:scans")
+    dataset = data.load(f"{tmp_path / 'images.py'}:scans", train=20, validation=20, image_size=8)
+    assert dataset.class_names == ("cell", "debris")
+
+    (tmp_path / "mine.py").write_text("\n\n".join(pages.blocks("how-to/own-estimator.md", "python")))
+    names = ["zen", "zen_wide", "directions"]
+    for name in names:
+        plugins.load(f"{tmp_path / 'mine.py'}:{name}")
+    estimators.register_references(",".join(f"{tmp_path / 'mine.py'}:{name}" for name in names))
+    assert {*names} <= {*estimators.names()}
+    digits = data.load("digits", train=40, validation=20, image_size=8)
+    space = spaces.get("macro", nodes=2, channels=2, input_shape=digits.image_shape, classes=digits.classes)
+    genomes = space.sample(jax.random.key(0), 3)
+    values = estimators.get("directions", space, digits, images=30)(jax.random.key(1), genomes)
+    assert (values > 0).all()
+    assert (values <= 30).all()
 
 
 @pytest.mark.slow
