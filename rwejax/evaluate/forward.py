@@ -229,24 +229,23 @@ class ForwardPass:
         self._capacity = max(2, -(-wanted // devices)) * devices
         self._buffer_sizes = networks.buffer_sizes(self.space, self._network, self._capacity, self._chunk_sizes)
         self._heads = min(self._kind.heads_at_once, self._capacity // devices)
-        # Compiled functions must not hold the evaluator, whose maps are to go when it goes.
         self._evaluate, self._features, self._allocate = compile_pass(
             Setting(
-                self._network,
-                self.scores,
-                tuple((pool, networks.network(self.space, pool).buffers["features"][0]) for pool in self._pools),
-                self._mesh,
-                self._capacity,
-                tuple(self._chunk_sizes),
-                self._heads,
-                self._kind.codes_at_once,
-                self._dtype.name,
-                self._products,
-                self.seeds,
-                self._calibration,
-                min(len(self.dataset.train_labels), self._images.labels.shape[0]),
-                self.dataset.classes,
-                self._batches,
+                network=self._network,
+                scores=self.scores,
+                pools=tuple((pool, networks.network(self.space, pool).buffers["features"][0]) for pool in self._pools),
+                mesh=self._mesh,
+                capacity=self._capacity,
+                chunk_sizes=tuple(self._chunk_sizes),
+                heads_at_once=self._heads,
+                codes_at_once=self._kind.codes_at_once,
+                dtype=self._dtype.name,
+                products=self._products,
+                seeds=self.seeds,
+                calibration=self._calibration,
+                train=min(len(self.dataset.train_labels), self._images.labels.shape[0]),
+                classes=self.dataset.classes,
+                batches=self._batches,
             )
         )
 
