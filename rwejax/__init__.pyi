@@ -5,6 +5,8 @@ from . import evolve as evolve
 from . import networks as networks
 from . import plugins as plugins
 from . import spaces as spaces
+from .comparing.comparison import Comparison as Comparison
+from .comparing.comparison import load_many as load_many
 from .correlating.config import CorrelateConfig as CorrelateConfig
 from .correlating.config import CorrelateRunsConfig as CorrelateRunsConfig
 from .correlating.loop import correlate as correlate
@@ -30,8 +32,6 @@ from .reporting.from_run import report as report
 from .reporting.observer import ReportObserver as ReportObserver
 from .runtime.devices import connect as connect
 from .runtime.devices import use_all_cores as use_all_cores
-from .searching.compare import Comparison as Comparison
-from .searching.compare import load_many as load_many
 from .searching.config import SearchConfig as SearchConfig
 from .searching.loop import resume as resume
 from .searching.loop import search as search

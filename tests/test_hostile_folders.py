@@ -77,7 +77,7 @@ def no_work():
         for name in (
             "rwejax.searching.loop.Task",
             "rwejax.searching.loop._draw",
-            "rwejax.searching.compare._curves",
+            "rwejax.comparing.comparison._curves",
             "rwejax.training.loop._Task",
             "rwejax.networks.build",
             "rwejax.data.load_named",

@@ -38,9 +38,9 @@ def main(words: Sequence[str]) -> int:
     """Compare as the flags say, print the table; returns the exit code."""
     arguments = tyro.cli(Arguments, args=list(words), prog=invocation("compare"), description=__doc__)
     load_files(arguments.space)
+    from rwejax.comparing.comparison import load_many
+    from rwejax.comparing.output import print_comparison, record
     from rwejax.console import make_console
-    from rwejax.searching.compare import load_many
-    from rwejax.searching.compare_output import print_comparison, record
 
     comparison = load_many(arguments.runs)
     print_comparison(make_console(), comparison, *record(comparison, arguments.output, arguments.figure_format))

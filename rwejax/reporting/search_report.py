@@ -22,7 +22,7 @@ from rwejax.searching.images import SAMPLES
 from rwejax.searching.observers import PARTS
 from rwejax.searching.records import is_finished
 from rwejax.searching.result import SearchResult, read_result
-from rwejax.searching.verdict import judge
+from rwejax.searching.trained.verdict import judge
 from rwejax.storage.contact_sheet import read_sheet
 from rwejax.storage.meta import Meta, read_meta
 

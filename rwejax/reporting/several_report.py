@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from bokeh.models import ColumnDataSource
 
+from rwejax.comparing.comparison import Comparison, Group, load_many
 from rwejax.errors import InputError
 from rwejax.figures import short
 from rwejax.loading import kind_of
@@ -26,9 +27,8 @@ from rwejax.reporting.look import (
     whole_numbers,
 )
 from rwejax.reporting.page import render
-from rwejax.searching.compare import Comparison, Group, load_many
 from rwejax.searching.records import Run
-from rwejax.searching.verdict import judge
+from rwejax.searching.trained.verdict import judge
 from rwejax.storage.files import REPORT
 from rwejax.storage.yaml_config import read_stored
 from rwejax.training.config import TrainConfig

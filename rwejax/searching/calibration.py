@@ -13,14 +13,14 @@ from jaxtyping import Bool, Int
 
 from rwejax.evaluate.choosing import optimistic, spread
 from rwejax.searching.config import SearchConfig
-from rwejax.searching.finalists import choose
-from rwejax.searching.forecast import Forecast, labels_of, predict
 from rwejax.searching.front import LABEL
 from rwejax.searching.observers import SearchObserver
 from rwejax.searching.records import Evaluation, Run
 from rwejax.searching.result import objectives_of
 from rwejax.searching.task import Task
-from rwejax.searching.training_plan import make_plan
+from rwejax.searching.trained.finalists import choose
+from rwejax.searching.trained.forecast import Forecast, labels_of, predict
+from rwejax.searching.trained.plan import make_plan
 from rwejax.storage.trainings import TrainedNetwork, Trainings
 
 BATCHES = 4

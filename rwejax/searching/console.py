@@ -18,7 +18,7 @@ from rwejax.searching.config import SearchConfig
 from rwejax.searching.loop import resume, search
 from rwejax.searching.observers import Progress, SearchObserver, TrainingPlan, TrainingProgress
 from rwejax.searching.result import SearchResult
-from rwejax.searching.verdict import judge
+from rwejax.searching.trained.verdict import judge
 from rwejax.storage.files import REPORT
 from rwejax.storage.trainings import TrainedNetwork
 

@@ -23,13 +23,13 @@ from rwejax.runtime.signals import uninterrupted
 from rwejax.runtime.stopwatch import Stopwatch, part
 from rwejax.searching.calibration import Calibration
 from rwejax.searching.config import SearchConfig
-from rwejax.searching.final_training import train_finalists
 from rwejax.searching.images import SAMPLES, load_searched, moved, record_move
 from rwejax.searching.observers import PARTS, SearchObserver, make_progress
 from rwejax.searching.old_runs import of_format
 from rwejax.searching.records import Evaluation, Run
 from rwejax.searching.result import SearchResult, from_text, make_result, objectives_of, read_genomes, to_text
 from rwejax.searching.task import Task
+from rwejax.searching.trained.final_training import train_finalists
 from rwejax.storage.contact_sheet import write_sheet
 from rwejax.storage.files import CHECKPOINTS, newest_checkpoint
 from rwejax.storage.run_dir import check_free

@@ -37,7 +37,7 @@ from rwejax.storage.schema import Natural, Number, Positive, Seconds, Text, conv
 from rwejax.storage.trainings import TrainedNetwork, read_trainings
 
 if TYPE_CHECKING:
-    from rwejax.searching.forecast import Forecast
+    from rwejax.searching.trained.forecast import Forecast
 
 
 @dataclasses.dataclass(frozen=True)

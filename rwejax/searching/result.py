@@ -15,9 +15,9 @@ from rwejax.dataframes import make_dataframe
 from rwejax.errors import InputError
 from rwejax.objectives import COMPLEXITY, COSTS, Objective
 from rwejax.searching.config import SearchConfig
-from rwejax.searching.forecast import Forecast, labels_of, predict
 from rwejax.searching.front import Front
 from rwejax.searching.records import Evaluation, Run, front_of, read_evaluations
+from rwejax.searching.trained.forecast import Forecast, labels_of, predict
 from rwejax.storage.trainings import TrainedNetwork, read_trainings
 from rwejax.storage.yaml_config import from_yaml, read_stored, to_yaml
 

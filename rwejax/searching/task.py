@@ -23,8 +23,8 @@ from rwejax.runtime.stopwatch import part
 from rwejax.searching.config import SearchConfig
 from rwejax.searching.costs import PopulationCosts
 from rwejax.searching.images import describe_images, load_searched, sample
-from rwejax.searching.network_trainer import NetworkTrainer
 from rwejax.searching.records import Evaluation
+from rwejax.searching.trained.trainer import NetworkTrainer
 
 
 @kept(4)

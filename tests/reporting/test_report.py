@@ -22,7 +22,7 @@ from rwejax.searching.config import SearchConfig
 from rwejax.searching.images import SAMPLES
 from rwejax.searching.records import Run
 from rwejax.searching.result import read_result
-from rwejax.searching.verdict import judge
+from rwejax.searching.trained.verdict import judge
 from rwejax.storage.contact_sheet import read_sheet, write_sheet
 from rwejax.training.predictions import PICTURES, Collector, read_predictions, worst_mistakes
 from tests import fakes

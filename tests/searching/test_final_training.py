@@ -20,9 +20,9 @@ from rwejax import InputError, SearchConfig, SearchObserver, networks, spaces
 from rwejax.console import make_console
 from rwejax.searching import training_plan
 from rwejax.searching.console import ConsoleObserver
-from rwejax.searching.finalists import PLAIN_GENOME, Finalists, plain_space
 from rwejax.searching.front import FINALIST, MOST_FINALISTS, PLAIN, RANDOM, find_finalists, make_front
-from rwejax.searching.verdict import judge
+from rwejax.searching.trained.finalists import PLAIN_GENOME, Finalists, plain_space
+from rwejax.searching.trained.verdict import judge
 from rwejax.storage.trainings import TrainedNetwork
 from tests import fakes
 from tests.fakes import without_seconds

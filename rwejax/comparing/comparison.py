@@ -139,7 +139,7 @@ class Comparison:
         Returns:
             The figure that they are in.
         """
-        from rwejax.searching.compare_plot import draw  # takes half a second to import
+        from rwejax.comparing.plot import draw  # takes half a second to import
 
         return draw(self, axes)
 

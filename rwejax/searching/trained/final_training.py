@@ -12,12 +12,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from rwejax.runtime.signals import uninterrupted
-from rwejax.searching.finalists import PLAIN_GENOME, Finalists, choose
 from rwejax.searching.front import FINALIST, FINALLY, LABEL, PLAIN, RANDOM
-from rwejax.searching.network_trainer import NetworkTrainer
 from rwejax.searching.observers import SearchObserver, TrainingProgress
 from rwejax.searching.records import Evaluation, Run
-from rwejax.searching.training_plan import make_plan
+from rwejax.searching.trained.finalists import PLAIN_GENOME, Finalists, choose
+from rwejax.searching.trained.plan import make_plan
+from rwejax.searching.trained.trainer import NetworkTrainer
 from rwejax.storage.trainings import TrainedNetwork, Trainings
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from rwejax.comparing.comparison import COLUMNS, Comparison
 from rwejax.config import check_figure_format
 from rwejax.figures import write
-from rwejax.searching.compare import COLUMNS, Comparison
 from rwejax.searching.front import find_front
 from rwejax.searching.records import Run
 from rwejax.storage.atomic import replacing

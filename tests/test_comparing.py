@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 import rwejax
 from rwejax import InputError
-from rwejax.searching.compare import _hypervolumes
+from rwejax.comparing.comparison import _hypervolumes
 from rwejax.searching.records import Evaluation
 from rwejax.storage.yaml_config import write_config
 from tests import fakes

@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Int
 
 from rwejax.searching.config import SearchConfig
-from rwejax.searching.finalists import PLAIN_GENOME, Finalists
-from rwejax.searching.network_trainer import NetworkTrainer
 from rwejax.searching.observers import TrainingPlan
 from rwejax.searching.records import Evaluation
+from rwejax.searching.trained.finalists import PLAIN_GENOME, Finalists
+from rwejax.searching.trained.trainer import NetworkTrainer
 from rwejax.storage.trainings import read_setting
 
 MOST_EPOCHS = 100

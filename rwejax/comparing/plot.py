@@ -11,7 +11,7 @@ from rwejax.figures import INK, frame, new_figure, short
 from rwejax.searching.front import find_front
 
 if TYPE_CHECKING:
-    from rwejax.searching.compare import Comparison
+    from rwejax.comparing.comparison import Comparison
 
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Those that everybody can tell apart: Wong, "Points of view: color blindness", Nature Methods 2011."""
