@@ -47,15 +47,18 @@ class Project(nn.Module):
     def __call__(self, sources: Sources, norm: Norm) -> Images:
         """Project the concatenated sources."""
         names = ("blocks",) if self.stride == 1 else ("blocks_even", "blocks_odd")
-        products = [pointwise(self, sources, self.channels // self.stride, name) for name in names]
+        products, blocks = zip(
+            *[pointwise(self, sources, self.channels // self.stride, name) for name in names], strict=True
+        )
 
-        def project(count: int) -> Images:
-            maps = [nn.relu(sources[k]) for k in range(count)]
+        def project(maps: list[Images], *blocks: Array) -> Images:
+            maps = [nn.relu(x) for x in maps]
             shifted = ([x[:, i :: self.stride, i :: self.stride] for x in maps] for i in range(self.stride))
-            return jnp.concatenate([product(each) for product, each in zip(products, shifted, strict=True)], -1)
+            parts = zip(products, shifted, blocks, strict=True)
+            return jnp.concatenate([product(each, block) for product, each, block in parts], -1)
 
         show_relus(self, sources)
-        x = convolved(self, sources.of_count(project))
+        x = convolved(self, sources.of_count(project, *blocks))
         return Normalise()(x, norm)
 
 
@@ -111,8 +114,8 @@ class Output(nn.Module):
     def __call__(self, sources: Sources, norm: Norm) -> Float[Array, "images features"]:
         """Pool the blocks."""
 
-        def padded(k: Int[Array, ""] | int) -> Array:
-            pooled = features(sources[k], self.pool)
+        def padded(k: int, x: Images) -> Array:
+            pooled = features(x, self.pool)
             return jnp.zeros((sources.arity, *pooled.shape), pooled.dtype).at[sources.blocks[k]].add(pooled)
 
         blocks = jnp.moveaxis(sources.add_up(padded), 0, 1)

@@ -66,6 +66,9 @@ def convolve(
     dilation = tuple(rhs_dilation or (1, 1))
     depthwise = feature_group_count == x.shape[-1] > 1
     size = kernel.shape[:2]
+    keeps_size = [tuple(each) for each in padding] == [(1, 1)] * 2
+    is_plain = (size, tuple(strides), dilation, feature_group_count) == ((3, 3), (1, 1), (1, 1), 1)
+    can_be_tiled = keeps_size and is_plain and x.shape[1] >= min(_TILES)
 
     def plain(x: Array, kernel: Array) -> Array:
         return lax.conv_general_dilated(
@@ -118,7 +121,7 @@ def convolve(
 
     def tiled(x: Array, kernel: Array) -> Array:
         height = x.shape[1]
-        tile = min(_TILES, key=lambda rows: (rows + 2) * -(-height // rows))  # the fewest products for this height
+        tile = _tile(height)
         input_sums, kernel_sums, output_sums = _minimal_filtering(tile)
         x = _pad(x, (1, 1 + -height % tile), (0, 0))
         rows = _sums(input_sums, _taps(x, 1, tile + 2, tile, 1))
@@ -129,6 +132,24 @@ def convolve(
         ]
         y = jnp.stack(_sums(output_sums, products), 2)
         return y.reshape(x.shape[0], -1, *y.shape[3:])[:, :height]
+
+    def tiled_kernel(x: Array, gradient: Array) -> Array:
+        """The gradient in the kernel that `tiled` convolves with: its products are linear in either factor."""
+        height = x.shape[1]
+        tile = _tile(height)
+        input_sums, kernel_sums, output_sums = _minimal_filtering(tile)
+        # Images are channels here, see `gradients.of_kernel`.
+        x = lax.optimization_barrier(x.transpose(3, 1, 2, 0))
+        rows = _sums(input_sums, _taps(_pad(x, (1, 1 + -height % tile), (0, 0)), 1, tile + 2, tile, 1))
+        gradient = lax.optimization_barrier(gradient.transpose(1, 2, 0, 3))
+        gradient = jnp.pad(gradient, ((0, -height % tile), (0, 0), (0, 0), (0, 0)))
+        gradient_rows = _sums(output_sums.T, [gradient[k::tile] for k in range(tile)])
+        products = [
+            lax.conv_general_dilated(row, of_row, (1, 1), ((0, 0), (1, 1)), dimension_numbers=("NHWC", "HWIO", "NHWC"))
+            for row, of_row in zip(rows, gradient_rows, strict=True)
+        ]
+        found = _sums(kernel_sums.T, products)
+        return jnp.stack([row[:, 0].transpose(1, 0, 2) for row in found])
 
     def turned(gradient: Array, kernel: Array) -> Array:
         return convolve(
@@ -153,6 +174,8 @@ def convolve(
         def in_kernel(x: Array, gradient: Array) -> Array:
             if depthwise:
                 return gradients.of_depthwise_kernel(x, gradient, taps, size)
+            if can_be_tiled and x.shape[1] > max(_TILES):
+                return tiled_kernel(x, gradient)
             return gradients.of_kernel(x, gradient, size, strides, padding, dilation)
 
         in_x = turned if tuple(strides) == (1, 1) else transposed
@@ -171,11 +194,10 @@ def convolve(
         lengths = [(span - rows) // stride + 1 for span, rows, stride in zip(spans, size, strides, strict=True)]
         axis = int(size[1] >= size[0])  # 0 are rows, 1 columns
         neighbours = axis, _neighbours(lengths[axis], *kernel.shape[2:])
-        keeps_size = [tuple(each) for each in padding] == [(1, 1)] * 2
         if dilation == (1, 1) and neighbours[1] > 1:
             form = grouped
             elsewhere = _differentiated_as(plain, grouped)
-        elif keeps_size and (size, tuple(strides), dilation) == ((3, 3), (1, 1), (1, 1)) and x.shape[1] >= min(_TILES):
+        elif can_be_tiled:
             form = tiled
         quick = _in_pieces(form)
         on_cpu = _rounded(trained(quick, product) if gradients.is_training() else _differentiated_as(product, quick))
@@ -225,6 +247,11 @@ def _differentiated_as(
         return function(x, kernel), bilinear(in_x, kernel) + bilinear(x, in_kernel)
 
     return function
+
+
+def _tile(height: int) -> int:
+    """Rows of the result that are computed together: the fewest products for this height."""
+    return min(_TILES, key=lambda rows: (rows + 2) * -(-height // rows))
 
 
 def _neighbours(length: int, inputs: int, outputs: int) -> int:

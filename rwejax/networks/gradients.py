@@ -24,7 +24,7 @@ from functools import reduce
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 _TOGETHER = 16  # images that are summed in one expression
 
@@ -66,6 +66,36 @@ def differentiated(form: Bilinear, in_x: Bilinear, in_kernel: Bilinear) -> Bilin
     function = jax.custom_vjp(form)
     function.defvjp(forward, backward)
     return function
+
+
+def by_count(count: Int[Array, ""], functions: Sequence[Callable[..., Array]], *operands: Array) -> Array:
+    """The function of that number, the first of which is 1, of operands.
+
+    The gradient of `lax.switch` has what each of the functions keeps for it, and zeros in the place of what the others
+    would keep. Here nothing is kept but the operands.
+
+    Args:
+        count: chooses.
+        functions: of the operands, with results of one shape.
+        operands: what gradients are taken in.
+    """
+
+    def chosen(count: Array, *operands: Array) -> Array:
+        return lax.switch(count - 1, functions, *operands)
+
+    def forward(count: Array, *operands: Array) -> tuple[Array, tuple[Array, ...]]:
+        return chosen(count, *operands), (count, *operands)
+
+    def backward(kept: tuple[Array, ...], gradient: Array) -> tuple[Array | None, ...]:
+        def transposed(function: Callable[..., Array]) -> Callable[..., tuple[Array, ...]]:
+            return lambda gradient, *operands: jax.vjp(function, *operands)[1](gradient)
+
+        count, *operands = kept
+        return None, *lax.switch(count - 1, [transposed(each) for each in functions], gradient, *operands)
+
+    by = jax.custom_vjp(chosen)
+    by.defvjp(forward, backward)
+    return by(count, *operands)
 
 
 def turned(kernel: Float[Array, "rows columns inputs outputs"]) -> Float[Array, "rows columns outputs inputs"]:
@@ -184,10 +214,8 @@ def product(x: Float[Array, "... inputs"], kernel: Float[Array, "inputs outputs"
         return x @ kernel
 
     def in_kernel(x: Array, gradient: Array) -> Array:
-        columns = x.reshape(-1, x.shape[-1]).T
-        rows = gradient.reshape(-1, gradient.shape[-1])
-        return lax.platform_dependent(
-            columns, rows, cpu=lambda columns, rows: lax.optimization_barrier(columns) @ rows, default=jnp.matmul
+        return lax.dot_general(
+            x.reshape(-1, x.shape[-1]), gradient.reshape(-1, gradient.shape[-1]), (((0,), (0,)), ((), ()))
         )
 
     return differentiated(jnp.matmul, lambda gradient, kernel: gradient @ kernel.T, in_kernel)(x, kernel)

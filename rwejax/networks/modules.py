@@ -70,14 +70,16 @@ class Sources:
         read: gives the k-th source.
         blocks: position of each source among the slot's possible inputs; the first `fan_in` count.
         fan_in: number of sources; where it is no array, one source needs no mixing and no weights for it.
-        padded: sources beyond the fan-in can be read and are zero, so that sums need no loop of dynamic length, through
-            which no gradient passes.
+        padded: sources beyond the fan-in can be read and are zero, so that sums need no branch for each number, through
+            which a gradient would keep what all of them need.
+        transposed: a gradient is taken back through this once, see `rwejax.networks.gradients.by_count`.
     """
 
     read: Callable[[Index], Images]
     blocks: Int[Array | np.ndarray, " arity"]
     fan_in: Int[Array, ""] | int
     padded: bool = False
+    transposed: bool = False
 
     @property
     def arity(self) -> int:
@@ -92,15 +94,32 @@ class Sources:
     def __getitem__(self, k: Index) -> Images:
         return self.read(k)
 
-    def add_up(self, term: Callable[[Index], Images]) -> Images:
-        """`term(0) + term(1) + ...`, one for each source; the term of a source of zeros must be zero."""
-        return self.of_count(lambda count: reduce(jnp.add, [term(k) for k in range(count)]))
+    def add_up(self, term: Callable[[int, Images], Images]) -> Images:
+        """The sum of `term(k, map)` over the sources; the term of a source of zeros must be zero."""
+        return self.of_count(lambda maps: reduce(jnp.add, [term(k, x) for k, x in enumerate(maps)]))
 
-    def of_count(self, function: Callable[[int], Images]) -> Images:
-        """`function` of the number of sources; where they are padded, of the most that there could be."""
+    def of_count(self, function: Callable[..., Images], *weights: Array) -> Images:
+        """`function(maps, *weights)` of the sources' maps; where these are padded, of the most that there could be.
+
+        Args:
+            function: reads no weights but those that it is given.
+            weights: likewise.
+        """
         if self.padded or isinstance(self.fan_in, int):
-            return function(self.arity if self.padded else int(self.fan_in))
-        return lax.switch(self.fan_in - 1, [partial(function, count) for count in range(1, self.arity + 1)])
+            return function([self[k] for k in range(self.arity if self.padded else int(self.fan_in))], *weights)
+        counts = range(1, self.arity + 1)
+        if not self.transposed:  # what is not there is not read either
+
+            def of_read(count: int) -> Images:
+                return function([self[k] for k in range(count)], *weights)
+
+            return lax.switch(self.fan_in - 1, [partial(of_read, count) for count in counts])
+        operands = *(self[k] for k in range(self.arity)), *weights
+
+        def of_first(count: int, *operands: Array) -> Images:
+            return function(list(operands[:count]), *operands[self.arity :])
+
+        return gradients.by_count(self.fan_in, [partial(of_first, count) for count in counts], *operands)
 
 
 @struct.dataclass
@@ -247,7 +266,9 @@ def moments(x: Images) -> tuple[Float[Array, " channels"], Float[Array, " channe
     return of_all, lax.pmean(variance + jnp.square(mean - of_all), IMAGES_AXIS)
 
 
-def pointwise(module: nn.Module, sources: Sources, channels: int, name: str = "blocks") -> Callable[..., Images]:
+def pointwise(
+    module: nn.Module, sources: Sources, channels: int, name: str = "blocks"
+) -> tuple[Callable[[list[Images], Array], Images], Float[Array, "arity inputs channels"]]:
     """A 1x1 convolution of several sources concatenated on channels, as one product.
 
     The module owns one kernel block for each possible input, scaled by the real fan-in.
@@ -259,17 +280,18 @@ def pointwise(module: nn.Module, sources: Sources, channels: int, name: str = "b
         name: of the blocks among the module's parameters; it begins with `blocks`.
 
     Returns:
-        A function of the feature maps of the first so many sources; those beyond the fan-in must be zero.
+        A function of the feature maps of the first so many sources, of which those beyond the fan-in must be zero, and
+        of the blocks; and the blocks.
     """
     initialiser = nn.initializers.variance_scaling(2.0, "fan_in", "normal", batch_axis=(0,))
     kernel = module.param(name, initialiser, (sources.arity, sources.channels, channels))
     scale = lax.rsqrt(jnp.maximum(sources.fan_in, 1).astype(kernel.dtype))
 
-    def product(maps: list[Images]) -> Images:
+    def product(maps: list[Images], kernel: Array) -> Images:
         blocks = kernel[sources.blocks[: len(maps)]] * scale
         return gradients.product(jnp.concatenate(maps, -1), blocks.reshape(-1, channels))
 
-    return product
+    return product, kernel
 
 
 class Mix(nn.Module):
@@ -280,16 +302,16 @@ class Mix(nn.Module):
         """Mix the sources."""
         if isinstance(sources.fan_in, int) and sources.fan_in == 1:
             return sources[0]
-        product = pointwise(self, sources, sources.channels)
+        product, blocks = pointwise(self, sources, sources.channels)
 
-        def mixed(count: int) -> Images:
-            return product([sources[k] for k in range(count)]) if count > 1 else sources[0]
+        def mixed(maps: list[Images], blocks: Array) -> Images:
+            return product(maps, blocks) if len(maps) > 1 else maps[0]
 
         many = sources.fan_in > 1
         if sources.padded:
-            x = lax.cond(many, lambda: mixed(sources.arity), lambda: mixed(1))
+            x = lax.cond(many, lambda: sources.of_count(product, blocks), lambda: sources[0])
         else:
-            x = sources.of_count(mixed)
+            x = sources.of_count(mixed, blocks)
         return convolved(self, x, many)
 
 
@@ -302,7 +324,7 @@ class Sum(nn.Module):
         """Add the sources."""
         if self.always_two:
             return sources[0] + sources[1]
-        return sources.add_up(lambda k: sources[k])
+        return sources.add_up(lambda _, x: x)
 
 
 class Stem(nn.Module):

@@ -10,8 +10,10 @@ another, padded with zeros. So are the running statistics of one that is trained
 """
 
 import functools
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -29,8 +31,12 @@ Tree = Any
 Tables = dict[str, Float[Array, "rows size"]]
 Buffers = dict[str, Array]
 Images = Float[Array, "images height width channels"]
-_Forward = tuple[Buffers, Array, Tree, Array]
+Outputs = dict[str, list[Float[Array, "rows size"]]]
+"""By group: the output of each row's first convolution, of its second, and so on."""
+_Forward = tuple[Buffers, Array, Tree, list[Array]]
 """What lives on from row to row forwards: maps, running statistics, what was observed, and outputs of convolutions."""
+_Backward = tuple[Buffers, Tables, Tree]
+"""The same backwards: gradients in maps and in weights, and what was observed."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ class Passed(NamedTuple):
     buffers: Buffers
     statistics: Tables
     seen: Tree
-    kept: Tables
+    kept: Outputs
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,29 @@ class PerNetwork:
             found.append(sums[:, :most].ravel())
         return jnp.concatenate(found)
 
+    def room(self, images: int, dtype: Any = jnp.float32) -> tuple[Buffers, Outputs]:
+        """Zeros for the maps of a pass and for the outputs of its convolutions.
+
+        A pass that is given those of another need not clear them.
+
+        Args:
+            images: of a batch.
+            dtype: of the maps.
+        """
+        capacities = dict.fromkeys(self.network.buffers, 0)
+        for group in self.network.groups:
+            capacities[group.target] += group.rows
+        buffers = {
+            name: jnp.zeros((capacities[name], images, *shape), dtype)
+            for name, shape in self.network.buffers.items()
+            if name != "images"
+        }
+        kept = {
+            group.name: [jnp.zeros((group.rows, size)) for size in self._output_sizes(group, images)]
+            for group in self.network.groups
+        }
+        return buffers, kept
+
     def forward(
         self,
         program: Program,
@@ -132,6 +161,7 @@ class PerNetwork:
         observer: ActivationObserver = NOTHING,
         collection: str = "relus",
         statistics: Tables | None = None,
+        room: tuple[Buffers, Outputs] | None = None,
     ) -> Passed:
         """Run the network.
 
@@ -142,47 +172,48 @@ class PerNetwork:
             observer: is shown inputs, and whether each counts or is padding.
             collection: whose inputs: those of every ReLU, "relus", or of every normalisation, "norms".
             statistics: with `Norm.TRAIN` and `Norm.RUNNING`, the running statistics of each row.
+            room: where to write; None: see `room`.
         """
-        capacities = dict.fromkeys(self.network.buffers, 0)
-        for group in self.network.groups:
-            capacities[group.target] += group.rows
-        shapes = {name: (capacities[name], len(images), *shape) for name, shape in self.network.buffers.items()}
-        buffers = {name: jnp.zeros(shape, images.dtype) for name, shape in shapes.items()} | {"images": images[None]}
-        seen, moved, kept = observer.start, dict(statistics or {}), {}
+        buffers, kept = self.room(len(images), images.dtype) if room is None else room
+        buffers, kept = {**buffers, "images": images[None]}, dict(kept)
+        seen, moved = observer.start, dict(statistics or {})
         for group in self.network.groups:
             rows, table = program.rows[group.name], moved.get(group.name, jnp.zeros((1, 0), jnp.float32))
-            outputs = jnp.zeros((group.rows, self._outputs_size(group, len(images))), jnp.float32)
             step = self._forward_step(group, rows, weights[group.name], observer, collection)
             buffers, moved[group.name], seen, kept[group.name] = lax.fori_loop(
-                0, rows.chunks, step, (buffers, table, seen, outputs)
+                0, rows.chunks, step, (buffers, table, seen, kept[group.name])
             )
         return Passed(buffers, moved, seen, kept)
 
-    def _outputs_size(self, group: Group, images: int) -> int:
-        """Numbers in the outputs of all convolutions of a row, the most of the group's."""
+    def _output_sizes(self, group: Group, images: int) -> list[int]:
+        """Numbers in the output of the first convolution of a row, of the second, and so on: the most of its kinds."""
         if self.norm is not Norm.TRAIN:
-            return 0
+            return []
         trees = [row_variables(self.network, group, kind, Norm.TRAIN).get("kept", {}) for _, kind in group.kinds]
-        return images * max(sum(leaf.size for leaf in jax.tree.leaves(tree)) for tree in trees)
+        sizes = [[images * leaf.size for leaf in jax.tree.leaves(tree)] for tree in trees]
+        return [max(each) for each in itertools.zip_longest(*sizes, fillvalue=0)]
 
     def _forward_step(
         self, group: Group, rows: Rows, weights: Array, observer: ActivationObserver, collection: str
     ) -> Callable[[Array, _Forward], _Forward]:
+        trained = self.norm is Norm.TRAIN
+
         def step(r: Array, carry: _Forward) -> _Forward:
             buffers, statistics, seen, kept = carry
 
-            def branch(kind: Kind) -> Callable[[Array, Array], tuple[Array, Array, Tree, Array]]:
-                def row(table: Array, before: Array) -> tuple[Array, Array, Tree, Array]:
-                    values = _read(buffers[group.source], rows, r, group.arity)
+            def branch(kind: Kind) -> Callable[[Array, Array], tuple[Array, Array, Tree, list[Array]]]:
+                def row(table: Array, before: Array) -> tuple[Array, Array, Tree, list[Array]]:
+                    source = partial(self._source, buffers[group.source], rows, r)
+                    sources = Sources(source, rows.blocks[r], rows.fan_in[r], padded=self._padded)
                     params = self._params(group, kind, table)
-                    y, changed = self._apply(group, kind, rows, r, params, values, {}, (collection, "kept"), before)
+                    y, changed = self._apply(group, kind, sources, params, {}, (collection, "kept"), before)
                     result = seen
                     for each in shown(changed.get(collection, {})):
                         result = observer.add(result, each.x, each.counts(rows.fan_in[r]))
-                    trained = self.norm is Norm.TRAIN
                     flat, _ = ravel_pytree(changed["batch_stats"] if trained else ())
-                    outputs, _ = ravel_pytree(changed.get("kept", {}) if trained else ())
-                    outputs = jnp.pad(outputs, (0, kept.shape[1] - len(outputs)))
+                    outputs = [leaf.ravel() for leaf in jax.tree.leaves(changed.get("kept", {}) if trained else ())]
+                    outputs += [jnp.zeros(0)] * (len(kept) - len(outputs))
+                    outputs = [_filled(output, table.shape[1]) for output, table in zip(outputs, kept, strict=True)]
                     return y, before.at[: len(flat)].set(flat), result, outputs
 
                 return row
@@ -190,7 +221,10 @@ class PerNetwork:
             branches = [branch(kind) for _, kind in group.kinds]
             y, after, seen, outputs = _switch(rows.kind[r], branches, weights[r], statistics[r])
             target = lax.dynamic_update_index_in_dim(buffers[group.target], y, rows.buffer_slot[r], 0)
-            kept = lax.dynamic_update_index_in_dim(kept, outputs, r, 0)
+            kept = [
+                lax.dynamic_update_index_in_dim(table, output, r, 0)
+                for table, output in zip(kept, outputs, strict=True)
+            ]
             return {**buffers, group.target: target}, statistics.at[r].set(after), seen, kept
 
         return step
@@ -202,7 +236,7 @@ class PerNetwork:
         buffers: Buffers,
         features: Float[Array, "images d"],
         observer: ActivationObserver = NOTHING,
-        kept: Tables | None = None,
+        kept: Outputs | None = None,
     ) -> tuple[Tables, Images, Tree]:
         """Run the network backwards.
 
@@ -234,9 +268,9 @@ class PerNetwork:
         weights: Array,
         buffers: Buffers,
         observer: ActivationObserver,
-        kept: Array | None,
-    ) -> Callable[[Array, tuple[Buffers, Tables, Tree]], tuple[Buffers, Tables, Tree]]:
-        def step(n: Array, carry: tuple[Buffers, Tables, Tree]) -> tuple[Buffers, Tables, Tree]:
+        kept: list[Array] | None,
+    ) -> Callable[[Array, _Backward], _Backward]:
+        def step(n: Array, carry: _Backward) -> _Backward:
             maps, tables, seen = carry
             r = rows.chunks - 1 - n
             # It is complete: whoever reads a row comes after it, and has sent its part before.
@@ -244,15 +278,19 @@ class PerNetwork:
 
             def branch(kind: Kind) -> Callable[[Array], tuple[Array, Array, Tree]]:
                 def row(table: Array) -> tuple[Array, Array, Tree]:
-                    values = _read(buffers[group.source], rows, r, group.arity)
-
+                    values = [self._source(buffers[group.source], rows, r, k) for k in range(group.arity)]
                     params = self._params(group, kind, table)
-                    before = None if kept is None else lax.dynamic_index_in_dim(kept, r, 0, keepdims=False)
+                    before = None if kept is None else self._kept(group, kind, kept, r, gradient.shape[0])
 
                     def apply(params: Tree, values: list[Array], shifts: Tree) -> tuple[Array, Tree]:
-                        y, changed = self._apply(
-                            group, kind, rows, r, params, values, shifts, ("outputs",), kept=before
+                        sources = Sources(
+                            values.__getitem__,
+                            rows.blocks[r],
+                            rows.fan_in[r],
+                            padded=self._padded,
+                            transposed=not self._padded,
                         )
+                        y, changed = self._apply(group, kind, sources, params, shifts, ("outputs",), kept=before)
                         return y, changed.get("outputs", {})
 
                     # Zeros added to what convolutions give: the gradient in them is that in the outputs.
@@ -261,7 +299,7 @@ class PerNetwork:
                     _, transpose, outputs = jax.vjp(apply, params, values, shifts, has_aux=True)
                     in_params, in_values, in_outputs = transpose(gradient)
                     in_table, _ = ravel_pytree(in_params)
-                    in_table = jnp.pad(in_table, (0, len(table) - len(in_table))).astype(table.dtype)
+                    in_table = _filled(in_table, len(table)).astype(table.dtype)
                     result = seen
                     for output, in_output in zip(*map(jax.tree.leaves, (outputs, in_outputs)), strict=True):
                         result = observer.add(result, output, in_output)
@@ -280,6 +318,28 @@ class PerNetwork:
 
         return step
 
+    @property
+    def _padded(self) -> bool:
+        """Whether sources beyond a row's fan-in are zeros that can be read, so that passes can be differentiated."""
+        return self.norm not in (Norm.TRAIN, Norm.RUNNING)
+
+    def _source(self, buffer: Array, rows: Rows, r: Any, k: int) -> Array:
+        """The k-th source of a row."""
+        source = lax.dynamic_index_in_dim(buffer, rows.sources[r, k], 0, keepdims=False)
+        # Every row has a first source. Entries beyond the fan-in are 0, which is some row, not none.
+        return jnp.where(k < rows.fan_in[r], source, 0) if k and self._padded else source
+
+    def _kept(self, group: Group, kind: Kind, kept: list[Array], r: Any, images: int) -> Tree:
+        """The outputs of a row's convolutions, as its module keeps them."""
+        leaves, tree = jax.tree.flatten(self._shapes(group, kind).get("kept", {}))
+        return jax.tree.unflatten(
+            tree,
+            [
+                lax.dynamic_slice(table, (r, 0), (1, images * leaf.size)).reshape(images, *leaf.shape[1:])
+                for table, leaf in zip(kept, leaves, strict=False)
+            ],
+        )
+
     def _params(self, group: Group, kind: Kind, table: Array) -> Tree:
         """The parameters of a row, as its module takes them."""
         return unravel(self._shapes(group, kind).get("params", {}), table)
@@ -292,41 +352,28 @@ class PerNetwork:
         self,
         group: Group,
         kind: Kind,
-        rows: Rows,
-        r: Any,
+        sources: Sources,
         params: Tree,
-        values: list[Array],
         shifts: Tree,
         seen: tuple[str, ...],
         statistics: Array | None = None,
-        kept: Array | None = None,
+        kept: Tree | None = None,
     ) -> tuple[Array, Tree]:
         """A row's map, and what its modules leave: running statistics, and what they show in some collections."""
-        sources = Sources(lambda k: values[int(k)], rows.blocks[r], rows.fan_in[r], padded=True)
         shapes, variables = self._shapes(group, kind), {"params": params}
         if shifts:
             variables["shifts"] = shifts
         if statistics is not None and self.norm in (Norm.TRAIN, Norm.RUNNING):
             variables["batch_stats"] = unravel(shapes.get("batch_stats", {}), statistics)
         if kept is not None:
-            images = len(values[0])
-            outputs = jax.tree.map(
-                lambda leaf: jax.ShapeDtypeStruct((images, *leaf.shape[1:]), leaf.dtype), shapes.get("kept", {})
-            )
-            variables["kept"] = unravel(outputs, kept)
+            variables["kept"] = kept
         y, changed = kind.module.apply(variables, sources, self.norm, mutable=["batch_stats", *seen])
         return y, {"batch_stats": variables.get("batch_stats", {}), **changed}
 
 
-def _read(buffer: Array, rows: Rows, r: Any, arity: int) -> list[Array]:
-    """The sources of a row, and zeros beyond its fan-in."""
-
-    def read(k: int) -> Array:
-        source = lax.dynamic_index_in_dim(buffer, rows.sources[r, k], 0, keepdims=False)
-        # Every row has a first source. Entries beyond the fan-in are 0, which is some row, not none.
-        return jnp.where(k < rows.fan_in[r], source, 0) if k else source
-
-    return [read(k) for k in range(arity)]
+def _filled(row: Float[Array, " n"], size: int) -> Float[Array, " size"]:
+    """A vector with zeros behind it."""
+    return jnp.pad(row, (0, size - len(row))) if len(row) < size else row
 
 
 def _switch(which: Array, branches: list[Callable[..., Any]], *operands: Any) -> Any:

@@ -4,10 +4,10 @@ import csv
 
 import pytest
 from PIL import Image
-from tests.searching.test_compare import write_run
 
 import rwejax
 from tests.cli import commands
+from tests.test_comparing import write_run
 
 
 @pytest.fixture

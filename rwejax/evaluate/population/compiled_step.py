@@ -85,12 +85,12 @@ def _compile_step(network: Network, recipe: Recipe, mesh: Mesh) -> CompiledStep:
         key, total = fixed
         descent = optimiser(recipe, total)
 
-        def step(i: Array, carry: tuple[State, Array, Array]) -> tuple[State, Array, Array]:
-            state, losses, correct = carry
+        def step(i: Array, carry: tuple[State, Array, Array, Any]) -> tuple[State, Array, Array, Any]:
+            state, losses, correct, room = carry
             count = state.optimiser[-1][-1].count
             key_images, _ = jax.random.split(jax.random.fold_in(key, count))
             batch = augment(key_images, images[rows[i]], recipe.crop_padding or 0, bool(recipe.flip), recipe.cutout)
-            passed = trained.forward(program, state.rows, batch, statistics=state.statistics)
+            passed = trained.forward(program, state.rows, batch, statistics=state.statistics, room=room)
             features = passed.buffers["features"][0]
 
             def loss(head: dict[str, Array], features: Array) -> tuple[Array, Array]:
@@ -107,11 +107,12 @@ def _compile_step(network: Network, recipe: Recipe, mesh: Mesh) -> CompiledStep:
             updates, after = descent.update({"rows": in_rows, "head": in_head}, state.optimiser, params)
             params = optax.apply_updates(params, updates)
             state = State(params["rows"], params["head"], passed.statistics, after)
-            return state, losses.at[i].set(value), correct + told
+            room = {name: passed.buffers[name] for name in room[0]}, passed.kept
+            return state, losses.at[i].set(value), correct + told, room
 
         steps = jnp.where(program.features > 0, len(rows), 0)
-        start = state, jnp.zeros(len(rows), jnp.float32), jnp.float32(0)
-        state, losses, correct = lax.fori_loop(0, steps, step, start)
+        start = state, jnp.zeros(len(rows), jnp.float32), jnp.float32(0), trained.room(rows.shape[1])
+        state, losses, correct, _ = lax.fori_loop(0, steps, step, start)
         return state, (losses, correct)
 
     def measure(
