@@ -1,5 +1,6 @@
 """Hypervolumes over evaluations, compared with moocore's; mean and std, with pandas' and numpy's."""
 
+import dataclasses
 import json
 
 import moocore
@@ -10,9 +11,12 @@ from matplotlib.figure import Figure
 import rwejax
 from rwejax import InputError
 from rwejax.comparing.comparison import _hypervolumes
+from rwejax.searching.front import FINALIST, RANDOM, find_finalists
 from rwejax.searching.records import Evaluation
+from rwejax.searching.result import read_result
 from rwejax.storage.yaml_config import write_config
 from tests import fakes
+from tests.reporting.runs import network
 
 BITS = 12  # of a macro genome of 3 nodes
 
@@ -33,6 +37,25 @@ def write_run(folder, seed=0, generations=4, reference=(100.0, 10.0), **changes)
         lines.append(evaluation.to_json() + "\n")
     (folder / "evaluations.jsonl").write_text("".join(lines))
     return folder
+
+
+def train_front(run, errors, epochs=2):
+    """A front of four, trained: the smallest has one of these errors in %; and random networks, from the other on."""
+    lines = (run / "evaluations.jsonl").read_text().splitlines()
+    for place in range(4):
+        objectives = (0.4 - 0.1 * place, 0.01 * (1 + place))
+        lines[place] = json.dumps(
+            json.loads(lines[place]) | {"objectives": objectives, "macs": int(1e6 * objectives[1])}
+        )
+    (run / "evaluations.jsonl").write_text("".join(line + "\n" for line in lines))
+    result = read_result(run)
+    front = [result.evaluations[row] for row in find_finalists(result.objectives)]
+    lines = [json.dumps({"setting": {"epochs": epochs}})]
+    for role, error in zip((FINALIST, RANDOM), errors, strict=True):
+        networks = (network(each, role, error + place / 10) for place, each in enumerate(front))
+        lines += [dataclasses.replace(each, epochs=epochs).to_json() for each in networks]
+    (run / "trainings.jsonl").write_text("".join(line + "\n" for line in lines))
+    return front
 
 
 def expected(result, reference):
@@ -156,3 +179,19 @@ def test_the_figure_has_the_curves_and_the_fronts(tmp_path):
         np.testing.assert_array_equal(line.get_xydata(), result.objectives[result.front][:, ::-1])
     assert left.get_ylabel() == "hypervolume (% x M)"
     assert [text.get_text() for text in right.get_legend().get_texts()] == ["algorithm nsga2", "algorithm random"]
+
+
+def test_trained_fronts_are_drawn_once_all_are_trained_alike(tmp_path):
+    runs = [write_run(tmp_path / str(seed), seed) for seed in (0, 1)]
+    fronts = [train_front(runs[0], (20.0, 40.0)), []]
+    assert rwejax.load_many(runs).plot().axes[1].get_ylabel() == "leave-one-out error (%), lower is better"
+    fronts[1] = train_front(runs[1], (30.0, 40.0))
+    comparison = rwejax.load_many(runs)
+    right = comparison.plot().axes[1]
+    assert right.get_ylabel() == "error when trained (%), lower is better"
+    assert comparison.groups[0].best_errors.tolist() == [20.0, 30.0]
+    for line, front, error in zip(right.lines, fronts, (20.0, 30.0), strict=True):
+        # Errors rise with costs, so that the smallest network is the whole front.
+        np.testing.assert_allclose(line.get_xydata(), [(front[0].macs / 1e6, error)])
+    train_front(runs[1], (30.0, 40.0), epochs=3)
+    assert rwejax.load_many(runs).plot().axes[1].get_ylabel() == "leave-one-out error (%), lower is better"

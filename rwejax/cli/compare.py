@@ -1,6 +1,7 @@
 """Compare searches: hypervolume over evaluations, mean and std over seeds, and the fronts.
 
-Runs that differ only in their seed are a group. All are measured from one reference point.
+Runs that differ only in their seed are a group. All are measured from one reference point. Of those that have trained
+their front, the errors stand beside.
 
 Examples:
   rwejax compare runs/nsga2-0 runs/nsga2-1 runs/random-0 runs/random-1 --output compare.csv

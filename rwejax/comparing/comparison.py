@@ -89,6 +89,16 @@ class Group:
         return np.nanstd(self.hypervolumes, axis=0)
 
     @property
+    def trained(self) -> tuple[SearchResult, ...]:
+        """The runs that have ended by training their front."""
+        return tuple(result for result in self.results if result.outcome.final)
+
+    @property
+    def best_errors(self) -> Float[np.ndarray, " trained"]:
+        """The least validation error of a trained network of each of these, in %, random networks left out."""
+        return np.array([np.nanmin(result.outcome.error) for result in self.trained])
+
+    @property
     def runs(self) -> Int[np.ndarray, " generations"]:
         """How many runs have got so far."""
         return (~np.isnan(self.hypervolumes)).sum(axis=0)

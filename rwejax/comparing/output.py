@@ -1,16 +1,18 @@
 """What a comparison writes and prints. Nothing is overwritten."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from rwejax.comparing.comparison import COLUMNS, Comparison
+from rwejax.comparing.comparison import COLUMNS, Comparison, Group
 from rwejax.config import check_figure_format
 from rwejax.figures import write
 from rwejax.searching.front import find_front
 from rwejax.searching.records import Run
+from rwejax.searching.trained.verdict import judge
 from rwejax.storage.atomic import replacing
 from rwejax.storage.output import free_output, writing
 
@@ -63,6 +65,9 @@ def print_comparison(console: Console, comparison: Comparison, output: Path, fig
     table.add_column("group", overflow="fold")
     for name in ("runs", "evaluations", "mean", "std", "networks\non a front"):
         table.add_column(name, justify="right")
+    trained = any(group.trained for group in comparison.groups)
+    for name in ("trained for\nepochs", "best trained\nerror, %", "beat\nchance") if trained else ():
+        table.add_column(name, justify="right")
     for group in comparison.groups:
         sizes = [len(find_front(result.objectives)) for result in group.results]  # as the hypervolumes have it
         table.add_row(
@@ -71,8 +76,23 @@ def print_comparison(console: Console, comparison: Comparison, output: Path, fig
             str(group.evaluations[-1]),
             f"{group.mean[-1]:.5g}",
             f"{group.std[-1]:.2g}",
-            f"{min(sizes)}" if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)}",
+            _range(sizes, "d"),
+            *(_trained(group) if trained else ()),
         )
     console.print(table)
     console.print(f"table: {output}", markup=False, soft_wrap=True)
     console.print(f"figure: {figure}", markup=False, soft_wrap=True)
+
+
+def _trained(group: Group) -> tuple[str, str, str]:
+    """For how long the fronts of a group were trained, the best error of each, and how many beat random networks."""
+    if not group.trained:
+        return "", "", ""
+    epochs = [result.trained[0].epochs for result in group.trained]
+    better = sum(judge(result.trained).beats_chance is True for result in group.trained)
+    return _range(epochs, "d"), _range(group.best_errors.tolist(), ".1f"), f"{better} of {len(group.trained)}"
+
+
+def _range(values: Sequence[float], form: str) -> str:
+    low, high = (format(each, form) for each in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from rwejax.figures import INK, frame, new_figure, short
+from rwejax.objectives import TRAINED_ERROR
 from rwejax.searching.front import find_front
 
 if TYPE_CHECKING:
@@ -60,14 +61,20 @@ def plot_hypervolumes(comparison: "Comparison", axes: Axes) -> None:
 def plot_fronts(comparison: "Comparison", axes: Axes) -> None:
     """Draw the front of each run in the colour of its group, the first objective over the last.
 
+    Once all fronts are trained, for as many epochs, they are those of the trained networks' errors.
+
     Args:
         comparison: the searches.
         axes: where to draw; gets labels, a legend and a title.
     """
     first, *_, last = comparison.config.objectives
+    results = [result for group in comparison.groups for result in group.results]
+    epochs = {result.trained[0].epochs if result.outcome.final else 0 for result in results}
+    trained = len(epochs) == 1 and 0 not in epochs
     for number, group in enumerate(comparison.groups):
         for run, result in enumerate(group.results):
-            front = result.objectives[find_front(result.objectives)]
+            points = result.outcome.points if trained else result.objectives
+            front = points[find_front(points)]
             axes.plot(
                 front[:, -1],
                 front[:, 0],
@@ -83,9 +90,9 @@ def plot_fronts(comparison: "Comparison", axes: Axes) -> None:
                 zorder=3,
             )
     axes.set_xlabel(last.axis, color=INK)
-    axes.set_ylabel(first.axis, color=INK)
+    axes.set_ylabel(TRAINED_ERROR.axis if trained else first.axis, color=INK)
     axes.legend(frameon=False, labelcolor=INK)
-    frame(axes, "fronts of all runs")
+    frame(axes, f"fronts of all runs, trained for {max(epochs)} epochs" if trained else "fronts of all runs")
 
 
 def _color(number: int) -> str:

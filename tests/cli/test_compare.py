@@ -7,7 +7,7 @@ from PIL import Image
 
 import rwejax
 from tests.cli import commands
-from tests.test_comparing import write_run
+from tests.test_comparing import train_front, write_run
 
 
 @pytest.fixture
@@ -37,6 +37,21 @@ def test_a_table_a_figure_and_what_is_on_the_screen(main, tmp_path):
     for group in comparison.groups:
         words = next(line for line in lines if line.startswith(group.label)).split()
         assert words[2:5] == ["2", "24", f"{group.mean[-1]:.5g}"]
+
+
+def test_trained_errors_stand_beside_hypervolumes(main, tmp_path):
+    runs = [
+        write_run(tmp_path / f"{name}-{seed}", seed, algorithm=name) for name in ("nsga2", "random") for seed in (0, 1)
+    ]
+    assert "trained" not in main(*runs)[1]
+    assert len(train_front(runs[0], (20.0, 60.0))) >= 3
+    train_front(runs[1], (22.0, 10.0))
+    lines = main(*runs)[1].splitlines()
+    nsga2, random = (
+        next(line for line in lines if line.startswith(f"algorithm {name}")) for name in ("nsga2", "random")
+    )
+    assert nsga2.split()[-7:] == ["2", "20.0", "to", "22.0", "1", "of", "2"]
+    assert len(random.split()) < len(nsga2.split()) - 6
 
 
 def test_a_figure_of_vectors(main, tmp_path):
