@@ -227,9 +227,10 @@ def network(space: CellSpace, pool: int) -> Network:
 
 
 def _operations(space: CellSpace, channels: int, stride: int, slots: int) -> tuple[tuple[str, Kind], ...]:
-    """The operations that are rows, at their codes' positions."""
+    """The operations that are rows, at their codes' positions; `skip_connect` at stride 1 is its source."""
+    unused = {"skip_connect"} if stride == 1 else set()
     return tuple(
-        (name, Kind(operation(name, channels, stride), slots, branch=True))
+        (name, Kind(operation(name, channels, stride), slots, branch=True, unused=name in unused))
         for name in space.operations
         if name != "none"
     )

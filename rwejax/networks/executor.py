@@ -21,7 +21,7 @@ from jaxtyping import Array, Bool, Float, Int, Shaped, UInt32
 
 from rwejax.networks.codes import WORDS, pack, relus_by_kind
 from rwejax.networks.kernels import Kernels, is_depthwise, no_statistics, shares_kernel, statistics_width
-from rwejax.networks.modules import Norm, Sources, shown
+from rwejax.networks.modules import Norm, Sources, Unused, shown
 from rwejax.networks.program import Group, Kind, Network, Program
 
 Tree = Any
@@ -208,7 +208,8 @@ def _make_branch(
 
     def apply(inputs: Sources, batch_stats: Tree, params: Tree) -> _Written:
         variables = {"params": params, "batch_stats": batch_stats}
-        y, changed = kind.module.apply(variables, inputs, norm, mutable=collections)
+        module = Unused() if kind.unused else kind.module
+        y, changed = module.apply(variables, inputs, norm, mutable=collections)
         if kind.beside:
             others = [each.apply(variables, inputs, norm, mutable=True)[0] for each in kind.beside]
             y = jnp.concatenate([y, *others], -1)
@@ -219,7 +220,7 @@ def _make_branch(
         codes += [jnp.zeros(shape, like[2].dtype)] * (most - len(codes))
         return (
             y.astype(like[0].dtype),
-            jnp.pad(statistics, (0, like[1].shape[0] - width)),
+            jnp.pad(statistics, (0, like[1].shape[0] - len(statistics))),
             jnp.stack(codes) if most else jnp.zeros(like[2].shape, like[2].dtype),
         )
 

@@ -10,8 +10,8 @@ What was measured with XLA's CPU backend, on one core with 64 images of 16 x 16 
   and more.
 - Of a depthwise one, sums over the images of products of shifted maps, sixteen images at a time: XLA makes vectors of
   sums that are written out, and none of a reduction. 0.8 ms of a 5x5 one, where the reductions take 5.7.
-- That in the matrix of a product is one over both factors' first axis. On a quiet core it is a little faster (0.36 ms for
-  0.43) to turn the first factor round in memory first; with both cores busy, and channels that no longer fit in a
+- That in the matrix of a product is one over both factors' first axis. On a quiet core it is a little faster (0.36 ms
+  for 0.43) to turn the first factor round in memory before; with both cores busy, and more channels than fit in a
   cache, that takes 1.6 ms of 32 channels where this takes 0.95.
 
 A function has these gradients where it was traced inside `in_training`: they cannot be differentiated forwards, as

@@ -327,6 +327,14 @@ class Sum(nn.Module):
         return sources.add_up(lambda _, x: x)
 
 
+class Unused(nn.Module):
+    """In the place of an operation that no row has."""
+
+    def __call__(self, sources: Sources, norm: Norm) -> Images:
+        """Return the source, which has the shape of the result."""
+        return sources[0]
+
+
 class Stem(nn.Module):
     """The first 3x3 convolution of the image, and its normalisation."""
 

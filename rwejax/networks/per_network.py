@@ -24,7 +24,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from rwejax.networks.kernels import Kernels, row_variables
-from rwejax.networks.modules import Norm, Sources, shown
+from rwejax.networks.modules import Norm, Sources, Unused, shown
 from rwejax.networks.program import Group, Kind, Network, Program, Rows
 
 Tree = Any
@@ -367,7 +367,8 @@ class PerNetwork:
             variables["batch_stats"] = unravel(shapes.get("batch_stats", {}), statistics)
         if kept is not None:
             variables["kept"] = kept
-        y, changed = kind.module.apply(variables, sources, self.norm, mutable=["batch_stats", *seen])
+        module = Unused() if kind.unused else kind.module
+        y, changed = module.apply(variables, sources, self.norm, mutable=["batch_stats", *seen])
         return y, {"batch_stats": variables.get("batch_stats", {}), **changed}
 
 

@@ -31,12 +31,15 @@ class Kind:
         slots: number of slots, each with its own kernel.
         branch: whether it is one of the branches that a cell adds up, of which drop-path leaves some out in training.
         beside: modules of the same variables, whose results are concatenated to its own.
+        unused: whether no row is of this kind, which stands at its operation's place and has kernels that are drawn;
+            nothing is compiled for it.
     """
 
     module: nn.Module
     slots: int = 1
     branch: bool = False
     beside: tuple[nn.Module, ...] = ()
+    unused: bool = False
 
 
 @dataclass(frozen=True)
