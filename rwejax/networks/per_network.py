@@ -203,8 +203,8 @@ class PerNetwork:
 
             def branch(kind: Kind) -> Callable[[Array, Array], tuple[Array, Array, Tree, list[Array]]]:
                 def row(table: Array, before: Array) -> tuple[Array, Array, Tree, list[Array]]:
-                    source = partial(self._source, buffers[group.source], rows, r)
-                    sources = Sources(source, rows.blocks[r], rows.fan_in[r], padded=self._padded)
+                    read = partial(self._source, buffers[group.source], rows, r)
+                    sources = Sources(read, rows.blocks[r], rows.fan_in[r], self._padded)
                     params = self._params(group, kind, table)
                     y, changed = self._apply(group, kind, sources, params, {}, (collection, "kept"), before)
                     result = seen
@@ -221,10 +221,7 @@ class PerNetwork:
             branches = [branch(kind) for _, kind in group.kinds]
             y, after, seen, outputs = _switch(rows.kind[r], branches, weights[r], statistics[r])
             target = lax.dynamic_update_index_in_dim(buffers[group.target], y, rows.buffer_slot[r], 0)
-            kept = [
-                lax.dynamic_update_index_in_dim(table, output, r, 0)
-                for table, output in zip(kept, outputs, strict=True)
-            ]
+            kept = [lax.dynamic_update_index_in_dim(table, row, r, 0) for table, row in zip(kept, outputs, strict=True)]
             return {**buffers, group.target: target}, statistics.at[r].set(after), seen, kept
 
         return step
@@ -283,13 +280,8 @@ class PerNetwork:
                     before = None if kept is None else self._kept(group, kind, kept, r, gradient.shape[0])
 
                     def apply(params: Tree, values: list[Array], shifts: Tree) -> tuple[Array, Tree]:
-                        sources = Sources(
-                            values.__getitem__,
-                            rows.blocks[r],
-                            rows.fan_in[r],
-                            padded=self._padded,
-                            transposed=not self._padded,
-                        )
+                        read, transposed = values.__getitem__, not self._padded
+                        sources = Sources(read, rows.blocks[r], rows.fan_in[r], self._padded, transposed)
                         y, changed = self._apply(group, kind, sources, params, shifts, ("outputs",), kept=before)
                         return y, changed.get("outputs", {})
 
@@ -332,13 +324,11 @@ class PerNetwork:
     def _kept(self, group: Group, kind: Kind, kept: list[Array], r: Any, images: int) -> Tree:
         """The outputs of a row's convolutions, as its module keeps them."""
         leaves, tree = jax.tree.flatten(self._shapes(group, kind).get("kept", {}))
-        return jax.tree.unflatten(
-            tree,
-            [
-                lax.dynamic_slice(table, (r, 0), (1, images * leaf.size)).reshape(images, *leaf.shape[1:])
-                for table, leaf in zip(kept, leaves, strict=False)
-            ],
-        )
+        found = [
+            lax.dynamic_slice(table, (r, 0), (1, images * leaf.size)).reshape(images, *leaf.shape[1:])
+            for table, leaf in zip(kept, leaves, strict=False)
+        ]
+        return jax.tree.unflatten(tree, found)
 
     def _params(self, group: Group, kind: Kind, table: Array) -> Tree:
         """The parameters of a row, as its module takes them."""
