@@ -12,10 +12,10 @@ import rwejax
 from rwejax import InputError, SearchConfig, SearchObserver
 from rwejax.console import make_console
 from rwejax.evaluate import predictor, untrained
-from rwejax.searching import training_plan
 from rwejax.searching.console import ConsoleObserver
 from rwejax.searching.front import FINALIST, LABEL, find_finalists
 from rwejax.searching.task import Task
+from rwejax.searching.trained import plan as training_plan
 from rwejax.status import read_status
 from rwejax.storage.checkpoints import Checkpoints
 from tests import fakes

@@ -18,9 +18,9 @@ from scipy import stats
 import rwejax
 from rwejax import InputError, SearchConfig, SearchObserver, networks, spaces
 from rwejax.console import make_console
-from rwejax.searching import training_plan
 from rwejax.searching.console import ConsoleObserver
 from rwejax.searching.front import FINALIST, MOST_FINALISTS, PLAIN, RANDOM, find_finalists, make_front
+from rwejax.searching.trained import plan as training_plan
 from rwejax.searching.trained.finalists import PLAIN_GENOME, Finalists, plain_space
 from rwejax.searching.trained.verdict import judge
 from rwejax.storage.trainings import TrainedNetwork
