@@ -92,7 +92,9 @@ def plot_fronts(comparison: "Comparison", axes: Axes) -> None:
     axes.set_xlabel(last.axis, color=INK)
     axes.set_ylabel(TRAINED_ERROR.axis if trained else first.axis, color=INK)
     axes.legend(frameon=False, labelcolor=INK)
-    frame(axes, f"fronts of all runs, trained for {max(epochs)} epochs" if trained else "fronts of all runs")
+    count = max(epochs)
+    after = f", trained for {count} epoch{'s' * (count != 1)}" if trained else ""
+    frame(axes, f"fronts of all runs{after}")
 
 
 def _color(number: int) -> str:
