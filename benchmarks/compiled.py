@@ -109,21 +109,20 @@ def measure(config: Config) -> Result:
             }
         }
     options = {"kind": target.kind, "precision": config.precision, "devices": jax.devices()[:1]}
-    forward = PopulationScorer(space, dataset, (estimator,), 1, **options)._forward
+    forward = PopulationScorer(space, dataset, (estimator,), 1, **options).forward
+    assert forward is not None
     drawn = np.asarray(space.sample(jax.random.key(config.seed), config.genomes))
     genomes = np.asarray(space.canonical(drawn))
     evaluate = forward.export(config.genomes, [config.platform])
-    programs = list(forward._programs(genomes))
+    programs = list(forward.programs(genomes))
     schedules = [
-        PopulationSchedule(forward._network, program, target.kind, forward._heads) for _, program, _ in programs
+        PopulationSchedule(forward.network, program, target.kind, forward.heads_at_once) for _, program, _ in programs
     ]
-    keys = jax.random.split(jax.random.key(0), 1)
-    initialise = jax.export.export(forward._initialise, platforms=[config.platform])(keys)
     return described(config, target, estimator=estimator) | {
         "population": describe_population(forward, genomes, programs),
         "functions": {
             "pass": count(target, config.platform, evaluate, schedules, donated=(MAPS,)),
-            "kernels drawn": count(target, config.platform, initialise, schedules[:1]),
+            "kernels drawn": count(target, config.platform, forward.export_kernels([config.platform]), schedules[:1]),
         },
     }
 
@@ -158,8 +157,8 @@ def empty_images(config: Config) -> Dataset:
 
 def describe_population(forward: ForwardPass, genomes: np.ndarray, programs: Sequence[Any]) -> dict[str, Any]:
     """Programs, rows and chunks, and the share of what chunks compute that is padding."""
-    sizes = forward._chunk_sizes
-    tables = {group.name: [program.rows[group.name] for _, program, _ in programs] for group in forward._network.groups}
+    sizes = forward.chunk_sizes
+    tables = {group.name: [program.rows[group.name] for _, program, _ in programs] for group in forward.network.groups}
     rows = {name: sum(int(each.begin[each.chunks]) for each in found) for name, found in tables.items()}
     chunks = {
         size: sum(len(chunks_of(each, sizes, size).kind) for found in tables.values() for each in found)
@@ -167,10 +166,10 @@ def describe_population(forward: ForwardPass, genomes: np.ndarray, programs: Seq
     }
     return {
         "programs": len(programs),
-        "genomes_per_program": forward._capacity,
-        "heads_at_once": forward._heads,
-        "first_images": len(forward._images.first),
-        "batches_of_images": list(forward._images.batches.shape[:2]),
+        "genomes_per_program": forward.genomes_per_program,
+        "heads_at_once": forward.heads_at_once,
+        "first_images": len(forward.images.first),
+        "batches_of_images": list(forward.images.batches.shape[:2]),
         "rows": rows,
         "chunks": chunks,
         "padding_percent": 100 - 100 * sum(rows.values()) / sum(size * count for size, count in chunks.items()),

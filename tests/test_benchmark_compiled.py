@@ -150,20 +150,20 @@ def test_loops_of_a_pass_turn_as_often_as_its_program_has_chunks(name, sizes, es
     )
     genomes = np.asarray(space.canonical(space.sample(jax.random.key(0), 5)))
     exported = forward.export(5, ["cpu"])
-    ((_, program, _),) = forward._programs(genomes)
+    ((_, program, _),) = forward.programs(genomes)
     shapes = [jax.ShapeDtypeStruct(each.shape, each.dtype) for each in exported.in_avals]
     arguments, _ = jax.tree.unflatten(exported.in_tree, shapes)
     text = jax.jit(exported.call).lower(*arguments).compile().as_text()
-    run = Module(text).run(PopulationSchedule(forward._network, program, kind, forward._heads), "/heads")
+    run = Module(text).run(PopulationSchedule(forward.network, program, kind, forward.heads_at_once), "/heads")
 
-    passes, networks = 1 + len(forward._images.batches), int(program.features)
-    groups = math.ceil(networks / forward._heads)
+    passes, networks = 1 + len(forward.images.batches), int(program.features)
+    groups = math.ceil(networks / forward.heads_at_once)
     # A loop is looked at once more than it turns: those of heads, of a group's rounds, of a run's chunks.
     sizes, tables = len(kind.chunk_sizes), program.rows.values()
     looked = groups + 1 + passes * sum(int(rows.rounds) * (1 + sizes) + 1 + int(rows.chunks) for rows in tables)
     if estimator == "fit_path":
         # Heads that are fitted together wait for the network with the most ReLUs.
-        most = np.maximum.reduceat(program.codes.counts[:networks], np.arange(0, networks, forward._heads))
+        most = np.maximum.reduceat(program.codes.counts[:networks], np.arange(0, networks, forward.heads_at_once))
         looked += int((-(-most // kind.codes_at_once)).sum()) + most.size
     assert run.turns == pytest.approx(looked)
     assert run.branches > 0

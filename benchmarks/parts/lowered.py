@@ -54,14 +54,8 @@ def training_step(space: Space, dataset: Dataset, genomes: np.ndarray, platform:
 def population_epoch(space: Space, dataset: Dataset, genomes: np.ndarray, platform: str) -> jax.export.Exported:
     """An epoch of population training, of one network."""
     trainer = PopulationTrainer(space, dataset, Recipe(), devices=jax.devices()[:1])
-    size = trainer.recipe.batch_size
-    rows = np.zeros((-(-len(dataset.train_labels) // size), size), np.int32)
     alive = genomes[np.flatnonzero(trainer.alive(genomes))[0]]
-    program, state = (jax.tree.map(lambda leaf: np.asarray(leaf)[None], each) for each in trainer._start(alive))
-    fixed = key_of_steps(trainer.recipe.seed), np.int32(len(rows))
-    return jax.export.export(trainer._epoch, platforms=[platform])(
-        program, state, rows, rows, dataset.train_images, fixed
-    )
+    return trainer.export(alive, [platform])
 
 
 LOWERINGS: dict[str, Callable[[Space, Dataset, np.ndarray, str], jax.export.Exported]] = {

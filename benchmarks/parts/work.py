@@ -20,13 +20,13 @@ def count_work(evaluator: RandomWeightEvaluator, genomes: np.ndarray) -> dict[st
         genomes: a population of the macro or the micro space.
     """
     space, network = evaluator.space, networks.network(evaluator.space)
-    evaluator.forward._prepare(len(genomes))
     start = time.perf_counter()
     canonical = np.asarray(space.canonical(genomes))
-    together = [members for members, _, _ in evaluator.forward._programs(canonical)]
+    together = [members for members, _, _ in evaluator.forward.programs(canonical)]
     lowering = time.perf_counter() - start
     shared = [
-        networks.lower(space, network, canonical[members], evaluator.forward._capacity)[0] for members in together
+        networks.lower(space, network, canonical[members], evaluator.forward.genomes_per_program)[0]
+        for members in together
     ]
     alone = [networks.lower(space, network, genome[None], 1)[0] for genome in genomes]
     return {

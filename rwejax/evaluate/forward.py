@@ -73,6 +73,13 @@ class ForwardPass:
         kind: what sizes are chosen for, by default the kind of `devices`. A pass for another kind can be exported, and
             be compiled for devices that are not here.
 
+    Attributes:
+        network: the groups of rows that programs run.
+        images: as the devices hold them.
+        chunk_sizes: rows computed at once, descending.
+        heads_at_once: networks whose scores are computed at once, on a device.
+        genomes_per_program: that a program holds, once the first population is known.
+
     Raises:
         InputError: an argument is out of its range, or space and dataset do not fit.
     """
@@ -105,7 +112,7 @@ class ForwardPass:
                 raise InputError(f"{name} is {value}: give 1 or more")
         self.space, self.dataset, self.seeds, self.scores = space, dataset, seeds, tuple(scores)
         self._pools = tuple(sorted({pool for score in scores for pool in score.pools}))
-        self._network = networks.network(space, self._pools, any(score.codes for score in scores))
+        self.network = networks.network(space, self._pools, any(score.codes for score in scores))
         self._genomes = genomes_per_program
         self._calibration = calibration = min(calibration_images, len(dataset.train_images))
         self._mesh = images_mesh(default_devices() if devices is None else devices, calibration)
@@ -113,17 +120,17 @@ class ForwardPass:
         precision = self._kind.precision if precision == "auto" else precision
         self._dtype = np.dtype("bfloat16" if precision == "bfloat16" else "float32")
         self._products = "tensorfloat32" if precision == "tensorfloat32" else "float32"
-        self._chunk_sizes, self._heads = self._kind.chunk_sizes, self._kind.heads_at_once
+        self.chunk_sizes, self.heads_at_once = self._kind.chunk_sizes, self._kind.heads_at_once
         rest = any(score.all_images for score in scores)
         images = len(dataset.train_images) + len(dataset.validation_images)
         if images_per_batch is None:
-            largest = max(self._dtype.itemsize * int(np.prod(shape)) for shape in self._network.buffers.values())
+            largest = max(self._dtype.itemsize * int(np.prod(shape)) for shape in self.network.buffers.values())
             images_per_batch = self._kind.images_at_once(largest)
             if rest and self._hold(images, largest):
                 images_per_batch = images
-        self._images = split_images(dataset, self._mesh, calibration, images_per_batch, rest)
-        self._batches = len(self._images.batches) > 0
-        self._initialise = initialiser(self._network, three_keys)
+        self.images = split_images(dataset, self._mesh, calibration, images_per_batch, rest)
+        self._batches = len(self.images.batches) > 0
+        self._initialise = initialiser(self.network, three_keys)
         self._evaluate: Any = None
         self._maps: Any = None
 
@@ -151,7 +158,7 @@ class ForwardPass:
         worst = {name: value for score in self.scores for name, value in score.worst.items()} | {"failed": 1.0}
         found = np.zeros((len(worst), self.seeds, len(genomes)), np.float32)
         mine = shares[jax.process_index()]
-        for members, program, rows in self._programs(genomes[mine]):
+        for members, program, rows in self.programs(genomes[mine]):
             values = self._run(self._evaluate, program, kernels, keys)
             for number, (name, bad) in enumerate(worst.items()):
                 found[number, :, mine[members]] = np.where(
@@ -183,9 +190,9 @@ class ForwardPass:
         with jax.enable_x64(False):
             self._prepare(len(genomes))
             kernels, _ = self._initialise(jax.random.split(key, self.seeds)[:1])
-            places = collectives.gathered(self._images.places)
-            found = np.zeros((len(genomes), len(places), *self._network.buffers["features"]), np.float32)
-            for members, program, rows in self._programs(genomes):
+            places = collectives.gathered(self.images.places)
+            found = np.zeros((len(genomes), len(places), *self.network.buffers["features"]), np.float32)
+            for members, program, rows in self.programs(genomes):
                 out = self._run(self._features, program, kernels)
                 there = rows != ABSENT
                 found[members[there]] = collectives.gathered(out)[rows[there]][:, places]
@@ -199,6 +206,37 @@ class ForwardPass:
         """
         return first_draw(self._initialise(jax.random.split(key, self.seeds))[0])
 
+    def programs(
+        self, genomes: Int[np.ndarray, "n genes"]
+    ) -> Iterator[tuple[Int[np.ndarray, " m"], Program, Int[np.ndarray, " m"]]]:
+        """Split a population into programs. Sorted genomes lie next to those with which they share rows.
+
+        Args:
+            genomes: the population, in canonical form.
+
+        Yields:
+            Which genomes, their program, and the row of features of each, `ABSENT` where no path leads through.
+        """
+        if not len(genomes):
+            return
+        self._prepare(len(genomes))
+        pending = np.array_split(np.lexsort(genomes.T[::-1]), -(-len(genomes) // self.genomes_per_program))
+        while pending:
+            members = pending.pop(0)
+            try:
+                program, rows = networks.lower(
+                    self.space,
+                    self.network,
+                    genomes[members],
+                    self.genomes_per_program,
+                    self.chunk_sizes,
+                    self._buffer_sizes,
+                )
+            except networks.CapacityError:
+                pending[:0] = np.array_split(members, 2)
+            else:
+                yield members, program, rows
+
     def export(self, genomes: int, platforms: Sequence[str]) -> jax.export.Exported:
         """Lower (program, images, kernels, keys) -> scores for other platforms.
 
@@ -210,12 +248,20 @@ class ForwardPass:
             The lowering, made without a population and without those devices.
         """
         self._prepare(genomes)
-        program = networks.empty_program(self._network, self._capacity, self._chunk_sizes)
+        program = networks.empty_program(self.network, self.genomes_per_program, self.chunk_sizes)
         keys = jax.random.split(jax.random.key(0), self.seeds)
         drawn = jax.eval_shape(self._initialise, keys)
         return jax.export.export(self._evaluate, platforms=platforms)(
-            program, self._images, *drawn, self._map_shapes(self._buffer_sizes)
+            program, self.images, *drawn, self._map_shapes(self._buffer_sizes)
         )
+
+    def export_kernels(self, platforms: Sequence[str]) -> jax.export.Exported:
+        """Lower keys -> (kernels, keys of the heads), what a pass calls before its programs, for other platforms.
+
+        Args:
+            platforms: "cpu", "cuda", "rocm" or "tpu".
+        """
+        return jax.export.export(self._initialise, platforms=platforms)(jax.random.split(jax.random.key(0), self.seeds))
 
     def _prepare(self, genomes: int) -> None:
         """Fix the capacity at the first population, and build the compiled pass."""
@@ -226,24 +272,24 @@ class ForwardPass:
         devices = self._mesh.size
         wanted = self._genomes or self._genomes_in_memory(min(max(genomes, 1), _MAX_GENOMES))
         # Two a device at least: for a single one XLA writes the loop over networks away, and heads come out otherwise.
-        self._capacity = max(2, -(-wanted // devices)) * devices
-        self._buffer_sizes = networks.buffer_sizes(self.space, self._network, self._capacity, self._chunk_sizes)
-        self._heads = min(self._kind.heads_at_once, self._capacity // devices)
+        self.genomes_per_program = max(2, -(-wanted // devices)) * devices
+        self._buffer_sizes = networks.buffer_sizes(self.space, self.network, self.genomes_per_program, self.chunk_sizes)
+        self.heads_at_once = min(self._kind.heads_at_once, self.genomes_per_program // devices)
         self._evaluate, self._features, self._allocate = compile_pass(
             Setting(
-                network=self._network,
+                network=self.network,
                 scores=self.scores,
                 pools=tuple((pool, networks.network(self.space, pool).buffers["features"][0]) for pool in self._pools),
                 mesh=self._mesh,
-                capacity=self._capacity,
-                chunk_sizes=tuple(self._chunk_sizes),
-                heads_at_once=self._heads,
+                capacity=self.genomes_per_program,
+                chunk_sizes=tuple(self.chunk_sizes),
+                heads_at_once=self.heads_at_once,
                 codes_at_once=self._kind.codes_at_once,
                 dtype=self._dtype.name,
                 products=self._products,
                 seeds=self.seeds,
                 calibration=self._calibration,
-                train=min(len(self.dataset.train_labels), self._images.labels.shape[0]),
+                train=min(len(self.dataset.train_labels), self.images.labels.shape[0]),
                 classes=self.dataset.classes,
                 batches=self._batches,
             )
@@ -254,7 +300,7 @@ class ForwardPass:
         limit = self._kind.map_memory(self._mesh.size)
         genomes = most
         while genomes > 1:
-            sizes = networks.buffer_sizes(self.space, self._network, genomes, self._chunk_sizes)
+            sizes = networks.buffer_sizes(self.space, self.network, genomes, self.chunk_sizes)
             share = limit / self._bytes_of(self._map_shapes(sizes))
             if share >= 1:
                 break
@@ -265,9 +311,9 @@ class ForwardPass:
         """Whether accelerators hold the maps of a search's population of all images, and what making them takes."""
         if self._kind.platform == "cpu":  # whose cache is to hold a map
             return False
-        sizes = networks.buffer_sizes(self.space, self._network, _POPULATION, self._chunk_sizes)
-        maps = self._bytes_of(networks.map_shapes(self._network, sizes, self._calibration, images, 0, self._dtype))
-        beside = _MAPS_BESIDE * self._chunk_sizes[0] * images * largest
+        sizes = networks.buffer_sizes(self.space, self.network, _POPULATION, self.chunk_sizes)
+        maps = self._bytes_of(networks.map_shapes(self.network, sizes, self._calibration, images, 0, self._dtype))
+        beside = _MAPS_BESIDE * self.chunk_sizes[0] * images * largest
         return max(maps, beside) <= self._kind.map_memory(self._mesh.size)
 
     def _bytes_of(self, shapes: tuple[Any, Any]) -> int:
@@ -279,34 +325,13 @@ class ForwardPass:
     def _run(self, function: Any, program: Program, *drawn: Any) -> Any:
         """Call a compiled pass with the maps of the last call, or with new ones where that was interrupted."""
         maps, self._maps = self._maps or self._new_maps(), None
-        result, self._maps = function(program, self._images, *drawn, maps)
+        result, self._maps = function(program, self.images, *drawn, maps)
         return result
 
     def _map_shapes(self, sizes: Mapping[str, int]) -> tuple[Any, Any]:
         """The maps of the first images and of a batch of others."""
-        batch = self._images.batches.shape[1] if self._batches else 0
-        return networks.map_shapes(self._network, sizes, self._calibration, len(self._images.first), batch, self._dtype)
+        batch = self.images.batches.shape[1] if self._batches else 0
+        return networks.map_shapes(self.network, sizes, self._calibration, len(self.images.first), batch, self._dtype)
 
     def _new_maps(self) -> tuple[networks.Maps, networks.Maps]:
         return self._allocate(tuple(jax.tree.leaves(self._map_shapes(self._buffer_sizes))))
-
-    def _programs(
-        self, genomes: Int[np.ndarray, "n genes"]
-    ) -> Iterator[tuple[Int[np.ndarray, " m"], Program, Int[np.ndarray, " m"]]]:
-        """Split a population into programs: which genomes, the program, and the row of features of each genome.
-
-        Sorted genomes lie next to those with which they share rows.
-        """
-        if not len(genomes):
-            return
-        pending = np.array_split(np.lexsort(genomes.T[::-1]), -(-len(genomes) // self._capacity))
-        while pending:
-            members = pending.pop(0)
-            try:
-                program, rows = networks.lower(
-                    self.space, self._network, genomes[members], self._capacity, self._chunk_sizes, self._buffer_sizes
-                )
-            except networks.CapacityError:
-                pending[:0] = np.array_split(members, 2)
-            else:
-                yield members, program, rows

@@ -45,6 +45,9 @@ class PopulationScorer:
         extras: names of forward estimators that are scored in the same pass besides.
         options: further arguments of `ForwardPass`.
 
+    Attributes:
+        forward: the pass that all estimators share which look forwards; None: there is none.
+
     Raises:
         InputError: no estimator has such a name, or one is named twice, or an argument is out of its range.
     """
@@ -68,7 +71,7 @@ class PopulationScorer:
         seen = dict.fromkeys((*looks, *extras))
         scores = [estimators.FORWARD[name] for name in seen]
         three_keys = not set(looks) <= {"rwe"}
-        self._forward = (
+        self.forward = (
             ForwardPass(space, dataset, scores, seeds=seeds, three_keys=three_keys, **options) if seen else None
         )
         self._others = {
@@ -84,8 +87,8 @@ class PopulationScorer:
         scores: dict[str, np.ndarray] = {}
         failed = np.zeros(len(genomes), int)
         lost = np.zeros(len(genomes), bool)
-        if self._forward is not None:
-            values, failures = self._forward(key, genomes)
+        if self.forward is not None:
+            values, failures = self.forward(key, genomes)
             scores, lost = dict(values), failures == self._seeds
             failed += failures if "rwe" in self._names else 0
         columns = []

@@ -175,9 +175,9 @@ def test_what_a_kind_of_device_is_given_and_how_many_change_last_bits_only(datas
         # An error is a count of images, and one image may lie on a boundary.
         tolerance = {"atol": 100 / 90 + 1e-3} if RWE_SCORES.get(score) and score.endswith("_error") else {"rtol": 1e-3}
         np.testing.assert_allclose(values, found.values[score], err_msg=score, **tolerance)
-    assert (wide._chunk_sizes, evaluate._chunk_sizes) == ((12, 3), (1,))
-    assert (wide._heads, evaluate._heads) == (6, 1)
-    assert [len(each._images.first) for each in (wide, evaluate)] == [90, BATCH]
+    assert (wide.chunk_sizes, evaluate.chunk_sizes) == ((12, 3), (1,))
+    assert (wide.heads_at_once, evaluate.heads_at_once) == (6, 1)
+    assert [len(each.images.first) for each in (wide, evaluate)] == [90, BATCH]
 
 
 @pytest.mark.parametrize(

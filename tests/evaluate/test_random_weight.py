@@ -113,7 +113,7 @@ def test_seeds_are_averaged(space, dataset, genomes):
     )
     averaged = evaluate(jax.random.key(3), genomes).values["loo_error"]
     single(jax.random.key(3), genomes)
-    [(members, program, rows)] = evaluate._programs(np.asarray(space.canonical(genomes)))
+    [(members, program, rows)] = evaluate.programs(np.asarray(space.canonical(genomes)))
     drawn = evaluate._initialise(jax.random.split(jax.random.key(3), 2))
     draws = []
     for draw in range(2):

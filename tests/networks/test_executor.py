@@ -69,7 +69,7 @@ def test_rows_at_once_change_last_bits_only(space, dataset, whole, sizes):
     """The accelerator's way through the executor: several rows of a kind under vmap."""
     genomes, found = whole
     wide = evaluator(space, dataset)
-    wide.forward._chunk_sizes = sizes
+    wide.forward.chunk_sizes = sizes
     np.testing.assert_allclose(wide.features(jax.random.key(7), genomes), found, atol=1e-5)
 
 
@@ -100,7 +100,7 @@ def test_too_many_rows_are_refused_and_split(space, dataset, whole):
     narrow = evaluator(space, dataset, genomes_per_program=len(genomes)).forward
     narrow._prepare(len(genomes))
     narrow._buffer_sizes = networks.buffer_sizes(space, network, 2, (1,)) | {"features": len(genomes)}
-    assert len(list(narrow._programs(np.asarray(space.canonical(genomes))))) > 1
+    assert len(list(narrow.programs(np.asarray(space.canonical(genomes))))) > 1
     assert (narrow.features(jax.random.key(7), genomes) == found).all()
 
 

@@ -134,7 +134,7 @@ def test_another_way_through_the_executor_changes_last_bits_only(case):
     The kinds of rows of `darts` are among those of `micro`.
     """
     other = case.another(genomes_per_program=5, images_per_batch=5, devices=jax.devices()[:1])
-    other._chunk_sizes = (5, 2)
+    other.chunk_sizes = (5, 2)
     np.testing.assert_allclose(other.features(KEY, case.genomes), case.found, rtol=0, atol=1e-5)
 
 

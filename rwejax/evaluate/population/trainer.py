@@ -117,6 +117,23 @@ class PopulationTrainer:
         """
         return np.array([self._lower(genome) is not None for genome in genomes], bool)
 
+    def export(self, genome: Int[np.ndarray, " genes"], platforms: Sequence[str]) -> jax.export.Exported:
+        """Lower (programs, states, rows, labels, images, (key, steps)) -> states, sums: an epoch, for other platforms.
+
+        Args:
+            genome: in canonical form; all others have the same shapes.
+            platforms: "cpu", "cuda", "rocm" or "tpu".
+
+        Returns:
+            The lowering, made without those devices.
+        """
+        steps = -(-self.train_images // self.recipe.batch_size)
+        rows = np.zeros((steps, self.recipe.batch_size), np.int32)
+        begun = jax.tree.map(lambda leaf: np.stack([leaf] * self.networks_at_once), self._start(genome))
+        return jax.export.export(self._epoch, platforms=platforms)(
+            *begun, rows, rows, self._train_images, (self._key_steps, np.int32(steps))
+        )
+
     def _lower(self, genome: Int[np.ndarray, " genes"]) -> Program | None:
         program, (features,) = networks.lower(self.space, self._network, genome[None], 1)
         return None if features == ABSENT else program
