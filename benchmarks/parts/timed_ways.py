@@ -187,10 +187,10 @@ class TimedTrainer:
         return Trainings.open(self._folder / name, describe_setting(self._space, self._dataset, recipe))
 
     def fits(self, genomes: Int[np.ndarray, "n genes"], epochs: int, share: float = 1.0) -> bool:
-        """Whether networks side by side can be trained before that share of the time is up; the first always can."""
+        """Whether networks side by side can be trained before that share of the time is up; the first two can."""
         assert self._task.seconds is not None
         left = share * (self._task.seconds - _ENDING) - (time.time() - self._task.begun)
-        return not self._known or _CAUTION * epochs * self._expected(self._size(genomes)) < left
+        return len(self._known) < 2 or _CAUTION * epochs * self._expected(self._size(genomes)) < left
 
     def train(self, genomes: Int[np.ndarray, "n genes"], file: Trainings, role: str) -> list[TrainedNetwork]:
         """Train networks side by side, and write them down.
@@ -215,7 +215,7 @@ class TimedTrainer:
 
     def _expected(self, macs: float) -> float:
         """Seconds of an epoch: those of the networks trained so far whose size is nearest, in proportion."""
-        known = self._known[1:] or self._known  # the first ones were traced as well
+        known = self._known[1:]  # the first ones were traced as well, which takes longer than they do
         near, seconds = min(known, key=lambda each: abs(np.log(each[0] / macs)))
         return seconds * max(1.0, macs / near)
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from rwejax.networks import gradients
 from rwejax.networks import plain_operations as plain
 from rwejax.networks.builder import Builder
 from rwejax.networks.convolutions import average_pool, features, max_pool
@@ -47,18 +48,17 @@ class Project(nn.Module):
     def __call__(self, sources: Sources, norm: Norm) -> Images:
         """Project the concatenated sources."""
         names = ("blocks",) if self.stride == 1 else ("blocks_even", "blocks_odd")
-        products, blocks = zip(
+        products, kernels = zip(
             *[pointwise(self, sources, self.channels // self.stride, name) for name in names], strict=True
         )
 
-        def project(maps: list[Images], *blocks: Array) -> Images:
-            maps = [nn.relu(x) for x in maps]
-            shifted = ([x[:, i :: self.stride, i :: self.stride] for x in maps] for i in range(self.stride))
-            parts = zip(products, shifted, blocks, strict=True)
-            return jnp.concatenate([product(each, block) for product, each, block in parts], -1)
+        def project(maps: list[Images], blocks: Int[Array, " count"], *kernels: Array) -> Images:
+            shifted = zip(*[gradients.diagonals(nn.relu(x), self.stride) for x in maps], strict=True)
+            parts = zip(products, map(list, shifted), kernels, strict=True)
+            return jnp.concatenate([product(each, blocks, kernel) for product, each, kernel in parts], -1)
 
         show_relus(self, sources)
-        x = convolved(self, sources.of_count(project, *blocks))
+        x = convolved(self, sources.add_up(project, *kernels))
         return Normalise()(x, norm)
 
 
@@ -114,11 +114,11 @@ class Output(nn.Module):
     def __call__(self, sources: Sources, norm: Norm) -> Float[Array, "images features"]:
         """Pool the blocks."""
 
-        def padded(k: int, x: Images) -> Array:
-            pooled = features(x, self.pool)
-            return jnp.zeros((sources.arity, *pooled.shape), pooled.dtype).at[sources.blocks[k]].add(pooled)
+        def pooled(maps: list[Images], blocks: Int[Array, " count"]) -> Array:
+            found = jnp.stack([features(x, self.pool) for x in maps])
+            return jnp.zeros((sources.arity, *found.shape[1:]), found.dtype).at[blocks].add(found)
 
-        blocks = jnp.moveaxis(sources.add_up(padded), 0, 1)
+        blocks = jnp.moveaxis(sources.add_up(pooled), 0, 1)
         return blocks.reshape(blocks.shape[0], -1)
 
 

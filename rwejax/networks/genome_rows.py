@@ -112,7 +112,7 @@ def row_function(module: nn.Module, shape: tuple[int, ...], fan_in: int, images:
     sources = [jax.ShapeDtypeStruct((images, *shape), jnp.float32)] * fan_in
 
     def read(maps: list[Images]) -> Sources:
-        return Sources(maps.__getitem__, np.arange(fan_in), fan_in, padded=True)
+        return Sources(maps.__getitem__, np.arange(fan_in), fan_in)
 
     def init(maps: list[Images]) -> Any:
         return module.init(jax.random.key(0), read(maps), Norm.RUNNING)

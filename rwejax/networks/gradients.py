@@ -27,7 +27,7 @@ from functools import reduce
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float
 
 _TOGETHER = 16  # images that are summed in one expression
 
@@ -71,34 +71,65 @@ def differentiated(form: Bilinear, in_x: Bilinear, in_kernel: Bilinear) -> Bilin
     return function
 
 
-def by_count(count: Int[Array, ""], functions: Sequence[Callable[..., Array]], *operands: Array) -> Array:
-    """The function of that number, the first of which is 1, of operands.
+def either(
+    first: Bool[Array, ""] | bool, one: Callable[..., Array], other: Callable[..., Array], *operands: Array
+) -> Array:
+    """One or the other function of operands.
 
-    The gradient of `lax.switch` has what each of the functions keeps for it, and zeros in the place of what the others
-    would keep. Here nothing is kept but the operands.
+    The gradient of `lax.cond` has what either function keeps for it, and zeros in the place of what the other would
+    keep. In training nothing is kept but the operands.
 
     Args:
-        count: chooses.
-        functions: of the operands, with results of one shape.
+        first: whether it is the first function.
+        one: of the operands.
+        other: likewise, with a result of the same shape.
         operands: what gradients are taken in.
     """
 
-    def chosen(count: Array, *operands: Array) -> Array:
-        return lax.switch(count - 1, functions, *operands)
+    def chosen(first: Array, *operands: Array) -> Array:
+        return lax.cond(first, one, other, *operands)
 
-    def forward(count: Array, *operands: Array) -> tuple[Array, tuple[Array, ...]]:
-        return chosen(count, *operands), (count, *operands)
+    def forward(first: Array, *operands: Array) -> tuple[Array, tuple[Array, ...]]:
+        return chosen(first, *operands), (first, *operands)
 
     def backward(kept: tuple[Array, ...], gradient: Array) -> tuple[Array | None, ...]:
         def transposed(function: Callable[..., Array]) -> Callable[..., tuple[Array, ...]]:
             return lambda gradient, *operands: jax.vjp(function, *operands)[1](gradient)
 
-        count, *operands = kept
-        return None, *lax.switch(count - 1, [transposed(each) for each in functions], gradient, *operands)
+        first, *operands = kept
+        return None, *lax.cond(first, transposed(one), transposed(other), gradient, *operands)
 
+    first = jnp.asarray(first)
+    if not is_training():
+        return chosen(first, *operands)
     by = jax.custom_vjp(chosen)
     by.defvjp(forward, backward)
-    return by(count, *operands)
+    return by(first, *operands)
+
+
+def diagonals(x: Float[Array, "images height width channels"], stride: int) -> list[Array]:
+    """The pixels of each row and column that a stride meets, begun at (0, 0), at (1, 1) and so on.
+
+    Args:
+        x: maps, of a height and width that the stride divides.
+        stride: of rows and columns; so many maps come out.
+    """
+
+    def taken(x: Array) -> list[Array]:
+        return [x[:, i::stride, i::stride] for i in range(stride)]
+
+    def backward(_: tuple[()], parts: list[Array]) -> tuple[Array]:
+        # XLA would pad each with zeros between its pixels and add them, at twice the time.
+        rows = [[part if i == j else jnp.zeros_like(part) for j in range(stride)] for i, part in enumerate(parts)]
+        whole = jnp.stack([jnp.stack(row, 3) for row in rows], 2)
+        images, height, width, channels = parts[0].shape
+        return (whole.reshape(images, height * stride, width * stride, channels),)
+
+    if stride == 1 or not is_training():
+        return taken(x)
+    function = jax.custom_vjp(taken)
+    function.defvjp(lambda x: (taken(x), ()), backward)
+    return function(x)
 
 
 def turned(kernel: Float[Array, "rows columns inputs outputs"]) -> Float[Array, "rows columns outputs inputs"]:

@@ -130,7 +130,7 @@ def _module_variables(module: nn.Module, shape: tuple[int, ...], arity: int, nor
     def init() -> Tree:
         image = jnp.zeros((1, *shape), jnp.float32)
         # The fan-in is an array, for with a plain 1 a `Mix` would make no kernel.
-        sources = Sources(lambda k: image, jnp.zeros(arity, jnp.int32), jnp.int32(1), padded=True)
+        sources = Sources(lambda k: image, jnp.zeros(arity, jnp.int32), jnp.int32(1))
         return module.init(jax.random.key(0), sources, norm)
 
     with jax.enable_x64(False):  # Flax's initialisers would make kernels of 64 bits, which fit no map of 32

@@ -8,7 +8,7 @@ and are constants afterwards, so that an image's feature depends on that image a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial, reduce
 from typing import Any, ClassVar
 
@@ -62,6 +62,11 @@ Norm.BATCH, Norm.STORED, Norm.NONE = Norm("batch"), Norm("stored"), Norm("none")
 Norm.TRAIN, Norm.RUNNING = Norm("train"), Norm("running")
 
 
+Summed = Callable[..., Images]
+"""A function of some sources' maps, of their positions among the slot's possible inputs, and of weights, which is the
+sum of what it gives of each of them alone."""
+
+
 @dataclass(frozen=True)
 class Sources:
     """What a row reads.
@@ -70,16 +75,11 @@ class Sources:
         read: gives the k-th source.
         blocks: position of each source among the slot's possible inputs; the first `fan_in` count.
         fan_in: number of sources; where it is no array, one source needs no mixing and no weights for it.
-        padded: sources beyond the fan-in can be read and are zero, so that sums need no branch for each number, through
-            which a gradient would keep what all of them need.
-        transposed: a gradient is taken back through this once, see `rwejax.networks.gradients.by_count`.
     """
 
     read: Callable[[Index], Images]
     blocks: Int[Array | np.ndarray, " arity"]
     fan_in: Int[Array, ""] | int
-    padded: bool = False
-    transposed: bool = False
 
     @property
     def arity(self) -> int:
@@ -94,32 +94,22 @@ class Sources:
     def __getitem__(self, k: Index) -> Images:
         return self.read(k)
 
-    def add_up(self, term: Callable[[int, Images], Images]) -> Images:
-        """The sum of `term(k, map)` over the sources; the term of a source of zeros must be zero."""
-        return self.of_count(lambda maps: reduce(jnp.add, [term(k, x) for k, x in enumerate(maps)]))
-
-    def of_count(self, function: Callable[..., Images], *weights: Array) -> Images:
-        """`function(maps, *weights)` of the sources' maps; where these are padded, of the most that there could be.
+    def add_up(self, function: Summed, *weights: Array, alone: Callable[[Images], Images] | None = None) -> Images:
+        """A sum over the sources. What is not there is not read.
 
         Args:
-            function: reads no weights but those that it is given.
-            weights: likewise.
+            function: of maps, their positions and the weights; of several maps together it may be quicker.
+            weights: all that gradients are taken in, but for the maps.
+            alone: what becomes of a single source; by default it is summed as several are.
         """
-        if self.padded or isinstance(self.fan_in, int):
-            return function([self[k] for k in range(self.arity if self.padded else int(self.fan_in))], *weights)
-        counts = range(1, self.arity + 1)
-        if not self.transposed:  # what is not there is not read either
 
-            def of_read(count: int) -> Images:
-                return function([self[k] for k in range(count)], *weights)
+        def of(count: int) -> Images:
+            maps = [self[k] for k in range(count)]
+            return alone(maps[0]) if alone and count == 1 else function(maps, self.blocks[:count], *weights)
 
-            return lax.switch(self.fan_in - 1, [partial(of_read, count) for count in counts])
-        operands = *(self[k] for k in range(self.arity)), *weights
-
-        def of_first(count: int, *operands: Array) -> Images:
-            return function(list(operands[:count]), *operands[self.arity :])
-
-        return gradients.by_count(self.fan_in, [partial(of_first, count) for count in counts], *operands)
+        if isinstance(self.fan_in, int):
+            return of(self.fan_in)
+        return lax.switch(self.fan_in - 1, [partial(of, count) for count in range(1, self.arity + 1)])
 
 
 @struct.dataclass
@@ -156,7 +146,7 @@ def relu(module: nn.Module, x: Images) -> Images:
 
 
 def show_relus(module: nn.Module, sources: Sources) -> None:
-    """Show observers that each source goes through a ReLU, where that happens inside `Sources.of_count`.
+    """Show observers that each source goes through a ReLU, where that happens inside `Sources.add_up`.
 
     Args:
         module: the one that owns the ReLUs.
@@ -268,7 +258,7 @@ def moments(x: Images) -> tuple[Float[Array, " channels"], Float[Array, " channe
 
 def pointwise(
     module: nn.Module, sources: Sources, channels: int, name: str = "blocks"
-) -> tuple[Callable[[list[Images], Array], Images], Float[Array, "arity inputs channels"]]:
+) -> tuple[Summed, Float[Array, "arity inputs channels"]]:
     """A 1x1 convolution of several sources concatenated on channels, as one product.
 
     The module owns one kernel block for each possible input, scaled by the real fan-in.
@@ -280,16 +270,15 @@ def pointwise(
         name: of the blocks among the module's parameters; it begins with `blocks`.
 
     Returns:
-        A function of the feature maps of the first so many sources, of which those beyond the fan-in must be zero, and
-        of the blocks; and the blocks.
+        A function that adds up, and the blocks, which are its weights.
     """
     initialiser = nn.initializers.variance_scaling(2.0, "fan_in", "normal", batch_axis=(0,))
     kernel = module.param(name, initialiser, (sources.arity, sources.channels, channels))
     scale = lax.rsqrt(jnp.maximum(sources.fan_in, 1).astype(kernel.dtype))
 
-    def product(maps: list[Images], kernel: Array) -> Images:
-        blocks = kernel[sources.blocks[: len(maps)]] * scale
-        return gradients.product(jnp.concatenate(maps, -1), blocks.reshape(-1, channels))
+    def product(maps: list[Images], blocks: Int[Array, " count"], kernel: Array) -> Images:
+        chosen = kernel[blocks] * scale
+        return gradients.product(jnp.concatenate(maps, -1), chosen.reshape(-1, channels))
 
     return product, kernel
 
@@ -302,17 +291,8 @@ class Mix(nn.Module):
         """Mix the sources."""
         if isinstance(sources.fan_in, int) and sources.fan_in == 1:
             return sources[0]
-        product, blocks = pointwise(self, sources, sources.channels)
-
-        def mixed(maps: list[Images], blocks: Array) -> Images:
-            return product(maps, blocks) if len(maps) > 1 else maps[0]
-
-        many = sources.fan_in > 1
-        if sources.padded:
-            x = lax.cond(many, lambda: sources.of_count(product, blocks), lambda: sources[0])
-        else:
-            x = sources.of_count(mixed, blocks)
-        return convolved(self, x, many)
+        product, kernel = pointwise(self, sources, sources.channels)
+        return convolved(self, sources.add_up(product, kernel, alone=lambda x: x), sources.fan_in > 1)
 
 
 class Sum(nn.Module):
@@ -322,9 +302,8 @@ class Sum(nn.Module):
 
     def __call__(self, sources: Sources, norm: Norm) -> Images:
         """Add the sources."""
-        if self.always_two:
-            return sources[0] + sources[1]
-        return sources.add_up(lambda _, x: x)
+        sources = replace(sources, fan_in=2) if self.always_two else sources
+        return sources.add_up(lambda maps, blocks: reduce(jnp.add, maps))
 
 
 class Unused(nn.Module):

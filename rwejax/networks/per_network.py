@@ -1,8 +1,9 @@
 """One genome's network with weights of its own: what a pass that shares rows cannot give.
 
-A program of one genome runs forwards row by row, and backwards through the same rows in reverse: a row is recomputed
-from its sources and transposed, and the gradients that several readers send to a row add up in a second set of buffers.
-So one compilation serves every genome, memory is that of two sets of maps, and gradients pass through the normalisation
+A program of one genome runs forwards row by row, and backwards through the same rows in reverse: what a row makes of
+the sum over its sources is recomputed and transposed, and then, one after another, each summand
+(`rwejax.networks.summands`). The gradients that several readers send to a row add up in a second set of buffers. So one
+compilation serves every genome, memory is that of two sets of maps, and gradients pass through the normalisation
 statistics of the batch. Both passes can be differentiated forwards (`jax.jvp`).
 
 The weights of a network are a table for each group: a row of the program, and the variables of its operation one after
@@ -11,9 +12,9 @@ another, padded with zeros. So are the running statistics of one that is trained
 
 import functools
 import itertools
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -23,9 +24,12 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from rwejax.networks.kernels import Kernels, row_variables
-from rwejax.networks.modules import Norm, Sources, Unused, shown
-from rwejax.networks.program import Group, Kind, Network, Program, Rows
+from rwejax.networks.kernels import Kernels
+from rwejax.networks.modules import Norm, Sources, shown
+from rwejax.networks.program import Group, Network, Program, Rows
+from rwejax.networks.row_modules import RowModule
+from rwejax.networks.row_tables import filled, table_row, table_size
+from rwejax.networks.summands import Known, Recorded, Summand, sum_shape
 
 Tree = Any
 Tables = dict[str, Float[Array, "rows size"]]
@@ -118,7 +122,7 @@ class PerNetwork:
         """
         found = []
         for group in self.network.groups:
-            table, trees = tables[group.name], [self._shapes(group, kind).get("params", {}) for _, kind in group.kinds]
+            table, trees = tables[group.name], [module.shapes.get("params", {}) for module in self._modules(group)]
             leaves = [[leaf.size for leaf in jax.tree.leaves(tree)] for tree in trees]
             most = max(map(len, leaves))
             # What is beyond a row's last layer counts for one more, which is left out.
@@ -189,7 +193,7 @@ class PerNetwork:
         """Numbers in the output of the first convolution of a row, of the second, and so on: the most of its kinds."""
         if self.norm is not Norm.TRAIN:
             return []
-        trees = [row_variables(self.network, group, kind, Norm.TRAIN).get("kept", {}) for _, kind in group.kinds]
+        trees = [module.shapes.get("kept", {}) for module in self._modules(group)]
         sizes = [[images * leaf.size for leaf in jax.tree.leaves(tree)] for tree in trees]
         return [max(each) for each in itertools.zip_longest(*sizes, fillvalue=0)]
 
@@ -201,24 +205,22 @@ class PerNetwork:
         def step(r: Array, carry: _Forward) -> _Forward:
             buffers, statistics, seen, kept = carry
 
-            def branch(kind: Kind) -> Callable[[Array, Array], tuple[Array, Array, Tree, list[Array]]]:
+            def branch(module: RowModule) -> Callable[[Array, Array], tuple[Array, Array, Tree, list[Array]]]:
                 def row(table: Array, before: Array) -> tuple[Array, Array, Tree, list[Array]]:
-                    read = partial(self._source, buffers[group.source], rows, r)
-                    sources = Sources(read, rows.blocks[r], rows.fan_in[r], self._padded)
-                    params = self._params(group, kind, table)
-                    y, changed = self._apply(group, kind, sources, params, {}, (collection, "kept"), before)
+                    sources = _sources(buffers[group.source], rows, r)
+                    y, changed = module(sources, module.params(table), (collection, "kept"), statistics=before)
                     result = seen
                     for each in shown(changed.get(collection, {})):
                         result = observer.add(result, each.x, each.counts(rows.fan_in[r]))
                     flat, _ = ravel_pytree(changed["batch_stats"] if trained else ())
                     outputs = [leaf.ravel() for leaf in jax.tree.leaves(changed.get("kept", {}) if trained else ())]
                     outputs += [jnp.zeros(0)] * (len(kept) - len(outputs))
-                    outputs = [_filled(output, table.shape[1]) for output, table in zip(outputs, kept, strict=True)]
+                    outputs = [filled(output, table.shape[1]) for output, table in zip(outputs, kept, strict=True)]
                     return y, before.at[: len(flat)].set(flat), result, outputs
 
                 return row
 
-            branches = [branch(kind) for _, kind in group.kinds]
+            branches = [branch(module) for module in self._modules(group)]
             y, after, seen, outputs = _switch(rows.kind[r], branches, weights[r], statistics[r])
             target = lax.dynamic_update_index_in_dim(buffers[group.target], y, rows.buffer_slot[r], 0)
             kept = [lax.dynamic_update_index_in_dim(table, row, r, 0) for table, row in zip(kept, outputs, strict=True)]
@@ -267,132 +269,99 @@ class PerNetwork:
         observer: ActivationObserver,
         kept: list[Array] | None,
     ) -> Callable[[Array, _Backward], _Backward]:
+        images, source_shape = buffers[group.target].shape[1], buffers[group.source].shape[1:]
+        modules = self._modules(group)
+        sums = [sum_shape(self.network, group, module.kind, images) for module in modules]
+        adding = [module for module, each in zip(modules, sums, strict=True) if each is not None]
+        shapes = {source_shape if each is None else each.shape for each in sums}
+        size = max(map(math.prod, shapes))
+
+        # Where shapes differ they go through vectors, whose elements XLA would compute one by one.
+        def packed(x: Array) -> Array:
+            return x if len(shapes) == 1 else filled(x.ravel(), size)
+
+        def unpacked(x: Array, shape: tuple[int, ...]) -> Array:
+            return x if len(shapes) == 1 else x[: math.prod(shape)].reshape(shape)
+
         def step(n: Array, carry: _Backward) -> _Backward:
             maps, tables, seen = carry
             r = rows.chunks - 1 - n
             # It is complete: whoever reads a row comes after it, and has sent its part before.
             gradient = maps[group.target][rows.buffer_slot[r]]
+            sources = _sources(buffers[group.source], rows, r)
 
-            def branch(kind: Kind) -> Callable[[Array], tuple[Array, Array, Tree]]:
+            def after_sum(module: RowModule) -> Callable[[Array], tuple[Array, Array, Tree]]:
+                """The gradients in the sum or the single source, and in the weights; and what is observed."""
+
                 def row(table: Array) -> tuple[Array, Array, Tree]:
-                    values = [self._source(buffers[group.source], rows, r, k) for k in range(group.arity)]
-                    params = self._params(group, kind, table)
-                    before = None if kept is None else self._kept(group, kind, kept, r, gradient.shape[0])
+                    params = module.params(table)
+                    before = None if kept is None else module.kept(kept, r, images)
 
-                    def apply(params: Tree, values: list[Array], shifts: Tree) -> tuple[Array, Tree]:
-                        read, transposed = values.__getitem__, not self._padded
-                        sources = Sources(read, rows.blocks[r], rows.fan_in[r], self._padded, transposed)
-                        y, changed = self._apply(group, kind, sources, params, shifts, ("outputs",), kept=before)
+                    def apply(params: Tree, x: Array, shifts: Tree) -> tuple[Array, Tree]:
+                        of_x = (
+                            Known(**vars(sources), total=x) if module in adding else replace(sources, read=lambda k: x)
+                        )
+                        y, changed = module(of_x, params, ("outputs",), shifts=shifts, kept=before)
                         return y, changed.get("outputs", {})
 
+                    x = module.total(Recorded(**vars(sources)), params) if module in adding else sources[0]
                     # Zeros added to what convolutions give: the gradient in them is that in the outputs.
-                    _, outputs = jax.eval_shape(lambda: apply(params, values, {}))
+                    _, outputs = jax.eval_shape(lambda: apply(params, x, {}))
                     shifts = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), outputs)
-                    _, transpose, outputs = jax.vjp(apply, params, values, shifts, has_aux=True)
-                    in_params, in_values, in_outputs = transpose(gradient)
-                    in_table, _ = ravel_pytree(in_params)
-                    in_table = _filled(in_table, len(table)).astype(table.dtype)
+                    _, transpose, outputs = jax.vjp(apply, params, x, shifts, has_aux=True)
+                    in_params, in_x, in_outputs = transpose(gradient)
                     result = seen
                     for output, in_output in zip(*map(jax.tree.leaves, (outputs, in_outputs)), strict=True):
                         result = observer.add(result, output, in_output)
-                    return jnp.stack(in_values), in_table, result
+                    return packed(in_x), table_row(in_params, table), result
 
                 return row
 
-            branches = [branch(kind) for _, kind in group.kinds]
-            in_values, in_table, seen = _switch(rows.kind[r], branches, weights[r])
-            tables = {**tables, group.name: lax.dynamic_update_index_in_dim(tables[group.name], in_table, r, 0)}
+            def of_summand(module: RowModule) -> Callable[[Array, Array, Array], tuple[Array, Array]]:
+                """The gradients in the k-th source, and in the weights that it is multiplied by."""
 
-            def send(k: Array, target: Array) -> Array:
-                return target.at[rows.sources[r, k]].add(in_values[k])
+                def row(k: Array, in_x: Array, table: Array) -> tuple[Array, Array]:
+                    def apply(params: Tree, x: Array) -> Array:
+                        of_x = replace(sources, read=lambda _: x)
+                        return module.total(Summand(**vars(of_x), block=sources.blocks[k]), params)
 
-            return {**maps, group.source: lax.fori_loop(0, rows.fan_in[r], send, maps[group.source])}, tables, seen
+                    summand, transpose = jax.vjp(apply, module.params(table), sources[k])
+                    in_params, in_source = transpose(unpacked(in_x, summand.shape))
+                    return in_source, table_row(in_params, table)
+
+                return row
+
+            def of_source(k: Array, in_x: Array, table: Array) -> tuple[Array, Array]:
+                """The same where there is a single source."""
+                return unpacked(in_x, source_shape), jnp.zeros_like(table)
+
+            in_x, in_table, seen = _switch(rows.kind[r], [after_sum(module) for module in modules], weights[r])
+            onwards = [of_summand(module) for module in adding] + [of_source] * (len(adding) < len(modules))
+            places = [adding.index(module) if module in adding else len(adding) for module in modules]
+
+            def send(k: Array, sent: tuple[Array, Array]) -> tuple[Array, Array]:
+                target, in_table = sent
+                in_source, more = _switch(jnp.asarray(places)[rows.kind[r]], onwards, k, in_x, weights[r])
+                return target.at[rows.sources[r, k]].add(in_source), in_table + more
+
+            target, in_table = lax.fori_loop(0, sources.fan_in, send, (maps[group.source], in_table))
+            table = lax.dynamic_update_index_in_dim(tables[group.name], in_table, r, 0)
+            return {**maps, group.source: target}, {**tables, group.name: table}, seen
 
         return step
 
-    @property
-    def _padded(self) -> bool:
-        """Whether sources beyond a row's fan-in are zeros that can be read, so that passes can be differentiated."""
-        return self.norm not in (Norm.TRAIN, Norm.RUNNING)
-
-    def _source(self, buffer: Array, rows: Rows, r: Any, k: int) -> Array:
-        """The k-th source of a row."""
-        source = lax.dynamic_index_in_dim(buffer, rows.sources[r, k], 0, keepdims=False)
-        # Every row has a first source. Entries beyond the fan-in are 0, which is some row, not none.
-        return jnp.where(k < rows.fan_in[r], source, 0) if k and self._padded else source
-
-    def _kept(self, group: Group, kind: Kind, kept: list[Array], r: Any, images: int) -> Tree:
-        """The outputs of a row's convolutions, as its module keeps them."""
-        leaves, tree = jax.tree.flatten(self._shapes(group, kind).get("kept", {}))
-        found = [
-            lax.dynamic_slice(table, (r, 0), (1, images * leaf.size)).reshape(images, *leaf.shape[1:])
-            for table, leaf in zip(kept, leaves, strict=False)
-        ]
-        return jax.tree.unflatten(tree, found)
-
-    def _params(self, group: Group, kind: Kind, table: Array) -> Tree:
-        """The parameters of a row, as its module takes them."""
-        return unravel(self._shapes(group, kind).get("params", {}), table)
-
-    def _shapes(self, group: Group, kind: Kind) -> Tree:
-        trained = self.norm in (Norm.TRAIN, Norm.RUNNING)
-        return row_variables(self.network, group, kind, Norm.TRAIN if trained else Norm.BATCH)
-
-    def _apply(
-        self,
-        group: Group,
-        kind: Kind,
-        sources: Sources,
-        params: Tree,
-        shifts: Tree,
-        seen: tuple[str, ...],
-        statistics: Array | None = None,
-        kept: Tree | None = None,
-    ) -> tuple[Array, Tree]:
-        """A row's map, and what its modules leave: running statistics, and what they show in some collections."""
-        shapes, variables = self._shapes(group, kind), {"params": params}
-        if shifts:
-            variables["shifts"] = shifts
-        if statistics is not None and self.norm in (Norm.TRAIN, Norm.RUNNING):
-            variables["batch_stats"] = unravel(shapes.get("batch_stats", {}), statistics)
-        if kept is not None:
-            variables["kept"] = kept
-        module = Unused() if kind.unused else kind.module
-        y, changed = module.apply(variables, sources, self.norm, mutable=["batch_stats", *seen])
-        return y, {"batch_stats": variables.get("batch_stats", {}), **changed}
+    def _modules(self, group: Group) -> list[RowModule]:
+        return [RowModule(self.network, group, kind, self.norm) for _, kind in group.kinds]
 
 
-def _filled(row: Float[Array, " n"], size: int) -> Float[Array, " size"]:
-    """A vector with zeros behind it."""
-    return jnp.pad(row, (0, size - len(row))) if len(row) < size else row
+def _sources(buffer: Array, rows: Rows, r: Any) -> Sources:
+    """What a row reads."""
+
+    def read(k: Any) -> Array:
+        return lax.dynamic_index_in_dim(buffer, rows.sources[r, k], 0, keepdims=False)
+
+    return Sources(read, rows.blocks[r], rows.fan_in[r])
 
 
 def _switch(which: Array, branches: list[Callable[..., Any]], *operands: Any) -> Any:
     return lax.switch(which, branches, *operands) if len(branches) > 1 else branches[0](*operands)
-
-
-def table_size(network: Network, group: Group, collection: str, norm: Norm = Norm.BATCH) -> int:
-    """The most variables that a row of a group has, or 1.
-
-    Args:
-        network: the groups and buffers of the space.
-        group: one of them.
-        collection: "params" or "batch_stats".
-        norm: `Norm.TRAIN` for those of a network that is trained.
-    """
-    trees = [row_variables(network, group, kind, norm).get(collection, {}) for _, kind in group.kinds]
-    # JAX forgets how an array without elements is split over devices, and compiles anew for what it has forgotten.
-    return max([1, *(sum(leaf.size for leaf in jax.tree.leaves(tree)) for tree in trees)])
-
-
-def unravel(shapes: Tree, row: Float[Array, " size"]) -> Tree:
-    """The variables that a row of a table holds.
-
-    Args:
-        shapes: of the variables.
-        row: of the table, at least as long as they are.
-    """
-    leaves, tree = jax.tree.flatten(shapes)
-    ends = np.cumsum([leaf.size for leaf in leaves])
-    parts = [row[end - leaf.size : end].reshape(leaf.shape) for leaf, end in zip(leaves, ends, strict=True)]
-    return jax.tree.unflatten(tree, parts)

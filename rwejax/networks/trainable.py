@@ -95,7 +95,7 @@ class PlainNetwork(nn.Module):
         for row in self.rows:
             group = self.network.groups[row.group]
             read = [maps[group.source, slot] for slot in row.sources]
-            sources = Sources(read.__getitem__, np.arange(len(read)), len(read), padded=True)
+            sources = Sources(read.__getitem__, np.arange(len(read)), len(read))
             kind = group.kinds[row.kind][1]
             x = kind.module.clone(parent=self, name=row.name)(sources, norm)
             maps[group.target, row.buffer_slot] = self._leave_out(x, drop_path) if drops and kind.branch else x

@@ -19,8 +19,8 @@ from jaxtyping import Float, Int
 from rwejax.networks.genome_rows import row_function
 from rwejax.networks.kernels import row_variables
 from rwejax.networks.modules import Norm
-from rwejax.networks.per_network import table_size
 from rwejax.networks.program import Network, Program
+from rwejax.networks.row_tables import table_size
 from rwejax.networks.trainable import PlainNetwork, read_rows
 
 _COLLECTIONS = "params", "batch_stats"

@@ -1,0 +1,108 @@
+"""The module of a row, called with its parameters as a row of a table."""
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+from jax import lax
+from jaxtyping import Array
+
+from rwejax.networks.kernels import row_variables
+from rwejax.networks.modules import Norm, Sources, Unused
+from rwejax.networks.program import Group, Kind, Network
+from rwejax.networks.row_tables import unravel
+from rwejax.networks.summands import Found, Recorded
+
+Tree = Any
+
+
+@dataclass(frozen=True)
+class RowModule:
+    """What the rows of a kind compute.
+
+    Attributes:
+        network: the groups and buffers of the space.
+        group: the kind's group.
+        kind: the operation.
+        norm: what its normalisations do.
+    """
+
+    network: Network
+    group: Group
+    kind: Kind
+    norm: Norm
+
+    @property
+    def _trained(self) -> bool:
+        return self.norm in (Norm.TRAIN, Norm.RUNNING)
+
+    @property
+    def shapes(self) -> Tree:
+        """Those of its variables, by collection."""
+        return row_variables(self.network, self.group, self.kind, Norm.TRAIN if self._trained else Norm.BATCH)
+
+    def params(self, table: Array) -> Tree:
+        """The parameters of a row.
+
+        Args:
+            table: the row's, of the table of parameters.
+        """
+        return unravel(self.shapes.get("params", {}), table)
+
+    def kept(self, tables: list[Array], r: Any, images: int) -> Tree:
+        """The outputs of a row's convolutions.
+
+        Args:
+            tables: those that a pass forwards has kept.
+            r: number of the row.
+            images: of the batch.
+        """
+        leaves, tree = jax.tree.flatten(self.shapes.get("kept", {}))
+        found = [
+            lax.dynamic_slice(table, (r, 0), (1, images * leaf.size)).reshape(images, *leaf.shape[1:])
+            for table, leaf in zip(tables, leaves, strict=False)
+        ]
+        return jax.tree.unflatten(tree, found)
+
+    def __call__(
+        self,
+        sources: Sources,
+        params: Tree,
+        seen: tuple[str, ...] = (),
+        *,
+        shifts: Tree = None,
+        statistics: Array | None = None,
+        kept: Tree = None,
+    ) -> tuple[Array, Tree]:
+        """A row's map, and what its module leaves: running statistics, and what it shows in some collections.
+
+        Args:
+            sources: what it reads.
+            params: see `params`.
+            seen: the collections.
+            shifts: what is added to the outputs of convolutions; None: nothing.
+            statistics: the row's, of the table of running statistics.
+            kept: the outputs of convolutions, which are then not computed; see `kept`.
+        """
+        variables = {"params": params}
+        if shifts:
+            variables["shifts"] = shifts
+        if statistics is not None and self._trained:
+            variables["batch_stats"] = unravel(self.shapes.get("batch_stats", {}), statistics)
+        if kept is not None:
+            variables["kept"] = kept
+        module = Unused() if self.kind.unused else self.kind.module
+        y, changed = module.apply(variables, sources, self.norm, mutable=["batch_stats", *seen])
+        return y, {"batch_stats": variables.get("batch_stats", {}), **changed}
+
+    def total(self, sources: Recorded, params: Tree) -> Array:
+        """What it makes of its sources, before all else.
+
+        Args:
+            sources: of which it makes a sum.
+            params: see `params`.
+        """
+        with contextlib.suppress(Found):
+            self(sources, params)
+        return sources.sums[0]

@@ -1,0 +1,113 @@
+"""A row as a sum over its sources, and what comes after that sum.
+
+A pass backwards takes the gradient in a row's map to that in the sum first. A loop over the sources that there are then
+takes it on to each, and to the weights that the source was multiplied by. So nothing is computed of sources that are
+not there, and one body is compiled whatever their number.
+"""
+
+import contextlib
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+from rwejax.networks import gradients
+from rwejax.networks.modules import Images, Norm, Sources, Summed
+from rwejax.networks.program import Group, Kind, Network
+
+Tree = Any
+
+
+class Found(Exception):
+    """A sum is recorded, and what its module does with it need not be traced."""
+
+
+@dataclass(frozen=True)
+class Recorded(Sources):
+    """Sources whose sum is wanted.
+
+    Attributes:
+        sums: gets it when a module adds them up, which raises `Found`; one that reads a single source leaves it empty.
+    """
+
+    sums: list[Images] = field(default_factory=list)
+
+    def add_up(self, function: Summed, *weights: Array, alone: Callable[[Images], Images] | None = None) -> Images:
+        """Record the sum."""
+        self.sums.append(super().add_up(function, *weights, alone=alone))
+        raise Found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known(Sources):
+    """Sources whose sum is known.
+
+    Attributes:
+        total: the sum.
+    """
+
+    total: Images
+
+    def add_up(self, function: Summed, *weights: Array, alone: Callable[[Images], Images] | None = None) -> Images:
+        """The sum."""
+        return self.total
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summand(Recorded):
+    """One source, of which the summand is wanted.
+
+    Attributes:
+        block: its position among the slot's possible inputs.
+    """
+
+    block: Int[Array, ""]
+
+    def add_up(self, function: Summed, *weights: Array, alone: Callable[[Images], Images] | None = None) -> Images:
+        """Record the summand."""
+
+        def of_several(x: Images, *weights: Array) -> Images:
+            return function([x], self.block[None], *weights)
+
+        def of_one(x: Images, *weights: Array) -> Images:
+            return x if alone is None else alone(x)
+
+        operands = self[0], *weights
+        both = alone is not None
+        self.sums.append(
+            gradients.either(self.fan_in == 1, of_one, of_several, *operands) if both else of_several(*operands)
+        )
+        raise Found
+
+
+def sum_shape(network: Network, group: Group, kind: Kind, images: int) -> jax.ShapeDtypeStruct | None:
+    """The shape of the sum that a kind makes of its sources; None: there is a single one.
+
+    Args:
+        network: the groups and buffers of the space.
+        group: the kind's group, whose source says what a row reads.
+        kind: the operation.
+        images: of a batch.
+    """
+    if kind.unused or group.arity == 1:
+        return None
+    return _sum_shape(kind.module, network.buffers[group.source], group.arity, images)
+
+
+@functools.cache
+def _sum_shape(module: nn.Module, shape: tuple[int, ...], arity: int, images: int) -> jax.ShapeDtypeStruct | None:
+    def sums() -> list[Images]:
+        maps = jnp.zeros((images, *shape), jnp.float32)
+        sources = Recorded(lambda k: maps, jnp.zeros(arity, jnp.int32), jnp.int32(1))
+        with contextlib.suppress(Found):
+            module.init(jax.random.key(0), sources, Norm.BATCH)
+        return sources.sums
+
+    with jax.enable_x64(False):
+        found = jax.eval_shape(sums)
+    return found[0] if found else None
