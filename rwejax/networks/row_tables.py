@@ -43,11 +43,21 @@ def unravel(shapes: Tree, row: Float[Array, " size"]) -> Tree:
 
 
 def table_row(in_params: Tree, table: Float[Array, " size"]) -> Float[Array, " size"]:
-    """Gradients in the parameters of a row, as its row of the table has them."""
+    """Gradients in the parameters of a row, as its row of the table has them.
+
+    Args:
+        in_params: the gradients.
+        table: the row of the parameters.
+    """
     flat, _ = ravel_pytree(in_params)
     return filled(flat, len(table)).astype(table.dtype)
 
 
 def filled(row: Float[Array, " n"], size: int) -> Float[Array, " size"]:
-    """A vector with zeros behind it."""
+    """A vector with zeros behind it.
+
+    Args:
+        row: the vector.
+        size: of the result.
+    """
     return jnp.pad(row, (0, size - len(row))) if len(row) < size else row

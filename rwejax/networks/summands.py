@@ -38,7 +38,13 @@ class Recorded(Sources):
     sums: list[Images] = field(default_factory=list)
 
     def add_up(self, function: Summed, *weights: Array, alone: Callable[[Images], Images] | None = None) -> Images:
-        """Record the sum."""
+        """Record the sum.
+
+        Args:
+            function: see `Sources.add_up`.
+            weights: likewise.
+            alone: likewise.
+        """
         self.sums.append(super().add_up(function, *weights, alone=alone))
         raise Found
 
@@ -54,7 +60,13 @@ class Known(Sources):
     total: Images
 
     def add_up(self, function: Summed, *weights: Array, alone: Callable[[Images], Images] | None = None) -> Images:
-        """The sum."""
+        """The sum.
+
+        Args:
+            function: see `Sources.add_up`.
+            weights: likewise.
+            alone: likewise.
+        """
         return self.total
 
 
@@ -69,7 +81,13 @@ class Summand(Recorded):
     block: Int[Array, ""]
 
     def add_up(self, function: Summed, *weights: Array, alone: Callable[[Images], Images] | None = None) -> Images:
-        """Record the summand."""
+        """Record the summand.
+
+        Args:
+            function: see `Sources.add_up`.
+            weights: likewise.
+            alone: likewise.
+        """
 
         def of_several(x: Images, *weights: Array) -> Images:
             return function([x], self.block[None], *weights)
