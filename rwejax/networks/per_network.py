@@ -29,7 +29,7 @@ from rwejax.networks.modules import Norm, Sources, shown
 from rwejax.networks.program import Group, Network, Program, Rows
 from rwejax.networks.row_modules import RowModule
 from rwejax.networks.row_tables import filled, table_row, table_size
-from rwejax.networks.summands import Known, Recorded, Summand, sum_shape
+from rwejax.networks.summands import Known, Reading, Recorded, Summand, reading
 
 Tree = Any
 Tables = dict[str, Float[Array, "rows size"]]
@@ -271,9 +271,9 @@ class PerNetwork:
     ) -> Callable[[Array, _Backward], _Backward]:
         images, source_shape = buffers[group.target].shape[1], buffers[group.source].shape[1:]
         modules = self._modules(group)
-        sums = [sum_shape(self.network, group, module.kind, images) for module in modules]
-        adding = [module for module, each in zip(modules, sums, strict=True) if each is not None]
-        shapes = {source_shape if each is None else each.shape for each in sums}
+        readings = [reading(self.network, group, module.kind, images) for module in modules]
+        stack_shape = group.arity, *source_shape
+        shapes = {each.total or (stack_shape if each.several else source_shape) for each in readings}
         size = max(map(math.prod, shapes))
 
         # Where shapes differ they go through vectors, whose elements XLA would compute one by one.
@@ -290,21 +290,26 @@ class PerNetwork:
             gradient = maps[group.target][rows.buffer_slot[r]]
             sources = _sources(buffers[group.source], rows, r)
 
-            def after_sum(module: RowModule) -> Callable[[Array], tuple[Array, Array, Tree]]:
-                """The gradients in the sum or the single source, and in the weights; and what is observed."""
+            def after_sum(module: RowModule, how: Reading) -> Callable[[Array], tuple[Array, Array, Tree]]:
+                """The gradients in the sum or in what is read, and in the weights; and what is observed."""
+
+                def given(x: Array) -> Sources:
+                    if how.total is not None:
+                        return Known(**vars(sources), total=x)
+                    return replace(sources, read=x.__getitem__ if how.several else lambda k: x)
 
                 def row(table: Array) -> tuple[Array, Array, Tree]:
                     params = module.params(table)
                     before = None if kept is None else module.kept(kept, r, images)
 
                     def apply(params: Tree, x: Array, shifts: Tree) -> tuple[Array, Tree]:
-                        of_x = (
-                            Known(**vars(sources), total=x) if module in adding else replace(sources, read=lambda k: x)
-                        )
-                        y, changed = module(of_x, params, ("outputs",), shifts=shifts, kept=before)
+                        y, changed = module(given(x), params, ("outputs",), shifts=shifts, kept=before)
                         return y, changed.get("outputs", {})
 
-                    x = module.total(Recorded(**vars(sources)), params) if module in adding else sources[0]
+                    if how.total is not None:
+                        x = module.total(Recorded(**vars(sources)), params)
+                    else:
+                        x = jnp.stack([sources[k] for k in range(group.arity)]) if how.several else sources[0]
                     # Zeros added to what convolutions give: the gradient in them is that in the outputs.
                     _, outputs = jax.eval_shape(lambda: apply(params, x, {}))
                     shifts = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), outputs)
@@ -331,17 +336,28 @@ class PerNetwork:
 
                 return row
 
-            def of_source(k: Array, in_x: Array, table: Array) -> tuple[Array, Array]:
-                """The same where there is a single source."""
+            def of_several(k: Array, in_x: Array, table: Array) -> tuple[Array, Array]:
+                """The same where several are read that are not added up."""
+                return unpacked(in_x, stack_shape)[k], jnp.zeros_like(table)
+
+            def of_single(k: Array, in_x: Array, table: Array) -> tuple[Array, Array]:
+                """The same where one is read."""
                 return unpacked(in_x, source_shape), jnp.zeros_like(table)
 
-            in_x, in_table, seen = _switch(rows.kind[r], [after_sum(module) for module in modules], weights[r])
-            onwards = [of_summand(module) for module in adding] + [of_source] * (len(adding) < len(modules))
-            places = [adding.index(module) if module in adding else len(adding) for module in modules]
+            def onwards(module: RowModule, how: Reading) -> Callable[[Array, Array, Array], tuple[Array, Array]]:
+                if how.total is not None:
+                    return of_summand(module)
+                return of_several if how.several else of_single
+
+            both = list(zip(modules, readings, strict=True))
+            in_x, in_table, seen = _switch(rows.kind[r], [after_sum(*each) for each in both], weights[r])
+            each_onwards = [onwards(*each) for each in both]
+            different = list(dict.fromkeys(each_onwards))
+            places = jnp.asarray([different.index(each) for each in each_onwards])
 
             def send(k: Array, sent: tuple[Array, Array]) -> tuple[Array, Array]:
                 target, in_table = sent
-                in_source, more = _switch(jnp.asarray(places)[rows.kind[r]], onwards, k, in_x, weights[r])
+                in_source, more = _switch(places[rows.kind[r]], different, k, in_x, weights[r])
                 return target.at[rows.sources[r, k]].add(in_source), in_table + more
 
             target, in_table = lax.fori_loop(0, sources.fan_in, send, (maps[group.source], in_table))

@@ -9,7 +9,7 @@ import contextlib
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -19,8 +19,6 @@ from jaxtyping import Array, Int
 from rwejax.networks import gradients
 from rwejax.networks.modules import Images, Norm, Sources, Summed
 from rwejax.networks.program import Group, Kind, Network
-
-Tree = Any
 
 
 class Found(Exception):
@@ -95,16 +93,28 @@ class Summand(Recorded):
         def of_one(x: Images, *weights: Array) -> Images:
             return x if alone is None else alone(x)
 
-        operands = self[0], *weights
-        both = alone is not None
-        self.sums.append(
-            gradients.either(self.fan_in == 1, of_one, of_several, *operands) if both else of_several(*operands)
-        )
+        if alone is None:
+            summand = of_several(self[0], *weights)
+        else:
+            summand = gradients.either(self.fan_in == 1, of_one, of_several, self[0], *weights)
+        self.sums.append(summand)
         raise Found
 
 
-def sum_shape(network: Network, group: Group, kind: Kind, images: int) -> jax.ShapeDtypeStruct | None:
-    """The shape of the sum that a kind makes of its sources; None: there is a single one.
+class Reading(NamedTuple):
+    """What a kind makes of a row's sources.
+
+    Attributes:
+        total: the shape of their sum; None: it does not add them up.
+        several: whether it reads more than the first in another way.
+    """
+
+    total: tuple[int, ...] | None
+    several: bool
+
+
+def reading(network: Network, group: Group, kind: Kind, images: int) -> Reading:
+    """How a kind reads. A row that has a single source at most adds nothing up.
 
     Args:
         network: the groups and buffers of the space.
@@ -113,19 +123,26 @@ def sum_shape(network: Network, group: Group, kind: Kind, images: int) -> jax.Sh
         images: of a batch.
     """
     if kind.unused or group.arity == 1:
-        return None
-    return _sum_shape(kind.module, network.buffers[group.source], group.arity, images)
+        return Reading(None, False)
+    return _reading(kind.module, network.buffers[group.source], group.arity, images)
 
 
 @functools.cache
-def _sum_shape(module: nn.Module, shape: tuple[int, ...], arity: int, images: int) -> jax.ShapeDtypeStruct | None:
+def _reading(module: nn.Module, shape: tuple[int, ...], arity: int, images: int) -> Reading:
+    numbers: set[int] = set()
+
     def sums() -> list[Images]:
         maps = jnp.zeros((images, *shape), jnp.float32)
-        sources = Recorded(lambda k: maps, jnp.zeros(arity, jnp.int32), jnp.int32(1))
+
+        def read(k: Any) -> Images:
+            numbers.add(k if isinstance(k, int) else arity)  # which one, only a pass knows
+            return maps
+
+        sources = Recorded(read, jnp.zeros(arity, jnp.int32), jnp.int32(1))
         with contextlib.suppress(Found):
             module.init(jax.random.key(0), sources, Norm.BATCH)
         return sources.sums
 
     with jax.enable_x64(False):
         found = jax.eval_shape(sums)
-    return found[0] if found else None
+    return Reading(found[0].shape, False) if found else Reading(None, numbers > {0})

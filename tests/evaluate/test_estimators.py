@@ -1,5 +1,6 @@
 import functools
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,9 +9,9 @@ import pytest
 from rwejax import data, networks, spaces
 from rwejax.errors import InputError
 from rwejax.evaluate import estimators
-from rwejax.networks import cells
+from rwejax.networks import cells, nasbench201
 from rwejax.networks.builder import Builder
-from rwejax.networks.modules import Stem, Sum
+from rwejax.networks.modules import Stem, Sum, convolution
 from rwejax.networks.program import Group, Kind
 from tests.evaluate import plain_nasbench201 as plain
 from tests.registered import slow
@@ -135,11 +136,41 @@ def every_operation_of_cells(dataset):
     return network, builder.build()
 
 
+class Product(nn.Module):
+    """Two sources, multiplied: an operation that reads several and does not add them up."""
+
+    @nn.compact
+    def __call__(self, sources, norm):
+        return sources[0] * convolution(2, 3)(sources[1])
+
+
+def product_of_sources(dataset):
+    """A group whose kinds read a single source, several that they add up, and several that they do not."""
+    height, width, _ = dataset.image_shape
+    kinds = (("product", Kind(Product())), ("sum", Kind(Sum())), ("relu", Kind(nasbench201.Convolution(2, 1))))
+    groups = (
+        Group("stem", (("stem", Kind(Stem(2))),), 1, 1, "images", "maps"),
+        Group("maps", kinds, 3, 2, "maps", "maps"),
+        Group("output", (("output", Kind(cells.Output(1))),), 1, 2, "maps", "features"),
+    )
+    network = networks.Network(groups, {"images": dataset.image_shape, "maps": (height, width, 2), "features": (4,)})
+    builder = Builder(network, 1)
+    stem = builder.add("stem", "stem", 0, np.zeros(1, int))
+    activated = builder.add("maps", "relu", 0, stem)
+    product = builder.add("maps", "product", 0, activated, stem)
+    total = builder.add("maps", "sum", 0, product, stem)
+    builder.add("output", "output", 0, total, product)
+    return network, builder.build()
+
+
+MADE = {"every operation of cells": every_operation_of_cells, "a product of sources": product_of_sources}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["macro", "nasbench_macro", "every operation of cells"])
+@pytest.mark.parametrize("name", ["macro", "nasbench_macro", *MADE])
 def test_gradients_are_differences(dataset, name):
     """In double precision, along a random direction in the weights and the images."""
-    network, program = every_operation_of_cells(dataset) if " " in name else space_and_program(name, dataset)
+    network, program = MADE[name](dataset) if name in MADE else space_and_program(name, dataset)
     single = networks.PerNetwork(network)
     with jax.enable_x64(True):
         program = jax.tree.map(jnp.asarray, program)
