@@ -276,7 +276,8 @@ class PerNetwork:
         shapes = {each.total or (stack_shape if each.several else source_shape) for each in readings}
         size = max(map(math.prod, shapes))
 
-        # Where shapes differ they go through vectors, whose elements XLA would compute one by one.
+        # Gradients of different shapes go through vectors; others do not, since XLA computes a fusion that ends in a
+        # vector element by element.
         def packed(x: Array) -> Array:
             return x if len(shapes) == 1 else filled(x.ravel(), size)
 
