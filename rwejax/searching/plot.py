@@ -32,7 +32,7 @@ def plot_front(result: "SearchResult", axes: Axes, x: int = -1, y: int = 0) -> N
     front = objectives[find_front(objectives)]
     if objectives.shape[1] == 2:
         axes.plot(front[:, x], front[:, y], **_STEPS)
-    label = f"front, {len(front)} networks"
+    label = _front_label(len(front))
     axes.plot(front[:, x], front[:, y], linestyle="none", markeredgewidth=1.4, label=label, **_FRONT)
     axes.set_xlabel(config.objectives[x].axis, color=INK)
     axes.set_ylabel(config.objectives[y].axis, color=INK)
@@ -40,6 +40,14 @@ def plot_front(result: "SearchResult", axes: Axes, x: int = -1, y: int = 0) -> N
     title = f"{config.space_name} on {short(config.dataset)}, {names[config.algorithm]}, {len(objectives)} evaluations"
     dress(axes, title, dots, "generation").locator = MaxNLocator(integer=True)
     explain(axes)
+
+
+def _front_label(networks: int) -> str:
+    return f"front, {networks} network{'s' * (networks != 1)}"
+
+
+def _generations(begin: int, end: int) -> str:
+    return f"generation {begin}" if begin == end else f"generations {begin} to {end}"
 
 
 def _plot_evaluations(result: "SearchResult", axes: Axes, x: int, y: int) -> PathCollection:
@@ -50,8 +58,8 @@ def _plot_evaluations(result: "SearchResult", axes: Axes, x: int, y: int) -> Pat
     middle = 1 + last // 2
     parts: tuple[tuple[int, int, dict[str, Any], str], ...] = (
         (1, 1, {"marker": "x", "linewidths": 1.0, "s": 18}, "generation 1, random"),
-        (2, middle, {"marker": "^", "linewidths": 0, "s": 16}, f"generations 2 to {middle}"),
-        (middle + 1, last, {"marker": "o", "linewidths": 0, "s": 14}, f"generations {middle + 1} to {last}"),
+        (2, middle, {"marker": "^", "linewidths": 0, "s": 16}, _generations(2, middle)),
+        (middle + 1, last, {"marker": "o", "linewidths": 0, "s": 14}, _generations(middle + 1, last)),
     )
     for begin, end, style, label in parts:
         rows = shown & (begin <= generation) & (generation <= end)
@@ -83,7 +91,7 @@ def plot_trained(result: "SearchResult", axes: Axes) -> None:
     rows, fallen = front.rows, front.fallen[np.isfinite(front.error[front.fallen])]
     axes.plot(macs[rows], front.error[rows], **_STEPS)
     found = front.error, front.standard_error
-    label = f"front, {len(rows)} networks"
+    label = _front_label(len(rows))
     _errors(axes, macs[rows], *(each[rows] for each in found), label=label, markeredgewidth=1.2, **_FRONT)
     _number(axes, macs[rows], front.error[rows], int(np.flatnonzero(rows == result.pick())[0]))
     if len(fallen):
