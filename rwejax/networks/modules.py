@@ -226,7 +226,12 @@ class Normalise(nn.Module):
         if norm is Norm.NONE:
             return x
         if norm in (Norm.TRAIN, Norm.RUNNING):
-            return nn.BatchNorm(norm is Norm.RUNNING, momentum=0.9)(x)
+            layer = nn.BatchNorm(norm is Norm.RUNNING, momentum=0.9)
+            y = layer(x)
+            if norm is Norm.RUNNING or not gradients.is_training():
+                return y
+            params = layer.variables["params"]
+            return gradients.known(gradients.normalised(x, params["scale"], params["bias"], layer.epsilon), y)
         mean, variance = (
             self.variable("batch_stats", name, jnp.zeros, x.shape[-1:], jnp.float32) for name in ("mean", "variance")
         )
