@@ -1,9 +1,9 @@
 """How long a label must be trained: brief trainings against the published accuracies of the same networks.
 
 The same random networks of each table are trained for several numbers of images. Do brief trainings order them as long
-ones do, and what does a predictor fitted to brief trainings know of all other networks? Every training is on disk
-when it ends, in a folder of parts, so that a sitting may end at any time; the same command goes on, and prints what is
-complete.
+ones do, and what does a predictor fitted to brief trainings know of all other networks? The briefest trainings of all
+tables come first. Every training is on disk when it ends, in a folder of parts, so that a sitting may end at any time;
+the same command goes on, and prints what is complete.
 """
 
 import sys
@@ -26,6 +26,7 @@ from rwejax.errors import InputError
 from rwejax.evaluate import predictor, trust
 from rwejax.evaluate.population import Recipe, train_population
 from rwejax.figures import FRONT, INK, QUIET, frame, save
+from rwejax.storage.trainings import read_trainings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,16 +61,22 @@ class Config:
     """Folder of the trainings, and of the scores of a pass."""
     output: Path = Path("runs/label_length.csv")
     """CSV file for the results; a figure goes beside it."""
+    train: bool = True
+    """Train what is missing; otherwise measure the tables and budgets all of whose trainings are on disk."""
 
 
 class Labelled(NamedTuple):
     """Networks of a table that are trained.
 
     Attributes:
-        study: all networks of the table, with what a pass knows of them.
+        name: of the table.
+        known: all its networks, with their scores.
+        study: these, with what a pass knows of them.
         rows: of those that are trained.
     """
 
+    name: str
+    known: Scored
     study: labelling.Study
     rows: np.ndarray
 
@@ -96,12 +103,17 @@ def work(config: Config) -> None:
         raise InputError(f"labels are {config.labels}: give 1 to {config.networks}, which is networks")
     if min(config.budgets) < config.train_images:
         raise InputError(f"budgets are {config.budgets}: give {config.train_images} or more, an epoch")
+    tables = [prepare(config, name) for name in split(config.tables)]
+    names = [table.name for table in tables]
+    dataset = data.load_named(config)
     rows: list[dict[str, str]] = []
-    for name in split(config.tables):
-        known = scored(name, config.truth, config.parts, scores_setting(config))
-        for row in of_table(config, name, known):
-            rows.append(row)
-            print(", ".join(f"{key} {value}" for key, value in row.items()), flush=True)
+    for budget in (None, *sorted(config.budgets)):
+        for table in tables:
+            found = of_table(table, config) if budget is None else of_budget(table, config, budget, dataset)
+            for row in found:
+                print(", ".join(f"{key} {value}" for key, value in row.items()), flush=True)
+                rows.append(row)
+            rows.sort(key=lambda row: names.index(row["table"]))
             write(config.output, rows)
             save(lambda figure: draw(figure, rows), config.output.with_suffix(".png"), 2)
 
@@ -111,33 +123,44 @@ def scores_setting(config: Config) -> ScoresSetting:
     return ScoresSetting(config.dataset, config.data_dir, config.image_size, config.seed)
 
 
-def of_table(config: Config, name: str, known: Scored) -> Iterator[dict[str, str]]:
-    """A row for each budget and number of labels; the published accuracies as labels come first."""
+def prepare(config: Config, name: str) -> Labelled:
+    """A table, and which of its networks are trained."""
+    known = scored(name, config.truth, config.parts, scores_setting(config))
     study = labelling.prepare(known)
     rows = np.random.default_rng(config.seed).permutation(len(study.accuracy))[: config.networks]
-    labelled = Labelled(study, rows)
-    prior = trust.correlation(study.tables["default"].prior, study.accuracy)
-    about = {"table": name, "networks": str(len(rows)), "default_score": f"{prior.spearman:.4f}"}
-    yield from of_labels(config, about | {"images": "published"}, labelled, 100 - study.accuracy[rows])
-    dataset = data.load_named(config)
-    for budget in sorted(config.budgets):
-        epochs = round(budget / config.train_images)
-        recipe = Recipe(epochs=epochs, seed=config.seed)
-        path = config.parts / f"{name}-{config.dataset}-{config.image_size}-{epochs}-{config.seed}.jsonl"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        trained = train_population(known.space, known.genomes[rows], dataset, recipe, path=path, on_trained=truths.tell)
-        # A network that has diverged, or through which no path leads, is worse than all others.
-        errors = np.nan_to_num([each.validation_error for each in trained], nan=100)
-        seconds = np.median([each.seconds for each in trained])
-        about |= {"images": str(epochs * config.train_images), "seconds_of_a_network": f"{seconds:.1f}"}
-        yield from of_labels(config, about, labelled, errors)
+    return Labelled(name, known, study, rows)
+
+
+def of_table(table: Labelled, config: Config) -> Iterator[dict[str, str]]:
+    """A row for each number of labels, which are the published accuracies."""
+    errors = 100 - table.study.accuracy[table.rows]
+    return of_labels(table, config, errors, {"images": "published", "seconds_of_a_network": ""})
+
+
+def of_budget(table: Labelled, config: Config, budget: int, dataset: data.Dataset) -> Iterator[dict[str, str]]:
+    """A row for each number of labels, which are trainings of so many images."""
+    epochs = round(budget / config.train_images)
+    recipe = Recipe(epochs=epochs, seed=config.seed)
+    path = config.parts / f"{table.name}-{config.dataset}-{config.image_size}-{epochs}-{config.seed}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    space, genomes = table.known.space, table.known.genomes[table.rows]
+    texts = {space.to_string(genome) for genome in np.asarray(space.canonical(genomes))}
+    if not config.train and not texts <= {each.architecture for each in read_trainings(path)}:
+        return iter(())
+    trained = train_population(space, genomes, dataset, recipe, path=path, on_trained=truths.tell)
+    # A network that has diverged, or through which no path leads, is worse than all others.
+    errors = np.nan_to_num([each.validation_error for each in trained], nan=100)
+    seconds = np.median([each.seconds for each in trained])
+    about = {"images": str(epochs * config.train_images), "seconds_of_a_network": f"{seconds:.1f}"}
+    return of_labels(table, config, errors, about)
 
 
 def of_labels(
-    config: Config, about: dict[str, str], labelled: Labelled, errors: np.ndarray
+    labelled: Labelled, config: Config, errors: np.ndarray, about: dict[str, str]
 ) -> Iterator[dict[str, str]]:
     """How labels agree with the published order, and what they tell of all networks that have none."""
-    study, rows = labelled
+    name, _, study, rows = labelled
+    prior = trust.correlation(study.tables["default"].prior, study.accuracy)
     agreement = trust.correlation(-errors, study.accuracy[rows])
     label = dict(zip(("label", "label_low", "label_high"), (f"{each:.4f}" for each in agreement), strict=True))
     table = study.tables["default"]
@@ -147,16 +170,18 @@ def of_labels(
         for number in range(config.draws if count < len(rows) else 1):
             some = np.random.default_rng([number, count]).permutation(len(rows))[:count]
             normal = predictor.fit(table, rows[some], errors[some]).predict(table).normal
-            found.append(trust.correlation(normal[others], study.accuracy[others]).spearman)
+            found.append(trust.correlation(normal[others], study.accuracy[others]))
+        columns = bootstrapped("predictor", np.array([each.spearman for each in found]))
+        if len(found) == 1:  # of all labels there is one draw, and the interval is that of the networks
+            columns |= {"predictor_low": f"{found[0].low:.4f}", "predictor_high": f"{found[0].high:.4f}"}
         yield {
-            "table": about["table"],
-            "images": about["images"],
-            "networks": about["networks"],
-            "seconds_of_a_network": about.get("seconds_of_a_network", ""),
-            "default_score": about["default_score"],
+            "table": name,
+            **about,
+            "networks": str(len(rows)),
+            "default_score": f"{prior.spearman:.4f}",
             **label,
             "labels": str(count),
-            **bootstrapped("predictor", np.array(found)),
+            **columns,
         }
 
 
