@@ -16,7 +16,8 @@ from rwejax.networks.forms import Form, Writer
 from rwejax.networks.kernels import Kernels, initialise
 from rwejax.networks.lowering import Lowering
 from rwejax.networks.modules import IMAGES_AXIS, Norm
-from rwejax.networks.per_network import NOTHING, ActivationObserver, PerNetwork, Tables
+from rwejax.networks.passes import NOTHING, ActivationObserver, Room, Tables
+from rwejax.networks.per_network import PerNetwork
 from rwejax.networks.program import ABSENT, CapacityError, Group, Kind, Network, Program, Rows
 from rwejax.networks.registry import forms_of, lowering_of, register_space
 from rwejax.networks.trainable import AUXILIARY, PlainNetwork, last_reduction, read_rows
@@ -52,6 +53,7 @@ __all__ = [
     "PerNetwork",
     "PlainNetwork",
     "Program",
+    "Room",
     "Rows",
     "Tables",
     "Writer",

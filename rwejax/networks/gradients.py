@@ -1,4 +1,4 @@
-"""The gradients of convolutions in the form that is fastest on a CPU.
+"""The gradients of convolutions and of batch normalisation in the form that is fastest on a CPU.
 
 What was measured with XLA's CPU backend, on one core with 64 images of 16 x 16 and 16 channels:
 
@@ -13,6 +13,8 @@ What was measured with XLA's CPU backend, on one core with 64 images of 16 x 16 
 - That in the matrix of a product is one over both factors' first axis. On a quiet core it is a little faster (0.36 ms
   for 0.43) to turn the first factor round in memory before; with both cores busy, and more channels than fit in a
   cache, that takes 1.6 ms of 32 channels where this takes 0.95.
+- That of batch normalisation, and of the ReLU behind it, takes fewer passes over the map in closed form: 0.50 ms on
+  maps of 14 x 14, read from a buffer and written to one, where the one that JAX derives takes 0.6.
 
 A function has these gradients where it was traced inside `in_training`: they cannot be differentiated forwards, as
 `jax.jvp` does.
@@ -225,7 +227,10 @@ def of_depthwise_kernel(
 
 @partial(jax.custom_vjp, nondiff_argnums=(3,))
 def normalised(
-    x: Float[Array, "*pixels channels"], scale: Float[Array, " channels"], bias: Float[Array, " channels"], epsilon: float
+    x: Float[Array, "*pixels channels"],
+    scale: Float[Array, " channels"],
+    bias: Float[Array, " channels"],
+    epsilon: float,
 ) -> Float[Array, "*pixels channels"]:
     """Batch normalisation by the statistics of a batch, with its gradient in closed form [1].
 

@@ -15,64 +15,38 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from rwejax.networks.kernels import Kernels
 from rwejax.networks.modules import Norm, Sources, shown
+from rwejax.networks.passes import (
+    NOTHING,
+    ActivationObserver,
+    Buffers,
+    Gradients,
+    Images,
+    Outputs,
+    Passed,
+    Room,
+    Tables,
+    Tree,
+)
 from rwejax.networks.program import Group, Network, Program, Rows
 from rwejax.networks.row_modules import RowModule
-from rwejax.networks.row_tables import filled, table_row, table_size
+from rwejax.networks.row_tables import shaped, table_row, table_size
 from rwejax.networks.summands import Known, Reading, Recorded, Summand, reading
 
-Tree = Any
-Tables = dict[str, Float[Array, "rows size"]]
-Buffers = dict[str, Array]
-Images = Float[Array, "images height width channels"]
-Outputs = dict[str, list[Float[Array, "rows size"]]]
-"""By group: the output of each row's first convolution, of its second, and so on."""
 _Forward = tuple[Buffers, Array, Tree, list[Array]]
 """What lives on from row to row forwards: maps, running statistics, what was observed, and outputs of convolutions."""
-_Backward = tuple[Buffers, Tables, Tree]
-"""The same backwards: gradients in maps and in weights, and what was observed."""
-
-
-@dataclass(frozen=True)
-class ActivationObserver:
-    """Reduces what passes by in a pass.
-
-    Attributes:
-        start: what is known before the first.
-        add: takes what is known and two arrays, and returns what is known then, of the same shape.
-    """
-
-    start: Tree
-    add: Callable[[Tree, Array, Array], Tree]
-
-
-NOTHING = ActivationObserver((), lambda seen, first, second: seen)
-
-
-class Passed(NamedTuple):
-    """What a pass forwards leaves.
-
-    Attributes:
-        buffers: the maps of every buffer, of which `features` has the pooled features in its row 0.
-        statistics: with `Norm.TRAIN`, the running statistics of each row after it.
-        seen: what was observed.
-        kept: with `Norm.TRAIN`, the output of each convolution, which the pass backwards need not compute again.
-    """
-
-    buffers: Buffers
-    statistics: Tables
-    seen: Tree
-    kept: Outputs
+_Backward = tuple[Buffers, dict[str, Bool[Array, " rows"]], Tables, Tree]
+"""The same backwards: gradients in maps, in which of these there is one, those in weights, and what was observed."""
 
 
 @dataclass(frozen=True)
@@ -134,28 +108,25 @@ class PerNetwork:
             found.append(sums[:, :most].ravel())
         return jnp.concatenate(found)
 
-    def room(self, images: int, dtype: Any = jnp.float32) -> tuple[Buffers, Outputs]:
-        """Zeros for the maps of a pass and for the outputs of its convolutions.
-
-        A pass that is given those of another need not clear them.
+    def room(self, images: Images) -> Room:
+        """Zeros for the maps of a pass, for the outputs of its convolutions and for the gradients in the maps.
 
         Args:
             images: of a batch.
-            dtype: of the maps.
         """
         capacities = dict.fromkeys(self.network.buffers, 0)
         for group in self.network.groups:
             capacities[group.target] += group.rows
         buffers = {
-            name: jnp.zeros((capacities[name], images, *shape), dtype)
+            name: jnp.zeros((capacities[name], len(images), *shape), images.dtype)
             for name, shape in self.network.buffers.items()
             if name != "images"
         }
         kept = {
-            group.name: [jnp.zeros((group.rows, size)) for size in self._output_sizes(group, images)]
+            group.name: [jnp.zeros((group.rows, *shape)) for shape in self._output_shapes(group, len(images))]
             for group in self.network.groups
         }
-        return buffers, kept
+        return Room(buffers, kept, buffers)
 
     def forward(
         self,
@@ -165,7 +136,7 @@ class PerNetwork:
         observer: ActivationObserver = NOTHING,
         collection: str = "relus",
         statistics: Tables | None = None,
-        room: tuple[Buffers, Outputs] | None = None,
+        room: Room | None = None,
     ) -> Passed:
         """Run the network.
 
@@ -178,8 +149,8 @@ class PerNetwork:
             statistics: with `Norm.TRAIN` and `Norm.RUNNING`, the running statistics of each row.
             room: where to write; None: see `room`.
         """
-        buffers, kept = self.room(len(images), images.dtype) if room is None else room
-        buffers, kept = {**buffers, "images": images[None]}, dict(kept)
+        room = room or self.room(images)
+        buffers, kept = {**room.buffers, "images": images[None]}, dict(room.kept)
         seen, moved = observer.start, dict(statistics or {})
         for group in self.network.groups:
             rows, table = program.rows[group.name], moved.get(group.name, jnp.zeros((1, 0), jnp.float32))
@@ -189,13 +160,17 @@ class PerNetwork:
             )
         return Passed(buffers, moved, seen, kept)
 
-    def _output_sizes(self, group: Group, images: int) -> list[int]:
-        """Numbers in the output of the first convolution of a row, of the second, and so on: the most of its kinds."""
+    def _output_shapes(self, group: Group, images: int) -> list[tuple[int, ...]]:
+        """The shape that the outputs of rows' first convolutions have, of their second, and so on.
+
+        Where kinds differ in it, the outputs are vectors, as long as the longest.
+        """
         if self.norm is not Norm.TRAIN:
             return []
         trees = [module.shapes.get("kept", {}) for module in self._modules(group)]
-        sizes = [[images * leaf.size for leaf in jax.tree.leaves(tree)] for tree in trees]
-        return [max(each) for each in itertools.zip_longest(*sizes, fillvalue=0)]
+        shapes = [[(images, *leaf.shape[1:]) for leaf in jax.tree.leaves(tree)] for tree in trees]
+        different = [set(each) - {()} for each in itertools.zip_longest(*shapes, fillvalue=())]
+        return [each.pop() if len(each) == 1 else (max(map(math.prod, each)),) for each in different]
 
     def _forward_step(
         self, group: Group, rows: Rows, weights: Array, observer: ActivationObserver, collection: str
@@ -213,9 +188,9 @@ class PerNetwork:
                     for each in shown(changed.get(collection, {})):
                         result = observer.add(result, each.x, each.counts(rows.fan_in[r]))
                     flat, _ = ravel_pytree(changed["batch_stats"] if trained else ())
-                    outputs = [leaf.ravel() for leaf in jax.tree.leaves(changed.get("kept", {}) if trained else ())]
+                    outputs = jax.tree.leaves(changed.get("kept", {}) if trained else ())
                     outputs += [jnp.zeros(0)] * (len(kept) - len(outputs))
-                    outputs = [filled(output, table.shape[1]) for output, table in zip(outputs, kept, strict=True)]
+                    outputs = [shaped(output, table.shape[1:]) for output, table in zip(outputs, kept, strict=True)]
                     return y, before.at[: len(flat)].set(flat), result, outputs
 
                 return row
@@ -236,7 +211,8 @@ class PerNetwork:
         features: Float[Array, "images d"],
         observer: ActivationObserver = NOTHING,
         kept: Outputs | None = None,
-    ) -> tuple[Tables, Images, Tree]:
+        room: Buffers | None = None,
+    ) -> Gradients:
         """Run the network backwards.
 
         Args:
@@ -246,19 +222,17 @@ class PerNetwork:
             features: the gradient of a loss in the pooled features.
             observer: is shown the output of every convolution, and the gradient in it.
             kept: the outputs of convolutions that `forward` kept, if it did.
-
-        Returns:
-            The gradients in the weights and in the images, and what was observed.
+            room: where to write gradients in maps, see `Room`; None: in arrays of their own.
         """
-        gradients = jax.tree.map(jnp.zeros_like, (buffers, weights))
-        gradients[0]["features"] = features[None]
-        carry = *gradients, observer.start
+        maps = {**jax.tree.map(jnp.zeros_like, buffers), **(room or {}), "features": features[None]}
+        reached = {name: jnp.full(len(each), name == "features") for name, each in maps.items()}
+        carry = maps, reached, jax.tree.map(jnp.zeros_like, weights), observer.start
         for group in reversed(self.network.groups):
             outputs = None if kept is None else kept[group.name]
             step = self._backward_step(group, program.rows[group.name], weights[group.name], buffers, observer, outputs)
             carry = lax.fori_loop(0, program.rows[group.name].chunks, step, carry)
-        maps, tables, seen = carry
-        return tables, maps["images"][0], seen
+        maps, reached, tables, seen = carry
+        return Gradients(tables, _gradient(maps["images"], reached["images"], 0), seen, maps)
 
     def _backward_step(
         self,
@@ -279,16 +253,16 @@ class PerNetwork:
         # Gradients of different shapes go through vectors; others do not, since XLA computes a fusion that ends in a
         # vector element by element.
         def packed(x: Array) -> Array:
-            return x if len(shapes) == 1 else filled(x.ravel(), size)
+            return x if len(shapes) == 1 else shaped(x, (size,))
 
         def unpacked(x: Array, shape: tuple[int, ...]) -> Array:
             return x if len(shapes) == 1 else x[: math.prod(shape)].reshape(shape)
 
         def step(n: Array, carry: _Backward) -> _Backward:
-            maps, tables, seen = carry
+            maps, reached, tables, seen = carry
             r = rows.chunks - 1 - n
             # It is complete: whoever reads a row comes after it, and has sent its part before.
-            gradient = maps[group.target][rows.buffer_slot[r]]
+            gradient = _gradient(maps[group.target], reached[group.target], rows.buffer_slot[r])
             sources = _sources(buffers[group.source], rows, r)
 
             def after_sum(module: RowModule, how: Reading) -> Callable[[Array], tuple[Array, Array, Tree]]:
@@ -356,14 +330,18 @@ class PerNetwork:
             different = list(dict.fromkeys(each_onwards))
             places = jnp.asarray([different.index(each) for each in each_onwards])
 
-            def send(k: Array, sent: tuple[Array, Array]) -> tuple[Array, Array]:
-                target, in_table = sent
+            def send(k: Array, sent: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+                source, target, reached, in_table = rows.sources[r, k], *sent
                 in_source, more = _switch(places[rows.kind[r]], different, k, in_x, weights[r])
-                return target.at[rows.sources[r, k]].add(in_source), in_table + more
+                total = _gradient(target, reached, source) + in_source
+                target = lax.dynamic_update_index_in_dim(target, total, source, 0)
+                return target, reached.at[source].set(True), in_table + more
 
-            target, in_table = lax.fori_loop(0, sources.fan_in, send, (maps[group.source], in_table))
+            sent = maps[group.source], reached[group.source], in_table
+            target, now_reached, in_table = lax.fori_loop(0, sources.fan_in, send, sent)
+            maps, reached = {**maps, group.source: target}, {**reached, group.source: now_reached}
             table = lax.dynamic_update_index_in_dim(tables[group.name], in_table, r, 0)
-            return {**maps, group.source: target}, {**tables, group.name: table}, seen
+            return maps, reached, {**tables, group.name: table}, seen
 
         return step
 
@@ -378,6 +356,12 @@ def _sources(buffer: Array, rows: Rows, r: Any) -> Sources:
         return lax.dynamic_index_in_dim(buffer, rows.sources[r, k], 0, keepdims=False)
 
     return Sources(read, rows.blocks[r], rows.fan_in[r])
+
+
+def _gradient(maps: Array, reached: Bool[Array, " rows"], row: Any) -> Array:
+    """What readers have sent to a row so far. Where none has, there is anything."""
+    found = lax.dynamic_index_in_dim(maps, row, 0, keepdims=False)
+    return jnp.where(reached[row], found, 0)
 
 
 def _switch(which: Array, branches: list[Callable[..., Any]], *operands: Any) -> Any:

@@ -1,6 +1,7 @@
 """The module of a row, called with its parameters as a row of a table."""
 
 import contextlib
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,10 +60,10 @@ class RowModule:
             images: of the batch.
         """
         leaves, tree = jax.tree.flatten(self.shapes.get("kept", {}))
-        found = [
-            lax.dynamic_slice(table, (r, 0), (1, images * leaf.size)).reshape(images, *leaf.shape[1:])
-            for table, leaf in zip(tables, leaves, strict=False)
-        ]
+        found = []
+        for table, leaf in zip(tables, leaves, strict=False):
+            row, shape = lax.dynamic_index_in_dim(table, r, 0, keepdims=False), (images, *leaf.shape[1:])
+            found.append(row if row.shape == shape else row[: math.prod(shape)].reshape(shape))
         return jax.tree.unflatten(tree, found)
 
     def __call__(

@@ -1,5 +1,6 @@
 """The variables of rows as tables: a row of the program, and the variables of its operation one after another."""
 
+import math
 from typing import Any
 
 import jax
@@ -50,14 +51,16 @@ def table_row(in_params: Tree, table: Float[Array, " size"]) -> Float[Array, " s
         table: the row of the parameters.
     """
     flat, _ = ravel_pytree(in_params)
-    return filled(flat, len(table)).astype(table.dtype)
+    return shaped(flat, table.shape).astype(table.dtype)
 
 
-def filled(row: Float[Array, " n"], size: int) -> Float[Array, " size"]:
-    """A vector with zeros behind it.
+def shaped(x: Float[Array, "..."], shape: tuple[int, ...]) -> Float[Array, "*shape"]:
+    """An array of this shape, or the numbers of another in it, with zeros behind them.
 
     Args:
-        row: the vector.
-        size: of the result.
+        x: the array.
+        shape: of the result.
     """
-    return jnp.pad(row, (0, size - len(row))) if len(row) < size else row
+    if x.shape == shape:
+        return x
+    return jnp.pad(x.ravel(), (0, math.prod(shape) - x.size)).reshape(shape)

@@ -94,10 +94,8 @@ class Classifier:
         logits = features @ params["head"]
         in_logits = jax.grad(loss)(logits)
         observer = ActivationObserver(observer.add(observer.start, logits, in_logits), observer.add)
-        gradients, in_images, seen = self.network.backward(
-            self.program, params, buffers, in_logits @ params["head"].T, observer
-        )
-        return {**gradients, "head": features.T @ in_logits}, in_images, seen
+        found = self.network.backward(self.program, params, buffers, in_logits @ params["head"].T, observer)
+        return {**found.weights, "head": features.T @ in_logits}, found.images, found.seen
 
     def cross_entropy(self, logits: Float[Array, "images classes"]) -> Float[Array, ""]:
         """The training loss on the batch."""

@@ -21,7 +21,7 @@ def augment(key: jax.Array, images: Images, crop_padding: int = 0, flip: bool = 
             lie outside (DeVries, Taylor, "Improved regularization of convolutional neural networks with cutout", 2017).
     """
     key_flip, key_crop, key_cutout = jax.random.split(key, 3)
-    count, height, width, channels = images.shape
+    count, height, width = images.shape[:3]
     rows, columns = jnp.arange(height)[None], jnp.arange(width)[None]
     if crop_padding:
         corners = jax.random.randint(key_crop, (count, 2), 0, 2 * crop_padding + 1, jnp.int32) - crop_padding

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int
 
 from rwejax.evaluate.population.augment import augment
 from rwejax.evaluate.population.recipe import Recipe, optimiser
-from rwejax.networks import Network, Norm, PerNetwork, Program, Tables
+from rwejax.networks import Network, Norm, PerNetwork, Program, Room, Tables
 from rwejax.networks.gradients import in_training
 from rwejax.runtime.kept import kept
 
@@ -85,7 +85,7 @@ def _compile_step(network: Network, recipe: Recipe, mesh: Mesh) -> CompiledStep:
         key, total = fixed
         descent = optimiser(recipe, total)
 
-        def step(i: Array, carry: tuple[State, Array, Array, Any]) -> tuple[State, Array, Array, Any]:
+        def step(i: Array, carry: tuple[State, Array, Array, Room]) -> tuple[State, Array, Array, Room]:
             state, losses, correct, room = carry
             count = state.optimiser[-1][-1].count
             key_images, _ = jax.random.split(jax.random.fold_in(key, count))
@@ -100,18 +100,21 @@ def _compile_step(network: Network, recipe: Recipe, mesh: Mesh) -> CompiledStep:
                 told = (logits.argmax(-1) == labels[i]).sum().astype(jnp.float32)
                 return optax.softmax_cross_entropy(logits, targets).mean(), told
 
-            found = jax.value_and_grad(loss, (0, 1), has_aux=True)(state.head, features)
-            (value, told), (in_head, in_features) = found
-            in_rows, _, _ = trained.backward(program, state.rows, passed.buffers, in_features, kept=passed.kept)
+            of_head = jax.value_and_grad(loss, (0, 1), has_aux=True)(state.head, features)
+            (value, told), (in_head, in_features) = of_head
+            found = trained.backward(
+                program, state.rows, passed.buffers, in_features, kept=passed.kept, room=room.gradients
+            )
             params = {"rows": state.rows, "head": state.head}
-            updates, after = descent.update({"rows": in_rows, "head": in_head}, state.optimiser, params)
+            updates, after = descent.update({"rows": found.weights, "head": in_head}, state.optimiser, params)
             params = optax.apply_updates(params, updates)
             state = State(params["rows"], params["head"], passed.statistics, after)
-            room = {name: passed.buffers[name] for name in room[0]}, passed.kept
+            maps, in_maps = ({name: each[name] for name in room.buffers} for each in (passed.buffers, found.buffers))
+            room = Room(maps, passed.kept, in_maps)
             return state, losses.at[i].set(value), correct + told, room
 
         steps = jnp.where(program.features > 0, len(rows), 0)
-        start = state, jnp.zeros(len(rows), jnp.float32), jnp.float32(0), trained.room(rows.shape[1])
+        start = state, jnp.zeros(len(rows), jnp.float32), jnp.float32(0), trained.room(images[rows[0]])
         state, losses, correct, _ = lax.fori_loop(0, steps, step, start)
         return state, (losses, correct)
 

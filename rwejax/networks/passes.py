@@ -1,0 +1,76 @@
+"""What the passes of one network write and leave."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from jaxtyping import Array, Float
+
+Tree = Any
+Tables = dict[str, Float[Array, "rows size"]]
+Buffers = dict[str, Array]
+Images = Float[Array, "images height width channels"]
+Outputs = dict[str, list[Float[Array, "rows ..."]]]
+"""By group: the output of each row's first convolution, of its second, and so on; vectors where kinds are not alike."""
+
+
+@dataclass(frozen=True)
+class ActivationObserver:
+    """Reduces what passes by in a pass.
+
+    Attributes:
+        start: what is known before the first.
+        add: takes what is known and two arrays, and returns what is known then, of the same shape.
+    """
+
+    start: Tree
+    add: Callable[[Tree, Array, Array], Tree]
+
+
+NOTHING = ActivationObserver((), lambda seen, first, second: seen)
+
+
+class Passed(NamedTuple):
+    """What a pass forwards leaves.
+
+    Attributes:
+        buffers: the maps of every buffer, of which `features` has the pooled features in its row 0.
+        statistics: with `Norm.TRAIN`, the running statistics of each row after it.
+        seen: what was observed.
+        kept: with `Norm.TRAIN`, the output of each convolution, which the pass backwards need not compute again.
+    """
+
+    buffers: Buffers
+    statistics: Tables
+    seen: Tree
+    kept: Outputs
+
+
+class Room(NamedTuple):
+    """Where passes write. What an earlier pass has left there need not be cleared.
+
+    Attributes:
+        buffers: for the maps of a pass forwards.
+        kept: for the outputs of its convolutions.
+        gradients: for the gradients in the maps.
+    """
+
+    buffers: Buffers
+    kept: Outputs
+    gradients: Buffers
+
+
+class Gradients(NamedTuple):
+    """What a pass backwards leaves.
+
+    Attributes:
+        weights: the gradients in them.
+        images: those in the images.
+        seen: what was observed.
+        buffers: those in maps, which may hold anything where there is none.
+    """
+
+    weights: Tables
+    images: Images
+    seen: Tree
+    buffers: Buffers
