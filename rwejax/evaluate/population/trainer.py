@@ -5,6 +5,7 @@ for all networks of a space. So the first network compiles, and all others are d
 own, epoch by epoch; those that run side by side have about as many multiply-adds.
 """
 
+import itertools
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -48,6 +49,20 @@ class Trained(NamedTuple):
     tables: tuple[Tables, Tables]
     head: dict[str, Float[np.ndarray, "..."]]
     seconds: float
+
+
+class _Epoch(NamedTuple):
+    """An epoch of the networks that are trained side by side.
+
+    Attributes:
+        numbers: of the networks.
+        sums: what `CompiledStep.epoch` gives besides their states.
+        after: of the last epoch, what `CompiledStep.measure` gives, and the states.
+    """
+
+    numbers: list[int]
+    sums: Any
+    after: Any
 
 
 class PopulationTrainer:
@@ -105,9 +120,21 @@ class PopulationTrainer:
         canonical = np.asarray(self.space.canonical(check_genomes(self.space, genomes)))
         alive = np.flatnonzero(self.alive(canonical)).tolist()
         order = sorted(alive, key=lambda n: -int(self.space.macs(canonical[n : n + 1])[0]))
-        size = self.networks_at_once
-        for start in range(0, len(order), size):
-            yield from self._train(order[start : start + size], canonical, epochs or self.recipe.epochs)
+        size, epochs = self.networks_at_once, epochs or self.recipe.epochs
+        side_by_side = [order[start : start + size] for start in range(0, len(order), size)]
+        dispatched = (epoch for numbers in side_by_side for epoch in self._epochs(numbers, canonical, epochs))
+        begin, sums = time.perf_counter(), []
+        for epoch in _one_behind(dispatched):
+            with jax.enable_x64(False):
+                sums.append(jax.tree.map(collectives.gathered, epoch.sums))
+                if epoch.after is None:
+                    continue
+                measured, states = jax.tree.map(collectives.gathered, epoch.after)
+            now = time.perf_counter()
+            seconds = (now - begin) / len(epoch.numbers)
+            for n, number in enumerate(epoch.numbers):
+                yield self._described(number, n, sums, measured, states, seconds)
+            begin, sums = now, []
 
     def alive(self, genomes: Int[np.ndarray, "n genes"]) -> Bool[np.ndarray, " n"]:
         """Through which networks a path leads from the image to the linear layer.
@@ -138,39 +165,38 @@ class PopulationTrainer:
         program, (features,) = networks.lower(self.space, self._network, genome[None], 1)
         return None if features == ABSENT else program
 
-    def _train(self, numbers: list[int], genomes: Int[np.ndarray, "n genes"], epochs: int) -> Iterator[Trained]:
-        """Train a network on each device."""
-        begin = time.perf_counter()
+    def _epochs(self, numbers: list[int], genomes: Int[np.ndarray, "n genes"], epochs: int) -> Iterator[_Epoch]:
+        """Train a network on each device, without waiting for what comes of it."""
         missing = self.networks_at_once - len(numbers)
+        images, labels = self._train_images, self._dataset.train_labels
         with jax.enable_x64(False):
             started = [self._start(genomes[n]) for n in numbers]
             empty = networks.empty_program(self._network, 1)
             programs = self._spread([each[0] for each in started] + [empty] * missing)
             states = self._spread([each[1] for each in started] + [started[0][1]] * missing)
-            images, labels = self._train_images, self._dataset.train_labels
-            sums: list[Any] = []
-            for epoch in range(epochs):
-                rows = epoch_order(self.recipe.seed, epoch, len(labels), self.recipe.batch_size)
-                total = np.int32(epochs * len(rows))
-                states, found = self._epoch(programs, states, rows, labels[rows], images, (self._key_steps, total))
-                sums.append(found)
-                if epoch:  # while the next one runs, and so that an interruption need not wait for all of them
-                    sums[-2] = jax.tree.map(collectives.gathered, sums[-2])
-            measured = self._measure(programs, states, self._validation_images, self._dataset.validation_labels)
-            sums[-1], measured, states = jax.tree.map(collectives.gathered, (sums[-1], measured, states))
-        seconds = (time.perf_counter() - begin) / len(numbers)
-        for n, number in enumerate(numbers):
-            state = jax.tree.map(lambda table, n=n: table[n], states)
-            yield Trained(
-                number,
-                np.concatenate([losses[n] for losses, _ in sums]),
-                100 * float(sums[-1][1][n]) / (len(sums[-1][0][n]) * self.recipe.batch_size),
-                float(measured[0][n]) / self.validation_images,
-                int(measured[1][n]),
-                (state.rows, state.statistics),
-                state.head,
-                seconds,
-            )
+        for epoch in range(epochs):
+            rows = epoch_order(self.recipe.seed, epoch, len(labels), self.recipe.batch_size)
+            total, after = np.int32(epochs * len(rows)), None
+            with jax.enable_x64(False):
+                states, sums = self._epoch(programs, states, rows, labels[rows], images, (self._key_steps, total))
+                if epoch == epochs - 1:
+                    validation = self._validation_images, self._dataset.validation_labels
+                    after = self._measure(programs, states, *validation), states
+            yield _Epoch(numbers, sums, after)
+
+    def _described(self, number: int, n: int, sums: list[Any], measured: Any, states: Any, seconds: float) -> Trained:
+        """What came of the network on the n-th device."""
+        state = jax.tree.map(lambda table: table[n], states)
+        return Trained(
+            number,
+            np.concatenate([losses[n] for losses, _ in sums]),
+            100 * float(sums[-1][1][n]) / (len(sums[-1][0][n]) * self.recipe.batch_size),
+            float(measured[0][n]) / self.validation_images,
+            int(measured[1][n]),
+            (state.rows, state.statistics),
+            state.head,
+            seconds,
+        )
 
     def _start(self, genome: Int[np.ndarray, " genes"]) -> tuple[Program, State]:
         """The program of a network, and its state before the first step."""
@@ -197,3 +223,14 @@ class PopulationTrainer:
 
     def _spread(self, trees: Sequence[Any]) -> Any:
         return jax.tree.map(lambda *leaves: collectives.spread(np.stack(leaves), self._mesh, EACH), *trees)
+
+
+def _one_behind(epochs: Iterator[_Epoch]) -> Iterator[_Epoch]:
+    """Each epoch once the next one has been dispatched.
+
+    So a device that has finished its network begins the next while others are busy, and results are fetched and
+    networks lowered meanwhile. An interruption waits for two epochs at most.
+    """
+    for before, _ in itertools.pairwise(itertools.chain(epochs, [None])):
+        assert before is not None
+        yield before
