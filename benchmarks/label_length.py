@@ -188,7 +188,9 @@ def of_labels(
 def draw(figure: Figure, rows: list[dict[str, str]]) -> None:
     """Spearman by images seen, a panel a table: of the labels, and of what the most of them predict."""
     tables = list(dict.fromkeys(row["table"] for row in rows))
-    for panel, name in zip(figure.subplots(1, len(tables), sharey=True, squeeze=False)[0], tables, strict=True):
+    seen = sorted({int(row["images"]) for row in rows if row["images"] != "published"})
+    panels = figure.subplots(1, len(tables), sharex=True, sharey=True, squeeze=False)[0]
+    for panel, name in zip(panels, tables, strict=True):
         most = max((row["labels"] for row in rows), key=int)
         mine = [row for row in rows if (row["table"], row["labels"]) == (name, most)]
         brief = [row for row in mine if row["images"] != "published"]
@@ -199,6 +201,8 @@ def draw(figure: Figure, rows: list[dict[str, str]]) -> None:
             panel.axhline(float(mine[0]["predictor"]), color=FRONT, linestyle=":", label="predicted by published ones")
             panel.axhline(float(mine[0]["default_score"]), color=QUIET, linestyle="--", label="default score, no label")
             panel.set_xscale("log")
+            panel.set_xticks(seen, [f"{each:,}" for each in seen])
+            panel.minorticks_off()
         frame(panel, name)
     if figure.axes[0].lines:
         figure.axes[0].legend(frameon=False, fontsize=8)
