@@ -225,9 +225,24 @@ def of_depthwise_kernel(
     return jnp.stack([total.sum((0, 1)) for total in sums]).reshape(*size, 1, -1)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(3,))
+Moments = tuple[Float[Array, " channels"], Float[Array, " channels"]]
+
+
+def moments(x: Float[Array, "*pixels channels"]) -> Moments:
+    """Mean and variance of each channel, as `flax.linen.BatchNorm` computes them, as constants.
+
+    Args:
+        x: a map.
+    """
+    x, axes = lax.stop_gradient(x), tuple(range(x.ndim - 1))
+    mean = x.mean(axes)
+    return mean, jnp.maximum(0, jnp.square(x).mean(axes) - jnp.square(mean))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(4,))
 def normalised(
     x: Float[Array, "*pixels channels"],
+    of_batch: Moments,
     scale: Float[Array, " channels"],
     bias: Float[Array, " channels"],
     epsilon: float,
@@ -236,31 +251,32 @@ def normalised(
 
     Args:
         x: a map.
+        of_batch: its `moments`. The gradient in x knows that they depend on it.
         scale: of each channel.
         bias: of each channel.
         epsilon: added to variances.
 
     [1] Ioffe, Szegedy, "Batch normalization", ICML 2015, section 3.
     """
-    return _normalised(x, scale, bias, epsilon)[0]
+    return _normalised(x, of_batch, scale, bias, epsilon)[0]
 
 
-def _normalised(x: Array, scale: Array, bias: Array, epsilon: float) -> tuple[Array, tuple[Array, ...]]:
-    axes = tuple(range(x.ndim - 1))
-    mean = x.mean(axes)
-    variance = jnp.maximum(jnp.square(x).mean(axes) - jnp.square(mean), 0)
+def _normalised(
+    x: Array, of_batch: Moments, scale: Array, bias: Array, epsilon: float
+) -> tuple[Array, tuple[Array, ...]]:
+    mean, variance = of_batch
     inverse = lax.rsqrt(variance + epsilon)
     return (x - mean) * (inverse * scale) + bias, (x, mean, inverse, scale)
 
 
-def _in_normalised(epsilon: float, kept: tuple[Array, ...], gradient: Array) -> tuple[Array, Array, Array]:
+def _in_normalised(epsilon: float, kept: tuple[Array, ...], gradient: Array) -> tuple[Array | None, ...]:
     x, mean, inverse, scale = kept
     axes, pixels = tuple(range(x.ndim - 1)), x.size // x.shape[-1]
     centred = x - mean
     in_bias, in_scale = gradient.sum(axes), inverse * (centred * gradient).sum(axes)
     each = inverse * scale
     in_x = each * gradient - each * in_bias / pixels - centred * (each * inverse * in_scale / pixels)
-    return in_x, in_scale, in_bias
+    return in_x, None, in_scale, in_bias
 
 
 normalised.defvjp(_normalised, _in_normalised)

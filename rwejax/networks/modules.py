@@ -159,18 +159,24 @@ def show_relus(module: nn.Module, sources: Sources) -> None:
 def convolved(module: nn.Module, x: Images, counts: Bool[Array, ""] | bool = True) -> Images:
     """A convolution's output: observers see it in the collection `outputs`, zero where none; `shifts` are added.
 
-    The collection `kept` has it as it is; where an earlier pass has left it there, it is not computed again.
+    The collection `kept` has it as it is, for a pass backwards.
 
     Args:
         module: the one that owns it, in whose variables observers find what was seen.
         x: what the convolution has given.
         counts: whether this is a row's own, or of a source that is only padding.
     """
-    if module.has_variable("kept", "output"):
-        x = gradients.known(x, module.get_variable("kept", "output"))
-    module.sow("kept", "output", x, reduce_fn=lambda _, new: new, init_fn=lambda: 0)
+    x = _kept(module, "kept", x)
     module.sow("outputs", "output", jnp.where(counts, x, 0), reduce_fn=lambda _, new: new, init_fn=lambda: 0)
     return module.perturb("output", x, "shifts")
+
+
+def _kept(module: nn.Module, collection: str, value: Any) -> Any:
+    """What an earlier pass has left in a collection, where it has, so that it is not computed again."""
+    if module.has_variable(collection, "value"):
+        return jax.tree.map(gradients.known, value, module.get_variable(collection, "value"))
+    module.sow(collection, "value", value, reduce_fn=lambda _, new: new, init_fn=lambda: 0)
+    return value
 
 
 class Convolution(nn.Conv):
@@ -228,10 +234,13 @@ class Normalise(nn.Module):
         if norm in (Norm.TRAIN, Norm.RUNNING):
             layer = nn.BatchNorm(norm is Norm.RUNNING, momentum=0.9)
             y = layer(x)
-            if norm is Norm.RUNNING or not gradients.is_training():
+            if norm is Norm.RUNNING:
+                return y
+            of_batch = _kept(self, "moments", gradients.moments(x))
+            if not gradients.is_training():
                 return y
             params = layer.variables["params"]
-            return gradients.known(gradients.normalised(x, params["scale"], params["bias"], layer.epsilon), y)
+            return gradients.normalised(x, of_batch, params["scale"], params["bias"], layer.epsilon)
         mean, variance = (
             self.variable("batch_stats", name, jnp.zeros, x.shape[-1:], jnp.float32) for name in ("mean", "variance")
         )

@@ -10,8 +10,9 @@ Tree = Any
 Tables = dict[str, Float[Array, "rows size"]]
 Buffers = dict[str, Array]
 Images = Float[Array, "images height width channels"]
-Outputs = dict[str, list[Float[Array, "rows ..."]]]
-"""By group: the output of each row's first convolution, of its second, and so on; vectors where kinds are not alike."""
+Kept = dict[str, list[Float[Array, "rows ..."]]]
+"""By group: the output of each row's first convolution, of its second, and so on, as vectors where kinds are not alike;
+and last, one after another, the mean and variance of each of its normalisations."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,13 @@ class Passed(NamedTuple):
         buffers: the maps of every buffer, of which `features` has the pooled features in its row 0.
         statistics: with `Norm.TRAIN`, the running statistics of each row after it.
         seen: what was observed.
-        kept: with `Norm.TRAIN`, the output of each convolution, which the pass backwards need not compute again.
+        kept: with `Norm.TRAIN`, what the pass backwards need not compute again.
     """
 
     buffers: Buffers
     statistics: Tables
     seen: Tree
-    kept: Outputs
+    kept: Kept
 
 
 class Room(NamedTuple):
@@ -51,12 +52,12 @@ class Room(NamedTuple):
 
     Attributes:
         buffers: for the maps of a pass forwards.
-        kept: for the outputs of its convolutions.
+        kept: for what it keeps.
         gradients: for the gradients in the maps.
     """
 
     buffers: Buffers
-    kept: Outputs
+    kept: Kept
     gradients: Buffers
 
 

@@ -32,7 +32,7 @@ from rwejax.networks.passes import (
     Buffers,
     Gradients,
     Images,
-    Outputs,
+    Kept,
     Passed,
     Room,
     Tables,
@@ -44,7 +44,7 @@ from rwejax.networks.row_tables import shaped, table_row, table_size
 from rwejax.networks.summands import Known, Reading, Recorded, Summand, reading
 
 _Forward = tuple[Buffers, Array, Tree, list[Array]]
-"""What lives on from row to row forwards: maps, running statistics, what was observed, and outputs of convolutions."""
+"""What lives on from row to row forwards: maps, running statistics, what was observed, and what is kept."""
 _Backward = tuple[Buffers, dict[str, Bool[Array, " rows"]], Tables, Tree]
 """The same backwards: gradients in maps, in which of these there is one, those in weights, and what was observed."""
 
@@ -109,7 +109,7 @@ class PerNetwork:
         return jnp.concatenate(found)
 
     def room(self, images: Images) -> Room:
-        """Zeros for the maps of a pass, for the outputs of its convolutions and for the gradients in the maps.
+        """Zeros for the maps of a pass, for what it keeps and for the gradients in the maps.
 
         Args:
             images: of a batch.
@@ -123,7 +123,7 @@ class PerNetwork:
             if name != "images"
         }
         kept = {
-            group.name: [jnp.zeros((group.rows, *shape)) for shape in self._output_shapes(group, len(images))]
+            group.name: [jnp.zeros((group.rows, *shape)) for shape in self._kept_shapes(group, len(images))]
             for group in self.network.groups
         }
         return Room(buffers, kept, buffers)
@@ -160,17 +160,15 @@ class PerNetwork:
             )
         return Passed(buffers, moved, seen, kept)
 
-    def _output_shapes(self, group: Group, images: int) -> list[tuple[int, ...]]:
-        """The shape that the outputs of rows' first convolutions have, of their second, and so on.
-
-        Where kinds differ in it, the outputs are vectors, as long as the longest.
-        """
+    def _kept_shapes(self, group: Group, images: int) -> list[tuple[int, ...]]:
+        """The shapes of what is kept of a row, see `Kept`; vectors are as long as the longest."""
         if self.norm is not Norm.TRAIN:
             return []
         trees = [module.shapes.get("kept", {}) for module in self._modules(group)]
         shapes = [[(images, *leaf.shape[1:]) for leaf in jax.tree.leaves(tree)] for tree in trees]
         different = [set(each) - {()} for each in itertools.zip_longest(*shapes, fillvalue=())]
-        return [each.pop() if len(each) == 1 else (max(map(math.prod, each)),) for each in different]
+        outputs = [each.pop() if len(each) == 1 else (max(map(math.prod, each)),) for each in different]
+        return [*outputs, (table_size(self.network, group, "moments", self.norm),)]
 
     def _forward_step(
         self, group: Group, rows: Rows, weights: Array, observer: ActivationObserver, collection: str
@@ -180,18 +178,23 @@ class PerNetwork:
         def step(r: Array, carry: _Forward) -> _Forward:
             buffers, statistics, seen, kept = carry
 
+            def keep(changed: Tree) -> list[Array]:
+                outputs = jax.tree.leaves(changed.get("kept", {}))
+                outputs += [jnp.zeros(0)] * (len(kept) - 1 - len(outputs))
+                moments, _ = ravel_pytree(changed.get("moments", {}))
+                return [shaped(x, table.shape[1:]) for x, table in zip([*outputs, moments], kept, strict=True)]
+
             def branch(module: RowModule) -> Callable[[Array, Array], tuple[Array, Array, Tree, list[Array]]]:
                 def row(table: Array, before: Array) -> tuple[Array, Array, Tree, list[Array]]:
                     sources = _sources(buffers[group.source], rows, r)
-                    y, changed = module(sources, module.params(table), (collection, "kept"), statistics=before)
+                    y, changed = module(
+                        sources, module.params(table), (collection, "kept", "moments"), statistics=before
+                    )
                     result = seen
                     for each in shown(changed.get(collection, {})):
                         result = observer.add(result, each.x, each.counts(rows.fan_in[r]))
                     flat, _ = ravel_pytree(changed["batch_stats"] if trained else ())
-                    outputs = jax.tree.leaves(changed.get("kept", {}) if trained else ())
-                    outputs += [jnp.zeros(0)] * (len(kept) - len(outputs))
-                    outputs = [shaped(output, table.shape[1:]) for output, table in zip(outputs, kept, strict=True)]
-                    return y, before.at[: len(flat)].set(flat), result, outputs
+                    return y, before.at[: len(flat)].set(flat), result, keep(changed) if trained else []
 
                 return row
 
@@ -210,7 +213,7 @@ class PerNetwork:
         buffers: Buffers,
         features: Float[Array, "images d"],
         observer: ActivationObserver = NOTHING,
-        kept: Outputs | None = None,
+        kept: Kept | None = None,
         room: Buffers | None = None,
     ) -> Gradients:
         """Run the network backwards.
@@ -221,15 +224,15 @@ class PerNetwork:
             buffers: what `forward` returned for them.
             features: the gradient of a loss in the pooled features.
             observer: is shown the output of every convolution, and the gradient in it.
-            kept: the outputs of convolutions that `forward` kept, if it did.
+            kept: what `forward` kept, if it did.
             room: where to write gradients in maps, see `Room`; None: in arrays of their own.
         """
         maps = {**jax.tree.map(jnp.zeros_like, buffers), **(room or {}), "features": features[None]}
         reached = {name: jnp.full(len(each), name == "features") for name, each in maps.items()}
         carry = maps, reached, jax.tree.map(jnp.zeros_like, weights), observer.start
         for group in reversed(self.network.groups):
-            outputs = None if kept is None else kept[group.name]
-            step = self._backward_step(group, program.rows[group.name], weights[group.name], buffers, observer, outputs)
+            tables = None if kept is None else kept[group.name]
+            step = self._backward_step(group, program.rows[group.name], weights[group.name], buffers, observer, tables)
             carry = lax.fori_loop(0, program.rows[group.name].chunks, step, carry)
         maps, reached, tables, seen = carry
         return Gradients(tables, _gradient(maps["images"], reached["images"], 0), seen, maps)

@@ -52,19 +52,20 @@ class RowModule:
         return unravel(self.shapes.get("params", {}), table)
 
     def kept(self, tables: list[Array], r: Any, images: int) -> Tree:
-        """The outputs of a row's convolutions.
+        """What a pass forwards has kept of a row, by collection: see `rwejax.networks.passes.Kept`.
 
         Args:
-            tables: those that a pass forwards has kept.
+            tables: of the group.
             r: number of the row.
             images: of the batch.
         """
+        *outputs, moments = (lax.dynamic_index_in_dim(table, r, 0, keepdims=False) for table in tables)
         leaves, tree = jax.tree.flatten(self.shapes.get("kept", {}))
         found = []
-        for table, leaf in zip(tables, leaves, strict=False):
-            row, shape = lax.dynamic_index_in_dim(table, r, 0, keepdims=False), (images, *leaf.shape[1:])
-            found.append(row if row.shape == shape else row[: math.prod(shape)].reshape(shape))
-        return jax.tree.unflatten(tree, found)
+        for output, leaf in zip(outputs, leaves, strict=False):
+            shape = images, *leaf.shape[1:]
+            found.append(output if output.shape == shape else output[: math.prod(shape)].reshape(shape))
+        return {"kept": jax.tree.unflatten(tree, found), "moments": unravel(self.shapes.get("moments", {}), moments)}
 
     def __call__(
         self,
@@ -84,15 +85,14 @@ class RowModule:
             seen: the collections.
             shifts: what is added to the outputs of convolutions; None: nothing.
             statistics: the row's, of the table of running statistics.
-            kept: the outputs of convolutions, which are then not computed; see `kept`.
+            kept: what is then not computed again; see `kept`.
         """
         variables = {"params": params}
         if shifts:
             variables["shifts"] = shifts
         if statistics is not None and self._trained:
             variables["batch_stats"] = unravel(self.shapes.get("batch_stats", {}), statistics)
-        if kept is not None:
-            variables["kept"] = kept
+        variables |= kept or {}
         module = Unused() if self.kind.unused else self.kind.module
         y, changed = module.apply(variables, sources, self.norm, mutable=["batch_stats", *seen])
         return y, {"batch_stats": variables.get("batch_stats", {}), **changed}

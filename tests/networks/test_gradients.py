@@ -19,7 +19,8 @@ def test_batch_normalisation_has_flaxs_gradient(shape):
             return layer.apply(variables, 3 + x, mutable=["batch_stats"])[0]
 
         def ours(x, scale, bias):
-            return gradients.normalised(3 + x, scale, bias, layer.epsilon)
+            of_batch = gradients.moments(3 + x)
+            return gradients.normalised(3 + x, of_batch, scale, bias, layer.epsilon)
 
         (expected, in_flax), (found, in_ours) = (jax.vjp(each, x, scale, bias) for each in (flax, ours))
         np.testing.assert_allclose(found, expected, rtol=1e-9)
