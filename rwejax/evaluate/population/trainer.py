@@ -122,6 +122,8 @@ class PopulationTrainer:
         order = sorted(alive, key=lambda n: -int(self.space.macs(canonical[n : n + 1])[0]))
         size, epochs = self.networks_at_once, epochs or self.recipe.epochs
         side_by_side = [order[start : start + size] for start in range(0, len(order), size)]
+        # Of two rounds, who had the larger network gets the smaller one.
+        side_by_side[1::2] = [numbers[::-1] for numbers in side_by_side[1::2]]
         dispatched = (epoch for numbers in side_by_side for epoch in self._epochs(numbers, canonical, epochs))
         begin, sums = time.perf_counter(), []
         for epoch in _one_behind(dispatched):
@@ -204,8 +206,10 @@ class PopulationTrainer:
         assert program is not None
         rows, statistics = networks.first_tables(self._network, program, self.recipe.seed)
         head: Any = networks.first_head(self._network, program, self.space.classes, self.recipe.seed)
-        begun = jax.tree.map(np.asarray, optimiser(self.recipe, 1).init({"rows": rows, "head": head}))
-        return program, State(rows, head, statistics, begun)
+        shapes = jax.eval_shape(optimiser(self.recipe, 1).init, {"rows": rows, "head": head})
+        # What optax itself makes waits for the device, which is training.
+        zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+        return program, State(rows, head, statistics, zeros)
 
     def variables(self, genome: Int[np.ndarray, " genes"], trained: Trained) -> dict[str, Any]:
         """The variables of a trained network, for the module that `rwejax.build` makes of its genome.
