@@ -48,17 +48,21 @@ class Passed(NamedTuple):
 
 
 class Room(NamedTuple):
-    """Where passes write. What an earlier pass has left there need not be cleared.
+    """Where passes write. What an earlier pass of the same program has left there need not be cleared.
+
+    Of another program, only the weights must be.
 
     Attributes:
         buffers: for the maps of a pass forwards.
         kept: for what it keeps.
         gradients: for the gradients in the maps.
+        weights: for those in the weights; zeros where the program has no row.
     """
 
     buffers: Buffers
     kept: Kept
     gradients: Buffers
+    weights: Tables
 
 
 class Gradients(NamedTuple):

@@ -109,7 +109,7 @@ class PerNetwork:
         return jnp.concatenate(found)
 
     def room(self, images: Images) -> Room:
-        """Zeros for the maps of a pass, for what it keeps and for the gradients in the maps.
+        """Zeros for the maps of a pass, for what it keeps and for gradients.
 
         Args:
             images: of a batch.
@@ -126,7 +126,9 @@ class PerNetwork:
             group.name: [jnp.zeros((group.rows, *shape)) for shape in self._kept_shapes(group, len(images))]
             for group in self.network.groups
         }
-        return Room(buffers, kept, buffers)
+        sizes = {group.name: table_size(self.network, group, "params", self.norm) for group in self.network.groups}
+        weights = {group.name: jnp.zeros((group.rows, sizes[group.name])) for group in self.network.groups}
+        return Room(buffers, kept, buffers, weights)
 
     def forward(
         self,
@@ -150,7 +152,8 @@ class PerNetwork:
             room: where to write; None: see `room`.
         """
         room = room or self.room(images)
-        buffers, kept = {**room.buffers, "images": images[None]}, dict(room.kept)
+        buffers = {**room.buffers, "images": images[None]}
+        kept = {name: tables if self.norm is Norm.TRAIN else [] for name, tables in room.kept.items()}
         seen, moved = observer.start, dict(statistics or {})
         for group in self.network.groups:
             rows, table = program.rows[group.name], moved.get(group.name, jnp.zeros((1, 0), jnp.float32))
@@ -214,7 +217,7 @@ class PerNetwork:
         features: Float[Array, "images d"],
         observer: ActivationObserver = NOTHING,
         kept: Kept | None = None,
-        room: Buffers | None = None,
+        room: Room | None = None,
     ) -> Gradients:
         """Run the network backwards.
 
@@ -225,11 +228,11 @@ class PerNetwork:
             features: the gradient of a loss in the pooled features.
             observer: is shown the output of every convolution, and the gradient in it.
             kept: what `forward` kept, if it did.
-            room: where to write gradients in maps, see `Room`; None: in arrays of their own.
+            room: where to write; None: in arrays of their own.
         """
-        maps = {**jax.tree.map(jnp.zeros_like, buffers), **(room or {}), "features": features[None]}
+        maps = {**jax.tree.map(jnp.zeros_like, buffers), **(room.gradients if room else {}), "features": features[None]}
         reached = {name: jnp.full(len(each), name == "features") for name, each in maps.items()}
-        carry = maps, reached, jax.tree.map(jnp.zeros_like, weights), observer.start
+        carry = maps, reached, room.weights if room else jax.tree.map(jnp.zeros_like, weights), observer.start
         for group in reversed(self.network.groups):
             tables = None if kept is None else kept[group.name]
             step = self._backward_step(group, program.rows[group.name], weights[group.name], buffers, observer, tables)

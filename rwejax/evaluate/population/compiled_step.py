@@ -24,7 +24,6 @@ from rwejax.runtime.kept import kept
 
 AXIS = "networks"
 EACH, ALL = PartitionSpec(AXIS), PartitionSpec()
-_MEASURED = 250  # images that are measured at once
 _KEPT = 8  # networks and recipes, with their functions
 
 
@@ -46,15 +45,17 @@ class State:
 
 
 class CompiledStep(NamedTuple):
-    """What is called, with a program and a `State` for each device; the states of an epoch are donated.
+    """What is called, with a program, a `State` and a `Room` for each device, of which epochs and rooms are donated.
 
     Attributes:
+        room: of nothing to the rooms, where all that follows writes, one after another.
         epoch: of these, the numbers of the images of each step, their labels, all train images, and the key of the
-            steps and the number of steps of the training, to the states, and the losses of steps and how many images
-            were told right.
-        measure: of these, images and labels to the sum of the losses, and how many images are told right.
+            steps and the number of steps of the training, to the states, the rooms, and the losses of steps and how
+            many images were told right.
+        measure: of these, images and labels to the rooms, and the sum of the losses and how many images are told right.
     """
 
+    room: Any
     epoch: Any
     measure: Any
 
@@ -77,11 +78,12 @@ def _compile_step(network: Network, recipe: Recipe, mesh: Mesh) -> CompiledStep:
     def epoch(
         program: Program,
         state: State,
+        room: Room,
         rows: Int[Array, "steps batch"],
         labels: Int[Array, "steps batch"],
         images: Float[Array, "n height width channels"],
         fixed: tuple[jax.Array, Int[Array, ""]],
-    ) -> tuple[State, tuple[Float[Array, " steps"], Float[Array, ""]]]:
+    ) -> tuple[State, Room, tuple[Float[Array, " steps"], Float[Array, ""]]]:
         key, total = fixed
         descent = optimiser(recipe, total)
 
@@ -102,56 +104,63 @@ def _compile_step(network: Network, recipe: Recipe, mesh: Mesh) -> CompiledStep:
 
             of_head = jax.value_and_grad(loss, (0, 1), has_aux=True)(state.head, features)
             (value, told), (in_head, in_features) = of_head
-            found = trained.backward(
-                program, state.rows, passed.buffers, in_features, kept=passed.kept, room=room.gradients
-            )
+            found = trained.backward(program, state.rows, passed.buffers, in_features, kept=passed.kept, room=room)
             params = {"rows": state.rows, "head": state.head}
             updates, after = descent.update({"rows": found.weights, "head": in_head}, state.optimiser, params)
             params = optax.apply_updates(params, updates)
             state = State(params["rows"], params["head"], passed.statistics, after)
             maps, in_maps = ({name: each[name] for name in room.buffers} for each in (passed.buffers, found.buffers))
-            room = Room(maps, passed.kept, in_maps)
+            room = Room(maps, passed.kept, in_maps, found.weights)
             return state, losses.at[i].set(value), correct + told, room
 
         steps = jnp.where(program.features > 0, len(rows), 0)
-        start = state, jnp.zeros(len(rows), jnp.float32), jnp.float32(0), trained.room(images[rows[0]])
-        state, losses, correct, _ = lax.fori_loop(0, steps, step, start)
-        return state, (losses, correct)
+        room = room._replace(weights=jax.tree.map(jnp.zeros_like, room.weights))
+        start = state, jnp.zeros(len(rows), jnp.float32), jnp.float32(0), room
+        state, losses, correct, room = lax.fori_loop(0, steps, step, start)
+        return state, room, (losses, correct)
 
     def measure(
         program: Program,
         state: State,
+        room: Room,
         images: Float[Array, "n height width channels"],
         labels: Int[Array, " n"],
-    ) -> tuple[Float[Array, ""], Int[Array, ""]]:
-        batches = -(-len(labels) // _MEASURED)
-        size = -(-len(labels) // batches)
+    ) -> tuple[Room, tuple[Float[Array, ""], Int[Array, ""]]]:
+        size = recipe.batch_size
 
-        def step(b: Array, sums: tuple[Array, Array]) -> tuple[Array, Array]:
+        def step(b: Array, carry: tuple[Array, Array, Room]) -> tuple[Array, Array, Room]:
+            loss, correct, room = carry
             chosen = b * size + jnp.arange(size)
             counts, chosen = chosen < len(labels), jnp.minimum(chosen, len(labels) - 1)
-            passed = measured.forward(program, state.rows, images[chosen], statistics=state.statistics)
+            passed = measured.forward(program, state.rows, images[chosen], statistics=state.statistics, room=room)
             logits = passed.buffers["features"][0] @ state.head["kernel"] + state.head["bias"]
             told = labels[chosen]
             losses = optax.softmax_cross_entropy_with_integer_labels(logits, told)
             right = counts & (logits.argmax(-1) == told)
-            return sums[0] + jnp.where(counts, losses, 0).sum(), sums[1] + right.sum(dtype=jnp.int32)
+            room = room._replace(buffers={name: passed.buffers[name] for name in room.buffers})
+            return loss + jnp.where(counts, losses, 0).sum(), correct + right.sum(dtype=jnp.int32), room
 
-        steps = jnp.where(program.features > 0, batches, 0)
-        return lax.fori_loop(0, steps, step, (jnp.float32(0), jnp.int32(0)))
+        steps = jnp.where(program.features > 0, -(-len(labels) // size), 0)
+        loss, correct, room = lax.fori_loop(0, steps, step, (jnp.float32(0), jnp.int32(0), room))
+        return room, (loss, correct)
 
-    return CompiledStep(_split(mesh, epoch, 6, (EACH, EACH), donate_argnums=1), _split(mesh, measure, 4, EACH))
+    def room() -> Room:
+        return trained.room(jnp.zeros((recipe.batch_size, *network.buffers["images"]), jnp.float32))
 
-
-def _split(mesh: Mesh, function: Callable[..., Any], arguments: int, out_specs: Any, **options: Any) -> Any:
-    """Each device gets its own program and state, and all of the rest."""
-
-    def of_device(program: Program, state: State, *shared: Any) -> Any:
-        mine = jax.tree.map(lambda table: table[0], (program, state))
-        with jax.default_matmul_precision("float32"), in_training():
-            return jax.tree.map(lambda x: x[None], function(*mine, *shared))
-
-    in_specs = EACH, EACH, *[ALL] * (arguments - 2)
-    return jax.jit(
-        jax.shard_map(of_device, mesh=mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False), **options
+    return CompiledStep(
+        _split(mesh, room, 0, 0),
+        _split(mesh, epoch, 3, 4, donate_argnums=(1, 2)),
+        _split(mesh, measure, 3, 2, donate_argnums=2),
     )
+
+
+def _split(mesh: Mesh, function: Callable[..., Any], own: int, shared: int, **options: Any) -> Any:
+    """Each device has so many arguments of its own, and the rest is shared."""
+
+    def of_device(*arguments: Any) -> Any:
+        mine = jax.tree.map(lambda table: table[0], arguments[:own])
+        with jax.default_matmul_precision("float32"), in_training():
+            return jax.tree.map(lambda x: x[None], function(*mine, *arguments[own:]))
+
+    in_specs = *[EACH] * own, *[ALL] * shared
+    return jax.jit(jax.shard_map(of_device, mesh=mesh, in_specs=in_specs, out_specs=EACH, check_vma=False), **options)

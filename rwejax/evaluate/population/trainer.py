@@ -100,7 +100,7 @@ class PopulationTrainer:
         self._train_images, self._validation_images = (
             collectives.spread(images, self._mesh, ALL) for images in (dataset.train_images, dataset.validation_images)
         )
-        self._epoch, self._measure = compile_step(self._network, self.recipe, self._mesh)
+        self._room, self._epoch, self._measure = compile_step(self._network, self.recipe, self._mesh)
 
     def __call__(self, genomes: Int[Any, "n genes"], epochs: int | None = None) -> Iterator[Trained]:
         """Train networks.
@@ -124,9 +124,8 @@ class PopulationTrainer:
         side_by_side = [order[start : start + size] for start in range(0, len(order), size)]
         # Of two rounds, who had the larger network gets the smaller one.
         side_by_side[1::2] = [numbers[::-1] for numbers in side_by_side[1::2]]
-        dispatched = (epoch for numbers in side_by_side for epoch in self._epochs(numbers, canonical, epochs))
         begin, sums = time.perf_counter(), []
-        for epoch in _one_behind(dispatched):
+        for epoch in _one_behind(self._epochs(side_by_side, canonical, epochs)):
             with jax.enable_x64(False):
                 sums.append(jax.tree.map(collectives.gathered, epoch.sums))
                 if epoch.after is None:
@@ -147,7 +146,9 @@ class PopulationTrainer:
         return np.array([self._lower(genome) is not None for genome in genomes], bool)
 
     def export(self, genome: Int[np.ndarray, " genes"], platforms: Sequence[str]) -> jax.export.Exported:
-        """Lower (programs, states, rows, labels, images, (key, steps)) -> states, sums: an epoch, for other platforms.
+        """Lower an epoch for other platforms.
+
+        It takes programs, states, rooms, rows, labels, images, and (key, steps) to states, rooms and sums.
 
         Args:
             genome: in canonical form; all others have the same shapes.
@@ -160,31 +161,37 @@ class PopulationTrainer:
         rows = np.zeros((steps, self.recipe.batch_size), np.int32)
         begun = jax.tree.map(lambda leaf: np.stack([leaf] * self.networks_at_once), self._start(genome))
         return jax.export.export(self._epoch, platforms=platforms)(
-            *begun, rows, rows, self._train_images, (self._key_steps, np.int32(steps))
+            *begun, jax.eval_shape(self._room), rows, rows, self._train_images, (self._key_steps, np.int32(steps))
         )
 
     def _lower(self, genome: Int[np.ndarray, " genes"]) -> Program | None:
         program, (features,) = networks.lower(self.space, self._network, genome[None], 1)
         return None if features == ABSENT else program
 
-    def _epochs(self, numbers: list[int], genomes: Int[np.ndarray, "n genes"], epochs: int) -> Iterator[_Epoch]:
-        """Train a network on each device, without waiting for what comes of it."""
-        missing = self.networks_at_once - len(numbers)
+    def _epochs(
+        self, side_by_side: list[list[int]], genomes: Int[np.ndarray, "n genes"], epochs: int
+    ) -> Iterator[_Epoch]:
+        """Train networks, one on each device, without waiting for what comes of them."""
         images, labels = self._train_images, self._dataset.train_labels
         with jax.enable_x64(False):
-            started = [self._start(genomes[n]) for n in numbers]
-            empty = networks.empty_program(self._network, 1)
-            programs = self._spread([each[0] for each in started] + [empty] * missing)
-            states = self._spread([each[1] for each in started] + [started[0][1]] * missing)
-        for epoch in range(epochs):
-            rows = epoch_order(self.recipe.seed, epoch, len(labels), self.recipe.batch_size)
-            total, after = np.int32(epochs * len(rows)), None
+            rooms = self._room()
+        for numbers in side_by_side:
+            missing = self.networks_at_once - len(numbers)
             with jax.enable_x64(False):
-                states, sums = self._epoch(programs, states, rows, labels[rows], images, (self._key_steps, total))
-                if epoch == epochs - 1:
-                    validation = self._validation_images, self._dataset.validation_labels
-                    after = self._measure(programs, states, *validation), states
-            yield _Epoch(numbers, sums, after)
+                started = [self._start(genomes[n]) for n in numbers]
+                empty = networks.empty_program(self._network, 1)
+                programs = self._spread([each[0] for each in started] + [empty] * missing)
+                states = self._spread([each[1] for each in started] + [started[0][1]] * missing)
+            for epoch in range(epochs):
+                rows = epoch_order(self.recipe.seed, epoch, len(labels), self.recipe.batch_size)
+                fixed, after = (self._key_steps, np.int32(epochs * len(rows))), None
+                with jax.enable_x64(False):
+                    states, rooms, sums = self._epoch(programs, states, rooms, rows, labels[rows], images, fixed)
+                    if epoch == epochs - 1:
+                        validation = self._validation_images, self._dataset.validation_labels
+                        rooms, measured = self._measure(programs, states, rooms, *validation)
+                        after = measured, states
+                yield _Epoch(numbers, sums, after)
 
     def _described(self, number: int, n: int, sums: list[Any], measured: Any, states: Any, seconds: float) -> Trained:
         """What came of the network on the n-th device."""
