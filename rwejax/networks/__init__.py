@@ -22,6 +22,7 @@ from rwejax.networks.program import ABSENT, CapacityError, Group, Kind, Network,
 from rwejax.networks.registry import forms_of, lowering_of, register_space
 from rwejax.networks.trainable import AUXILIARY, PlainNetwork, last_reduction, read_rows
 from rwejax.networks.variables import (
+    empty_tables,
     first_head,
     first_tables,
     first_variables,
@@ -60,6 +61,7 @@ __all__ = [
     "buffer_sizes",
     "build",
     "empty_program",
+    "empty_tables",
     "first_head",
     "first_tables",
     "first_variables",

@@ -5,6 +5,7 @@ for all networks of a space. So the first network compiles, and all others are d
 own, epoch by epoch; those that run side by side have about as many multiply-adds.
 """
 
+import functools
 import itertools
 import time
 from collections.abc import Iterator, Sequence
@@ -118,14 +119,14 @@ class PopulationTrainer:
         """
         collectives.meet(self._mesh)
         canonical = np.asarray(self.space.canonical(check_genomes(self.space, genomes)))
-        alive = np.flatnonzero(self.alive(canonical)).tolist()
-        order = sorted(alive, key=lambda n: -int(self.space.macs(canonical[n : n + 1])[0]))
+        lowered = {n: program for n, genome in enumerate(canonical) if (program := self._lower(genome)) is not None}
+        order = sorted(lowered, key=lambda n: -int(self.space.macs(canonical[n : n + 1])[0]))
         size, epochs = self.networks_at_once, epochs or self.recipe.epochs
         side_by_side = [order[start : start + size] for start in range(0, len(order), size)]
         # Of two rounds, who had the larger network gets the smaller one.
         side_by_side[1::2] = [numbers[::-1] for numbers in side_by_side[1::2]]
         begin, sums = time.perf_counter(), []
-        for epoch in _one_behind(self._epochs(side_by_side, canonical, epochs)):
+        for epoch in _one_behind(self._epochs(side_by_side, lowered, epochs)):
             with jax.enable_x64(False):
                 sums.append(jax.tree.map(collectives.gathered, epoch.sums))
                 if epoch.after is None:
@@ -133,8 +134,8 @@ class PopulationTrainer:
                 measured, states = jax.tree.map(collectives.gathered, epoch.after)
             now = time.perf_counter()
             seconds = (now - begin) / len(epoch.numbers)
-            for n, number in enumerate(epoch.numbers):
-                yield self._described(number, n, sums, measured, states, seconds)
+            for number in sorted(epoch.numbers, key=order.index):
+                yield self._described(number, epoch.numbers.index(number), sums, measured, states, seconds)
             begin, sums = now, []
 
     def alive(self, genomes: Int[np.ndarray, "n genes"]) -> Bool[np.ndarray, " n"]:
@@ -159,7 +160,9 @@ class PopulationTrainer:
         """
         steps = -(-self.train_images // self.recipe.batch_size)
         rows = np.zeros((steps, self.recipe.batch_size), np.int32)
-        begun = jax.tree.map(lambda leaf: np.stack([leaf] * self.networks_at_once), self._start(genome))
+        program = self._lower(genome)
+        assert program is not None
+        begun = jax.tree.map(lambda leaf: np.stack([leaf] * self.networks_at_once), (program, self._first(program)))
         return jax.export.export(self._epoch, platforms=platforms)(
             *begun, jax.eval_shape(self._room), rows, rows, self._train_images, (self._key_steps, np.int32(steps))
         )
@@ -168,9 +171,7 @@ class PopulationTrainer:
         program, (features,) = networks.lower(self.space, self._network, genome[None], 1)
         return None if features == ABSENT else program
 
-    def _epochs(
-        self, side_by_side: list[list[int]], genomes: Int[np.ndarray, "n genes"], epochs: int
-    ) -> Iterator[_Epoch]:
+    def _epochs(self, side_by_side: list[list[int]], lowered: dict[int, Program], epochs: int) -> Iterator[_Epoch]:
         """Train networks, one on each device, without waiting for what comes of them."""
         images, labels = self._train_images, self._dataset.train_labels
         with jax.enable_x64(False):
@@ -178,10 +179,9 @@ class PopulationTrainer:
         for numbers in side_by_side:
             missing = self.networks_at_once - len(numbers)
             with jax.enable_x64(False):
-                started = [self._start(genomes[n]) for n in numbers]
-                empty = networks.empty_program(self._network, 1)
-                programs = self._spread([each[0] for each in started] + [empty] * missing)
-                states = self._spread([each[1] for each in started] + [started[0][1]] * missing)
+                started = [(lowered[n], self._first(lowered[n])) for n in numbers]
+                started += [(networks.empty_program(self._network, 1), started[0][1])] * missing
+                programs, states = self._spread(started)
             for epoch in range(epochs):
                 rows = epoch_order(self.recipe.seed, epoch, len(labels), self.recipe.batch_size)
                 fixed, after = (self._key_steps, np.int32(epochs * len(rows))), None
@@ -207,16 +207,19 @@ class PopulationTrainer:
             seconds,
         )
 
-    def _start(self, genome: Int[np.ndarray, " genes"]) -> tuple[Program, State]:
-        """The program of a network, and its state before the first step."""
-        program = self._lower(genome)
-        assert program is not None
+    def _first(self, program: Program) -> State:
+        """The state of a network before the first step."""
         rows, statistics = networks.first_tables(self._network, program, self.recipe.seed)
         head: Any = networks.first_head(self._network, program, self.space.classes, self.recipe.seed)
-        shapes = jax.eval_shape(optimiser(self.recipe, 1).init, {"rows": rows, "head": head})
-        # What optax itself makes waits for the device, which is training.
-        zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
-        return program, State(rows, head, statistics, zeros)
+        return State(rows, head, statistics, self._first_momentum)
+
+    @functools.cached_property
+    def _first_momentum(self) -> Any:
+        """What the optimiser begins with, of numpy: while devices train, arrays of JAX would wait for them."""
+        rows, _ = networks.empty_tables(self._network)
+        features, classes = self._network.buffers["features"], self.space.classes
+        head = {"kernel": np.zeros((*features, classes), np.float32), "bias": np.zeros(classes, np.float32)}
+        return jax.tree.map(np.asarray, optimiser(self.recipe, 1).init({"rows": rows, "head": head}))
 
     def variables(self, genome: Int[np.ndarray, " genes"], trained: Trained) -> dict[str, Any]:
         """The variables of a trained network, for the module that `rwejax.build` makes of its genome.
