@@ -40,7 +40,7 @@ from rwejax.networks.passes import (
 )
 from rwejax.networks.program import Group, Network, Program, Rows
 from rwejax.networks.row_modules import RowModule
-from rwejax.networks.row_tables import shaped, table_row, table_size
+from rwejax.networks.row_tables import TableRow, shaped, table_row, table_size
 from rwejax.networks.summands import Known, Reading, Recorded, Summand, reading
 
 _Forward = tuple[Buffers, Array, Tree, list[Array]]
@@ -187,22 +187,22 @@ class PerNetwork:
                 moments, _ = ravel_pytree(changed.get("moments", {}))
                 return [shaped(x, table.shape[1:]) for x, table in zip([*outputs, moments], kept, strict=True)]
 
-            def branch(module: RowModule) -> Callable[[Array, Array], tuple[Array, Array, Tree, list[Array]]]:
-                def row(table: Array, before: Array) -> tuple[Array, Array, Tree, list[Array]]:
-                    sources = _sources(buffers[group.source], rows, r)
-                    y, changed = module(
-                        sources, module.params(table), (collection, "kept", "moments"), statistics=before
-                    )
+            def branch(module: RowModule) -> Callable[[], tuple[Array, Array, Tree, list[Array]]]:
+                def row() -> tuple[Array, Array, Tree, list[Array]]:
+                    sources, params = _sources(buffers[group.source], rows, r), module.params(TableRow(weights, r))
+                    before = TableRow(statistics, r)
+                    y, changed = module(sources, params, (collection, "kept", "moments"), statistics=before)
                     result = seen
                     for each in shown(changed.get(collection, {})):
                         result = observer.add(result, each.x, each.counts(rows.fan_in[r]))
                     flat, _ = ravel_pytree(changed["batch_stats"] if trained else ())
-                    return y, before.at[: len(flat)].set(flat), result, keep(changed) if trained else []
+                    after = before.read(0, statistics.shape[1]).at[: len(flat)].set(flat)
+                    return y, after, result, keep(changed) if trained else []
 
                 return row
 
             branches = [branch(module) for module in self._modules(group)]
-            y, after, seen, outputs = _switch(rows.kind[r], branches, weights[r], statistics[r])
+            y, after, seen, outputs = _switch(rows.kind[r], branches)
             target = lax.dynamic_update_index_in_dim(buffers[group.target], y, rows.buffer_slot[r], 0)
             kept = [lax.dynamic_update_index_in_dim(table, row, r, 0) for table, row in zip(kept, outputs, strict=True)]
             return {**buffers, group.target: target}, statistics.at[r].set(after), seen, kept
@@ -269,9 +269,9 @@ class PerNetwork:
             r = rows.chunks - 1 - n
             # It is complete: whoever reads a row comes after it, and has sent its part before.
             gradient = _gradient(maps[group.target], reached[group.target], rows.buffer_slot[r])
-            sources = _sources(buffers[group.source], rows, r)
+            sources, own = _sources(buffers[group.source], rows, r), TableRow(weights, r)
 
-            def after_sum(module: RowModule, how: Reading) -> Callable[[Array], tuple[Array, Array, Tree]]:
+            def after_sum(module: RowModule, how: Reading) -> Callable[[], tuple[Array, Array, Tree]]:
                 """The gradients in the sum or in what is read, and in the weights; and what is observed."""
 
                 def given(x: Array) -> Sources:
@@ -279,8 +279,8 @@ class PerNetwork:
                         return Known(**vars(sources), total=x)
                     return replace(sources, read=x.__getitem__ if how.several else lambda k: x)
 
-                def row(table: Array) -> tuple[Array, Array, Tree]:
-                    params = module.params(table)
+                def row() -> tuple[Array, Array, Tree]:
+                    params = module.params(own)
                     before = None if kept is None else module.kept(kept, r, images)
 
                     def apply(params: Tree, x: Array, shifts: Tree) -> tuple[Array, Tree]:
@@ -299,46 +299,46 @@ class PerNetwork:
                     result = seen
                     for output, in_output in zip(*map(jax.tree.leaves, (outputs, in_outputs)), strict=True):
                         result = observer.add(result, output, in_output)
-                    return packed(in_x), table_row(in_params, table), result
+                    return packed(in_x), table_row(in_params, own), result
 
                 return row
 
-            def of_summand(module: RowModule) -> Callable[[Array, Array, Array], tuple[Array, Array]]:
+            def of_summand(module: RowModule) -> Callable[[Array, Array], tuple[Array, Array]]:
                 """The gradients in the k-th source, and in the weights that it is multiplied by."""
 
-                def row(k: Array, in_x: Array, table: Array) -> tuple[Array, Array]:
+                def row(k: Array, in_x: Array) -> tuple[Array, Array]:
                     def apply(params: Tree, x: Array) -> Array:
                         of_x = replace(sources, read=lambda _: x)
                         return module.total(Summand(**vars(of_x), block=sources.blocks[k]), params)
 
-                    summand, transpose = jax.vjp(apply, module.params(table), sources[k])
+                    summand, transpose = jax.vjp(apply, module.params(own), sources[k])
                     in_params, in_source = transpose(unpacked(in_x, summand.shape))
-                    return in_source, table_row(in_params, table)
+                    return in_source, table_row(in_params, own)
 
                 return row
 
-            def of_several(k: Array, in_x: Array, table: Array) -> tuple[Array, Array]:
+            def of_several(k: Array, in_x: Array) -> tuple[Array, Array]:
                 """The same where several are read that are not added up."""
-                return unpacked(in_x, stack_shape)[k], jnp.zeros_like(table)
+                return unpacked(in_x, stack_shape)[k], own.zeros()
 
-            def of_single(k: Array, in_x: Array, table: Array) -> tuple[Array, Array]:
+            def of_single(k: Array, in_x: Array) -> tuple[Array, Array]:
                 """The same where one is read."""
-                return unpacked(in_x, source_shape), jnp.zeros_like(table)
+                return unpacked(in_x, source_shape), own.zeros()
 
-            def onwards(module: RowModule, how: Reading) -> Callable[[Array, Array, Array], tuple[Array, Array]]:
+            def onwards(module: RowModule, how: Reading) -> Callable[[Array, Array], tuple[Array, Array]]:
                 if how.total is not None:
                     return of_summand(module)
                 return of_several if how.several else of_single
 
             both = list(zip(modules, readings, strict=True))
-            in_x, in_table, seen = _switch(rows.kind[r], [after_sum(*each) for each in both], weights[r])
+            in_x, in_table, seen = _switch(rows.kind[r], [after_sum(*each) for each in both])
             each_onwards = [onwards(*each) for each in both]
             different = list(dict.fromkeys(each_onwards))
             places = jnp.asarray([different.index(each) for each in each_onwards])
 
             def send(k: Array, sent: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
                 source, target, reached, in_table = rows.sources[r, k], *sent
-                in_source, more = _switch(places[rows.kind[r]], different, k, in_x, weights[r])
+                in_source, more = _switch(places[rows.kind[r]], different, k, in_x)
                 total = _gradient(target, reached, source) + in_source
                 target = lax.dynamic_update_index_in_dim(target, total, source, 0)
                 return target, reached.at[source].set(True), in_table + more

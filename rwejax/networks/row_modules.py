@@ -12,7 +12,7 @@ from jaxtyping import Array
 from rwejax.networks.kernels import row_variables
 from rwejax.networks.modules import Norm, Sources, Unused
 from rwejax.networks.program import Group, Kind, Network
-from rwejax.networks.row_tables import unravel
+from rwejax.networks.row_tables import TableRow, unravel
 from rwejax.networks.summands import Found, Recorded
 
 Tree = Any
@@ -43,13 +43,13 @@ class RowModule:
         """Those of its variables, by collection."""
         return row_variables(self.network, self.group, self.kind, Norm.TRAIN if self._trained else Norm.BATCH)
 
-    def params(self, table: Array) -> Tree:
+    def params(self, row: TableRow) -> Tree:
         """The parameters of a row.
 
         Args:
-            table: the row's, of the table of parameters.
+            row: of the table of parameters.
         """
-        return unravel(self.shapes.get("params", {}), table)
+        return unravel(self.shapes.get("params", {}), row)
 
     def kept(self, tables: list[Array], r: Any, images: int) -> Tree:
         """What a pass forwards has kept of a row, by collection: see `rwejax.networks.passes.Kept`.
@@ -59,13 +59,13 @@ class RowModule:
             r: number of the row.
             images: of the batch.
         """
-        *outputs, moments = (lax.dynamic_index_in_dim(table, r, 0, keepdims=False) for table in tables)
         leaves, tree = jax.tree.flatten(self.shapes.get("kept", {}))
         found = []
-        for output, leaf in zip(outputs, leaves, strict=False):
-            shape = images, *leaf.shape[1:]
-            found.append(output if output.shape == shape else output[: math.prod(shape)].reshape(shape))
-        return {"kept": jax.tree.unflatten(tree, found), "moments": unravel(self.shapes.get("moments", {}), moments)}
+        for table, leaf in zip(tables[:-1], leaves, strict=False):
+            row, shape = lax.dynamic_index_in_dim(table, r, 0, keepdims=False), (images, *leaf.shape[1:])
+            found.append(row if row.shape == shape else row[: math.prod(shape)].reshape(shape))
+        moments = unravel(self.shapes.get("moments", {}), TableRow(tables[-1], r))
+        return {"kept": jax.tree.unflatten(tree, found), "moments": moments}
 
     def __call__(
         self,
@@ -74,7 +74,7 @@ class RowModule:
         seen: tuple[str, ...] = (),
         *,
         shifts: Tree = None,
-        statistics: Array | None = None,
+        statistics: TableRow | None = None,
         kept: Tree = None,
     ) -> tuple[Array, Tree]:
         """A row's map, and what its module leaves: running statistics, and what it shows in some collections.
