@@ -29,7 +29,7 @@ from functools import partial, reduce
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 _TOGETHER = 16  # images that are summed in one expression
 
@@ -71,42 +71,6 @@ def differentiated(form: Bilinear, in_x: Bilinear, in_kernel: Bilinear) -> Bilin
     function = jax.custom_vjp(form)
     function.defvjp(forward, backward)
     return function
-
-
-def either(
-    first: Bool[Array, ""] | bool, one: Callable[..., Array], other: Callable[..., Array], *operands: Array
-) -> Array:
-    """One or the other function of operands.
-
-    The gradient of `lax.cond` has what either function keeps for it, and zeros in the place of what the other would
-    keep. In training nothing is kept but the operands.
-
-    Args:
-        first: whether it is the first function.
-        one: of the operands.
-        other: likewise, with a result of the same shape.
-        operands: what gradients are taken in.
-    """
-
-    def chosen(first: Array, *operands: Array) -> Array:
-        return lax.cond(first, one, other, *operands)
-
-    def forward(first: Array, *operands: Array) -> tuple[Array, tuple[Array, ...]]:
-        return chosen(first, *operands), (first, *operands)
-
-    def backward(kept: tuple[Array, ...], gradient: Array) -> tuple[Array | None, ...]:
-        def transposed(function: Callable[..., Array]) -> Callable[..., tuple[Array, ...]]:
-            return lambda gradient, *operands: jax.vjp(function, *operands)[1](gradient)
-
-        first, *operands = kept
-        return None, *lax.cond(first, transposed(one), transposed(other), gradient, *operands)
-
-    first = jnp.asarray(first)
-    if not is_training():
-        return chosen(first, *operands)
-    by = jax.custom_vjp(chosen)
-    by.defvjp(forward, backward)
-    return by(first, *operands)
 
 
 def diagonals(x: Float[Array, "images height width channels"], stride: int) -> list[Array]:

@@ -195,9 +195,10 @@ class PerNetwork:
                     result = seen
                     for each in shown(changed.get(collection, {})):
                         result = observer.add(result, each.x, each.counts(rows.fan_in[r]))
-                    flat, _ = ravel_pytree(changed["batch_stats"] if trained else ())
-                    after = before.read(0, statistics.shape[1]).at[: len(flat)].set(flat)
-                    return y, after, result, keep(changed) if trained else []
+                    if not trained:
+                        return y, before.whole(), result, []
+                    after, _ = ravel_pytree(changed["batch_stats"])
+                    return y, shaped(after, statistics.shape[1:]), result, keep(changed)
 
                 return row
 
@@ -205,7 +206,8 @@ class PerNetwork:
             y, after, seen, outputs = _switch(rows.kind[r], branches)
             target = lax.dynamic_update_index_in_dim(buffers[group.target], y, rows.buffer_slot[r], 0)
             kept = [lax.dynamic_update_index_in_dim(table, row, r, 0) for table, row in zip(kept, outputs, strict=True)]
-            return {**buffers, group.target: target}, statistics.at[r].set(after), seen, kept
+            statistics = lax.dynamic_update_index_in_dim(statistics, after, r, 0)
+            return {**buffers, group.target: target}, statistics, seen, kept
 
         return step
 
@@ -303,13 +305,13 @@ class PerNetwork:
 
                 return row
 
-            def of_summand(module: RowModule) -> Callable[[Array, Array], tuple[Array, Array]]:
+            def of_summand(module: RowModule, single: bool) -> Callable[[Array, Array], tuple[Array, Array]]:
                 """The gradients in the k-th source, and in the weights that it is multiplied by."""
 
                 def row(k: Array, in_x: Array) -> tuple[Array, Array]:
                     def apply(params: Tree, x: Array) -> Array:
                         of_x = replace(sources, read=lambda _: x)
-                        return module.total(Summand(**vars(of_x), block=sources.blocks[k]), params)
+                        return module.total(Summand(**vars(of_x), block=sources.blocks[k], single=single), params)
 
                     summand, transpose = jax.vjp(apply, module.params(own), sources[k])
                     in_params, in_source = transpose(unpacked(in_x, summand.shape))
@@ -317,17 +319,22 @@ class PerNetwork:
 
                 return row
 
+            def of_either(module: RowModule) -> Callable[[Array, Array], tuple[Array, Array]]:
+                """The same where a single source is not summed as several are."""
+                branches = [of_summand(module, single) for single in (True, False)]
+                return functools.partial(lax.cond, sources.fan_in == 1, *branches)
+
             def of_several(k: Array, in_x: Array) -> tuple[Array, Array]:
                 """The same where several are read that are not added up."""
-                return unpacked(in_x, stack_shape)[k], own.zeros()
+                return unpacked(in_x, stack_shape)[k], jnp.zeros_like(own.whole())
 
             def of_single(k: Array, in_x: Array) -> tuple[Array, Array]:
                 """The same where one is read."""
-                return unpacked(in_x, source_shape), own.zeros()
+                return unpacked(in_x, source_shape), jnp.zeros_like(own.whole())
 
             def onwards(module: RowModule, how: Reading) -> Callable[[Array, Array], tuple[Array, Array]]:
                 if how.total is not None:
-                    return of_summand(module)
+                    return of_either(module) if how.singles else of_summand(module, False)
                 return of_several if how.several else of_single
 
             both = list(zip(modules, readings, strict=True))
@@ -341,7 +348,7 @@ class PerNetwork:
                 in_source, more = _switch(places[rows.kind[r]], different, k, in_x)
                 total = _gradient(target, reached, source) + in_source
                 target = lax.dynamic_update_index_in_dim(target, total, source, 0)
-                return target, reached.at[source].set(True), in_table + more
+                return target, lax.dynamic_update_index_in_dim(reached, True, source, 0), in_table + more
 
             sent = maps[group.source], reached[group.source], in_table
             target, now_reached, in_table = lax.fori_loop(0, sources.fan_in, send, sent)
@@ -357,17 +364,16 @@ class PerNetwork:
 
 def _sources(buffer: Array, rows: Rows, r: Any) -> Sources:
     """What a row reads."""
-
-    def read(k: Any) -> Array:
-        return lax.dynamic_index_in_dim(buffer, rows.sources[r, k], 0, keepdims=False)
-
-    return Sources(read, rows.blocks[r], rows.fan_in[r])
+    return Sources(lambda k: _row(buffer, rows.sources[r, k]), rows.blocks[r], rows.fan_in[r])
 
 
 def _gradient(maps: Array, reached: Bool[Array, " rows"], row: Any) -> Array:
     """What readers have sent to a row so far. Where none has, there is anything."""
-    found = lax.dynamic_index_in_dim(maps, row, 0, keepdims=False)
-    return jnp.where(reached[row], found, 0)
+    return jnp.where(reached[row], _row(maps, row), 0)
+
+
+def _row(maps: Array, row: Any) -> Array:
+    return lax.dynamic_index_in_dim(maps, row, 0, keepdims=False)
 
 
 def _switch(which: Array, branches: list[Callable[..., Any]], *operands: Any) -> Any:

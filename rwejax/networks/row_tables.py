@@ -40,9 +40,9 @@ class TableRow(NamedTuple):
         """
         return lax.dynamic_slice(self.table, (self.number, begin), (1, size))[0]
 
-    def zeros(self) -> Float[Array, " size"]:
-        """As many zeros as the row has numbers."""
-        return jnp.zeros(self.table.shape[1:], self.table.dtype)
+    def whole(self) -> Float[Array, " size"]:
+        """All numbers of the row."""
+        return self.read(0, self.table.shape[1])
 
 
 def table_size(network: Network, group: Group, collection: str, norm: Norm = Norm.BATCH) -> int:

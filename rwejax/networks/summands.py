@@ -5,7 +5,6 @@ takes it on to each, and to the weights that the source was multiplied by. So no
 not there, and one body is compiled whatever their number.
 """
 
-import contextlib
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,13 +15,20 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-from rwejax.networks import gradients
 from rwejax.networks.modules import Images, Norm, Sources, Summed
 from rwejax.networks.program import Group, Kind, Network
 
 
 class Found(Exception):
-    """A sum is recorded, and what its module does with it need not be traced."""
+    """A sum is recorded, and what its module does with it need not be traced.
+
+    Attributes:
+        singles: whether a single source is not summed as several are.
+    """
+
+    def __init__(self, singles: bool) -> None:
+        super().__init__()
+        self.singles = singles
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class Recorded(Sources):
             alone: likewise.
         """
         self.sums.append(super().add_up(function, *weights, alone=alone))
-        raise Found
+        raise Found(alone is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +80,11 @@ class Summand(Recorded):
 
     Attributes:
         block: its position among the slot's possible inputs.
+        single: whether the row has no other source.
     """
 
     block: Int[Array, ""]
+    single: bool
 
     def add_up(self, function: Summed, *weights: Array, alone: Callable[[Images], Images] | None = None) -> Images:
         """Record the summand.
@@ -86,19 +94,11 @@ class Summand(Recorded):
             weights: likewise.
             alone: likewise.
         """
-
-        def of_several(x: Images, *weights: Array) -> Images:
-            return function([x], self.block[None], *weights)
-
-        def of_one(x: Images, *weights: Array) -> Images:
-            return x if alone is None else alone(x)
-
-        if alone is None:
-            summand = of_several(self[0], *weights)
+        if self.single and alone is not None:
+            self.sums.append(alone(self[0]))
         else:
-            summand = gradients.either(self.fan_in == 1, of_one, of_several, self[0], *weights)
-        self.sums.append(summand)
-        raise Found
+            self.sums.append(function([self[0]], self.block[None], *weights))
+        raise Found(alone is not None)
 
 
 class Reading(NamedTuple):
@@ -107,10 +107,12 @@ class Reading(NamedTuple):
     Attributes:
         total: the shape of their sum; None: it does not add them up.
         several: whether it reads more than the first in another way.
+        singles: whether a single source is not summed as several are.
     """
 
     total: tuple[int, ...] | None
-    several: bool
+    several: bool = False
+    singles: bool = False
 
 
 def reading(network: Network, group: Group, kind: Kind, images: int) -> Reading:
@@ -123,13 +125,14 @@ def reading(network: Network, group: Group, kind: Kind, images: int) -> Reading:
         images: of a batch.
     """
     if kind.unused or group.arity == 1:
-        return Reading(None, False)
+        return Reading(None)
     return _reading(kind.module, network.buffers[group.source], group.arity, images)
 
 
 @functools.cache
 def _reading(module: nn.Module, shape: tuple[int, ...], arity: int, images: int) -> Reading:
     numbers: set[int] = set()
+    singles = False
 
     def sums() -> list[Images]:
         maps = jnp.zeros((images, *shape), jnp.float32)
@@ -139,10 +142,13 @@ def _reading(module: nn.Module, shape: tuple[int, ...], arity: int, images: int)
             return maps
 
         sources = Recorded(read, jnp.zeros(arity, jnp.int32), jnp.int32(1))
-        with contextlib.suppress(Found):
+        try:
             module.init(jax.random.key(0), sources, Norm.BATCH)
+        except Found as found:
+            nonlocal singles
+            singles = found.singles
         return sources.sums
 
     with jax.enable_x64(False):
         found = jax.eval_shape(sums)
-    return Reading(found[0].shape, False) if found else Reading(None, numbers > {0})
+    return Reading(found[0].shape, singles=singles) if found else Reading(None, several=numbers > {0})
