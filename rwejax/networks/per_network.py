@@ -305,24 +305,24 @@ class PerNetwork:
 
                 return row
 
-            def of_summand(module: RowModule, single: bool) -> Callable[[Array, Array], tuple[Array, Array]]:
+            def of_summand(module: RowModule, singles: bool) -> Callable[[Array, Array], tuple[Array, Array]]:
                 """The gradients in the k-th source, and in the weights that it is multiplied by."""
 
-                def row(k: Array, in_x: Array) -> tuple[Array, Array]:
+                def either(single: bool, k: Array, in_x: Array) -> tuple[Tree, Array]:
                     def apply(params: Tree, x: Array) -> Array:
                         of_x = replace(sources, read=lambda _: x)
                         return module.total(Summand(**vars(of_x), block=sources.blocks[k], single=single), params)
 
                     summand, transpose = jax.vjp(apply, module.params(own), sources[k])
-                    in_params, in_source = transpose(unpacked(in_x, summand.shape))
+                    return transpose(unpacked(in_x, summand.shape))
+
+                def row(k: Array, in_x: Array) -> tuple[Array, Array]:
+                    alone, together = (functools.partial(either, single) for single in (True, False))
+                    found = lax.cond(sources.fan_in == 1, alone, together, k, in_x) if singles else together(k, in_x)
+                    in_params, in_source = found
                     return in_source, table_row(in_params, own)
 
                 return row
-
-            def of_either(module: RowModule) -> Callable[[Array, Array], tuple[Array, Array]]:
-                """The same where a single source is not summed as several are."""
-                branches = [of_summand(module, single) for single in (True, False)]
-                return functools.partial(lax.cond, sources.fan_in == 1, *branches)
 
             def of_several(k: Array, in_x: Array) -> tuple[Array, Array]:
                 """The same where several are read that are not added up."""
@@ -334,7 +334,7 @@ class PerNetwork:
 
             def onwards(module: RowModule, how: Reading) -> Callable[[Array, Array], tuple[Array, Array]]:
                 if how.total is not None:
-                    return of_either(module) if how.singles else of_summand(module, False)
+                    return of_summand(module, how.singles)
                 return of_several if how.several else of_single
 
             both = list(zip(modules, readings, strict=True))
