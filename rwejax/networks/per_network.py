@@ -236,9 +236,9 @@ class PerNetwork:
         reached = {name: jnp.full(len(each), name == "features") for name, each in maps.items()}
         carry = maps, reached, room.weights if room else jax.tree.map(jnp.zeros_like, weights), observer.start
         for group in reversed(self.network.groups):
-            tables = None if kept is None else kept[group.name]
-            step = self._backward_step(group, program.rows[group.name], weights[group.name], buffers, observer, tables)
-            carry = lax.fori_loop(0, program.rows[group.name].chunks, step, carry)
+            rows, left = program.rows[group.name], None if kept is None else kept[group.name]
+            step = self._backward_step(group, rows, weights[group.name], buffers, observer, left)
+            carry = lax.fori_loop(0, rows.chunks, step, carry)
         maps, reached, tables, seen = carry
         return Gradients(tables, _gradient(maps["images"], reached["images"], 0), seen, maps)
 
@@ -268,7 +268,7 @@ class PerNetwork:
 
         def step(n: Array, carry: _Backward) -> _Backward:
             maps, reached, tables, seen = carry
-            r = rows.chunks - 1 - n
+            r = jnp.asarray(rows.chunks) - 1 - n
             # It is complete: whoever reads a row comes after it, and has sent its part before.
             gradient = _gradient(maps[group.target], reached[group.target], rows.buffer_slot[r])
             sources, own = _sources(buffers[group.source], rows, r), TableRow(weights, r)

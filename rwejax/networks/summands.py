@@ -19,6 +19,7 @@ from rwejax.networks.modules import Images, Norm, Sources, Summed
 from rwejax.networks.program import Group, Kind, Network
 
 
+@dataclass(eq=False)
 class Found(Exception):
     """A sum is recorded, and what its module does with it need not be traced.
 
@@ -26,9 +27,7 @@ class Found(Exception):
         singles: whether a single source is not summed as several are.
     """
 
-    def __init__(self, singles: bool) -> None:
-        super().__init__()
-        self.singles = singles
+    singles: bool
 
 
 @dataclass(frozen=True)
