@@ -20,8 +20,8 @@ Tree = Any
 class TableRow(NamedTuple):
     """A row of a table.
 
-    Each of its variables is read straight from the table. XLA's CPU backend makes no vectors of the loop over a map
-    that scales its channels by a part of a row: it took 0.29 ms, in place of 0.07.
+    Each of its variables is read straight from the table. XLA's CPU backend makes no vectors of a loop over a map that
+    scales its channels by a part of a row: it takes 0.29 ms of 64 maps of 14 x 14 x 16, in place of 0.07.
 
     Attributes:
         table: the table.

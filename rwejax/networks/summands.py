@@ -47,6 +47,9 @@ class Recorded(Sources):
             function: see `Sources.add_up`.
             weights: likewise.
             alone: likewise.
+
+        Raises:
+            Found: always.
         """
         self.sums.append(super().add_up(function, *weights, alone=alone))
         raise Found(alone is not None)
@@ -92,6 +95,9 @@ class Summand(Recorded):
             function: see `Sources.add_up`.
             weights: likewise.
             alone: likewise.
+
+        Raises:
+            Found: always.
         """
         if self.single and alone is not None:
             self.sums.append(alone(self[0]))
