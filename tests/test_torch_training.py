@@ -77,9 +77,9 @@ def train(space, genome, dataset):
     compiled = ours._epoch
 
     def epoch(*arguments):
-        state, found = compiled(*arguments)
+        state, *others = compiled(*arguments)
         states.append(jax.tree.map(lambda leaf: np.array(leaf[0]), state))
-        return state, found
+        return state, *others
 
     ours._epoch = epoch
     (found,) = ours(genome[None])
