@@ -38,7 +38,7 @@ class TableRow(NamedTuple):
             begin: the first of them.
             size: how many.
         """
-        return lax.dynamic_slice(self.table, (self.number, begin), (1, size))[0]
+        return lax.dynamic_slice(self.table, (self.number, self.number.dtype.type(begin)), (1, size))[0]
 
     def whole(self) -> Float[Array, " size"]:
         """All numbers of the row."""
