@@ -83,9 +83,10 @@ def test_a_network_is_trained_as_by_itself(name, dataset):
     assert found.correct == (logits.argmax(-1) == dataset.validation_labels).sum()
 
 
-def test_no_network_depends_on_another(dataset):
+@pytest.mark.parametrize("devices", [1, None])
+def test_no_network_depends_on_another(dataset, devices):
     space, genomes = make("macro", dataset, 3)
-    trainer = PopulationTrainer(space, dataset, RECIPE)
+    trainer = PopulationTrainer(space, dataset, RECIPE, devices=jax.devices()[:devices])
     together = {found.number: found for found in trainer(genomes)}
     assert sorted(together) == [0, 1, 2]
     first, calls = trainer._first, itertools.count()

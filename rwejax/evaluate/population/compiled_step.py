@@ -45,10 +45,10 @@ class State:
 
 
 class CompiledStep(NamedTuple):
-    """What is called, with a program, a `State` and a `Room` for each device, of which epochs and rooms are donated.
+    """What is called, with a program, a `State` and a `Room` for each device. Rooms and an epoch's states are donated.
 
     Attributes:
-        room: of nothing to the rooms, where all that follows writes, one after another.
+        room: of nothing, to the rooms; one network after another writes there.
         epoch: of these, the numbers of the images of each step, their labels, all train images, and the key of the
             steps and the number of steps of the training, to the states, the rooms, and the losses of steps and how
             many images were told right.

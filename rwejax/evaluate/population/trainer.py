@@ -6,7 +6,6 @@ own, epoch by epoch; those that run side by side have about as many multiply-add
 """
 
 import functools
-import itertools
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -245,6 +244,8 @@ def _one_behind(epochs: Iterator[_Epoch]) -> Iterator[_Epoch]:
     So a device that has finished its network begins the next while others are busy, and results are fetched and
     networks lowered meanwhile. An interruption waits for two epochs at most.
     """
-    for before, _ in itertools.pairwise(itertools.chain(epochs, [None])):
-        assert before is not None
-        yield before
+    epoch = next(epochs, None)
+    while epoch is not None:
+        following = next(epochs, None)
+        yield epoch
+        epoch = following
