@@ -125,13 +125,14 @@ def compilations():
 @pytest.mark.slow
 def test_nothing_is_compiled_after_the_first_network(dataset, compilations):
     space, genomes = make("nasbench201", dataset, 4)
-    trainer = PopulationTrainer(space, dataset, RECIPE)
+    recipe = dataclasses.replace(RECIPE, momentum=0.85)  # of this test alone
+    trainer = PopulationTrainer(space, dataset, recipe)
     list(trainer(genomes[:1]))
     before = len(compilations)
     assert before
     assert len(list(trainer(genomes[1:]))) == 3
     assert len(list(trainer(genomes[:2], epochs=3))) == 2
-    alike = PopulationTrainer(space, dataset, dataclasses.replace(RECIPE, seed=5, epochs=1))
+    alike = PopulationTrainer(space, dataset, dataclasses.replace(recipe, seed=5, epochs=1))
     assert len(list(alike(genomes[:1]))) == 1
     assert len(compilations) == before
 
