@@ -10,9 +10,6 @@ Tree = Any
 Tables = dict[str, Float[Array, "rows size"]]
 Buffers = dict[str, Array]
 Images = Float[Array, "images height width channels"]
-Kept = dict[str, list[Float[Array, "rows ..."]]]
-"""By group: the output of each row's first convolution, of its second, and so on, as vectors where kinds are not alike;
-and last, one after another, the mean and variance of each of its normalisations."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +28,18 @@ class ActivationObserver:
 NOTHING = ActivationObserver((), lambda seen, first, second: seen)
 
 
+class Kept(NamedTuple):
+    """What a pass forwards keeps of a group's rows, so that the pass backwards need not compute it again.
+
+    Attributes:
+        outputs: those of each row's first convolution, of its second, and so on; vectors where kinds are not alike.
+        moments: mean and variance of each of its normalisations, one after another.
+    """
+
+    outputs: list[Float[Array, "rows ..."]]
+    moments: Float[Array, "rows size"]
+
+
 class Passed(NamedTuple):
     """What a pass forwards leaves.
 
@@ -38,13 +47,13 @@ class Passed(NamedTuple):
         buffers: the maps of every buffer, of which `features` has the pooled features in its row 0.
         statistics: with `Norm.TRAIN`, the running statistics of each row after it.
         seen: what was observed.
-        kept: with `Norm.TRAIN`, what the pass backwards need not compute again.
+        kept: with `Norm.TRAIN`, that of each group; otherwise None.
     """
 
     buffers: Buffers
     statistics: Tables
     seen: Tree
-    kept: Kept
+    kept: dict[str, Kept | None]
 
 
 class Room(NamedTuple):
@@ -54,13 +63,13 @@ class Room(NamedTuple):
 
     Attributes:
         buffers: for the maps of a pass forwards.
-        kept: for what it keeps.
+        kept: for what it keeps of each group.
         gradients: for the gradients in the maps.
         weights: for those in the weights; zeros where the program has no row.
     """
 
     buffers: Buffers
-    kept: Kept
+    kept: dict[str, Kept | None]
     gradients: Buffers
     weights: Tables
 

@@ -1,19 +1,21 @@
-"""The module of a row, called with its parameters as a row of a table."""
+"""The module of a row, called with its parameters as a row of a table, and what a row reads."""
 
 import contextlib
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 from jax import lax
-from jaxtyping import Array
+from jaxtyping import Array, Float, Int
 
 from rwejax.networks.kernels import row_variables
 from rwejax.networks.modules import Norm, Sources, Unused
-from rwejax.networks.program import Group, Kind, Network
+from rwejax.networks.passes import Kept
+from rwejax.networks.program import Group, Kind, Network, Rows
 from rwejax.networks.row_tables import TableRow, unravel
-from rwejax.networks.summands import Found, Recorded
+from rwejax.networks.summands import Found, Reading, Recorded, reading
 
 Tree = Any
 
@@ -51,20 +53,28 @@ class RowModule:
         """
         return unravel(self.shapes.get("params", {}), row)
 
-    def kept(self, tables: list[Array], r: Any, images: int) -> Tree:
-        """What a pass forwards has kept of a row, by collection: see `rwejax.networks.passes.Kept`.
+    def reading(self, images: int) -> Reading:
+        """How it reads.
 
         Args:
-            tables: of the group.
+            images: of a batch.
+        """
+        return reading(self.network, self.group, self.kind, images)
+
+    def kept(self, of_group: Kept, r: Any, images: int) -> Tree:
+        """What a pass forwards has kept of a row, by collection.
+
+        Args:
+            of_group: what it has kept of all rows.
             r: number of the row.
             images: of the batch.
         """
         leaves, tree = jax.tree.flatten(self.shapes.get("kept", {}))
         found = []
-        for table, leaf in zip(tables[:-1], leaves, strict=False):
+        for table, leaf in zip(of_group.outputs, leaves, strict=False):  # other kinds may have more convolutions
             row, shape = lax.dynamic_index_in_dim(table, r, 0, keepdims=False), (images, *leaf.shape[1:])
             found.append(row if row.shape == shape else row[: math.prod(shape)].reshape(shape))
-        moments = unravel(self.shapes.get("moments", {}), TableRow(tables[-1], r))
+        moments = unravel(self.shapes.get("moments", {}), TableRow(of_group.moments, r))
         return {"kept": jax.tree.unflatten(tree, found), "moments": moments}
 
     def __call__(
@@ -107,3 +117,35 @@ class RowModule:
         with contextlib.suppress(Found):
             self(sources, params)
         return sources.sums[0]
+
+
+def sources_of(buffer: Float[Array, "rows ..."], rows: Rows, r: Any) -> Sources:
+    """What a row reads.
+
+    Args:
+        buffer: where it reads.
+        rows: of the program.
+        r: number of the row.
+    """
+    return Sources(lambda k: map_of(buffer, rows.sources[r, k]), rows.blocks[r], rows.fan_in[r])
+
+
+def map_of(buffer: Float[Array, "rows ..."], row: Any) -> Float[Array, "..."]:
+    """The map of a row.
+
+    Args:
+        buffer: where it lies.
+        row: its place there.
+    """
+    return lax.dynamic_index_in_dim(buffer, row, 0, keepdims=False)
+
+
+def by_kind(kind: Int[Array, ""], branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
+    """What the branch of a row's kind returns; where there is one branch alone, nothing is asked.
+
+    Args:
+        kind: of the row.
+        branches: of all kinds.
+        operands: that the branch is called with.
+    """
+    return lax.switch(kind, branches, *operands) if len(branches) > 1 else branches[0](*operands)

@@ -44,6 +44,10 @@ class TableRow(NamedTuple):
         """All numbers of the row."""
         return self.read(0, self.table.shape[1])
 
+    def zeros(self) -> Float[Array, " size"]:
+        """As many zeros."""
+        return jnp.zeros(self.table.shape[1:], self.table.dtype)
+
 
 def table_size(network: Network, group: Group, collection: str, norm: Norm = Norm.BATCH) -> int:
     """The most variables that a row of a group has, or 1.

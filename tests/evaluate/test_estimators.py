@@ -194,8 +194,8 @@ def test_gradients_are_differences(dataset, name):
 
         @on_one_device
         def slope(point, along):
-            buffers = single.forward(program, *point).buffers
-            found = single.backward(program, point[0], buffers, 2 * buffers["features"][0])[:2]
+            passed = single.forward(program, *point)
+            found = single.backward(program, point[0], passed, 2 * passed.buffers["features"][0])[:2]
             return sum((g * v).sum() for g, v in zip(*map(jax.tree.leaves, (found, along)), strict=True))
 
         step = 1e-6

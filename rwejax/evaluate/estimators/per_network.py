@@ -89,12 +89,12 @@ class Classifier:
         Returns:
             The gradients in the weights and in the images, and what was observed.
         """
-        buffers = self.network.forward(self.program, params, images).buffers
-        features = buffers["features"][0]
+        passed = self.network.forward(self.program, params, images)
+        features = passed.buffers["features"][0]
         logits = features @ params["head"]
         in_logits = jax.grad(loss)(logits)
         observer = ActivationObserver(observer.add(observer.start, logits, in_logits), observer.add)
-        found = self.network.backward(self.program, params, buffers, in_logits @ params["head"].T, observer)
+        found = self.network.backward(self.program, params, passed, in_logits @ params["head"].T, observer)
         return {**found.weights, "head": features.T @ in_logits}, found.images, found.seen
 
     def cross_entropy(self, logits: Float[Array, "images classes"]) -> Float[Array, ""]:

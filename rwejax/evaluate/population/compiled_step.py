@@ -104,7 +104,7 @@ def _compile_step(network: Network, recipe: Recipe, mesh: Mesh) -> CompiledStep:
 
             of_head = jax.value_and_grad(loss, (0, 1), has_aux=True)(state.head, features)
             (value, told), (in_head, in_features) = of_head
-            found = trained.backward(program, state.rows, passed.buffers, in_features, kept=passed.kept, room=room)
+            found = trained.backward(program, state.rows, passed, in_features, room=room)
             params = {"rows": state.rows, "head": state.head}
             updates, after = descent.update({"rows": found.weights, "head": in_head}, state.optimiser, params)
             params = optax.apply_updates(params, updates)

@@ -159,8 +159,7 @@ class PopulationTrainer:
         """
         steps = -(-self.train_images // self.recipe.batch_size)
         rows = np.zeros((steps, self.recipe.batch_size), np.int32)
-        program = self._lower(genome)
-        assert program is not None
+        program = self._lower_living(genome)
         begun = jax.tree.map(lambda leaf: np.stack([leaf] * self.networks_at_once), (program, self._first(program)))
         return jax.export.export(self._epoch, platforms=platforms)(
             *begun, jax.eval_shape(self._room), rows, rows, self._train_images, (self._key_steps, np.int32(steps))
@@ -169,6 +168,11 @@ class PopulationTrainer:
     def _lower(self, genome: Int[np.ndarray, " genes"]) -> Program | None:
         program, (features,) = networks.lower(self.space, self._network, genome[None], 1)
         return None if features == ABSENT else program
+
+    def _lower_living(self, genome: Int[np.ndarray, " genes"]) -> Program:
+        program = self._lower(genome)
+        assert program is not None
+        return program
 
     def _epochs(self, side_by_side: list[list[int]], lowered: dict[int, Program], epochs: int) -> Iterator[_Epoch]:
         """Train networks, one on each device, without waiting for what comes of them."""
@@ -227,8 +231,7 @@ class PopulationTrainer:
             genome: the network's, in canonical form.
             trained: what came of it.
         """
-        program = self._lower(genome)
-        assert program is not None
+        program = self._lower_living(genome)
         shapes = networks.variable_shapes(networks.build(self.space, genome), self._dataset.image_shape)
         found = networks.from_tables(self._network, program, trained.tables, shapes)
         kernel = trained.head["kernel"][networks.own_features(self._network, program)]
