@@ -1,9 +1,9 @@
 """How long a label must be trained: brief trainings against the published accuracies of the same networks.
 
 The same random networks of each table are trained for several numbers of images. Do brief trainings order them as long
-ones do, and what does a predictor fitted to brief trainings know of all other networks? The briefest trainings of all
-tables come first. Every training is on disk when it ends, in a folder of parts, so that a sitting may end at any time;
-the same command goes on, and prints what is complete.
+ones do, by which of the numbers that a training leaves, and what does a predictor fitted to these know of all other
+networks? The briefest trainings of all tables come first. Every training is on disk when it ends, in a folder of parts,
+so that a sitting may end at any time; the same command goes on, and prints what is complete.
 """
 
 import sys
@@ -25,7 +25,7 @@ from rwejax import data
 from rwejax.errors import InputError
 from rwejax.evaluate import predictor, trust
 from rwejax.evaluate.population import Recipe, train_population
-from rwejax.figures import FRONT, INK, QUIET, frame, save
+from rwejax.figures import FRONT, INK, QUIET, SHADES, frame, save
 from rwejax.storage.trainings import read_trainings
 
 
@@ -63,6 +63,16 @@ class Config:
     """CSV file for the results; a figure goes beside it."""
     train: bool = True
     """Train what is missing; otherwise measure the tables and budgets all of whose trainings are on disk."""
+
+
+ERROR = "validation error"
+LABELS = {ERROR: "validation_error", "validation loss": "validation_loss", "train loss": "train_loss"}
+"""What a training leaves that can be a label; less is better. The train loss is that of the last epoch, on images as
+they were changed, while the weights moved: Ru et al., "Speedy performance estimation for neural architecture search",
+NeurIPS 2021, section 3 (TSE-E with E = 1)."""
+COLOURS = INK, FRONT, SHADES(0.7)
+
+WORST = 100.0  # in % or nats, of a network that has diverged, or through which no path leads
 
 
 class Labelled(NamedTuple):
@@ -134,11 +144,11 @@ def prepare(config: Config, name: str) -> Labelled:
 def of_table(table: Labelled, config: Config) -> Iterator[dict[str, str]]:
     """A row for each number of labels, which are the published accuracies."""
     errors = 100 - table.study.accuracy[table.rows]
-    return of_labels(table, config, errors, {"images": "published", "seconds_of_a_network": ""})
+    return of_labels(table, config, errors, {"images": "published", "seconds_of_a_network": "", "label": ERROR})
 
 
 def of_budget(table: Labelled, config: Config, budget: int, dataset: data.Dataset) -> Iterator[dict[str, str]]:
-    """A row for each number of labels, which are trainings of so many images."""
+    """A row for each kind of label and number of labels, which are trainings of so many images."""
     epochs = round(budget / config.train_images)
     recipe = Recipe(epochs=epochs, seed=config.seed)
     path = config.parts / f"{table.name}-{config.dataset}-{config.image_size}-{epochs}-{config.seed}.jsonl"
@@ -146,67 +156,67 @@ def of_budget(table: Labelled, config: Config, budget: int, dataset: data.Datase
     space, genomes = table.known.space, table.known.genomes[table.rows]
     texts = {space.to_string(genome) for genome in np.asarray(space.canonical(genomes))}
     if not config.train and not texts <= {each.architecture for each in read_trainings(path)}:
-        return iter(())
+        return
     trained = train_population(space, genomes, dataset, recipe, path=path, on_trained=truths.tell)
-    # A network that has diverged, or through which no path leads, is worse than all others.
-    errors = np.nan_to_num([each.validation_error for each in trained], nan=100)
     seconds = np.median([each.seconds for each in trained])
     about = {"images": str(epochs * config.train_images), "seconds_of_a_network": f"{seconds:.1f}"}
-    return of_labels(table, config, errors, about)
+    for label, field in LABELS.items():
+        values = np.fmin([getattr(each, field) for each in trained], WORST)
+        yield from of_labels(table, config, values, {**about, "label": label})
 
 
-def of_labels(
-    labelled: Labelled, config: Config, errors: np.ndarray, about: dict[str, str]
-) -> Iterator[dict[str, str]]:
-    """How labels agree with the published order, and what they tell of all networks that have none."""
-    name, _, study, rows = labelled
-    prior = trust.correlation(study.tables["default"].prior, study.accuracy)
-    agreement = trust.correlation(-errors, study.accuracy[rows])
-    label = dict(zip(("label", "label_low", "label_high"), (f"{each:.4f}" for each in agreement), strict=True))
-    table = study.tables["default"]
-    others = np.setdiff1d(np.arange(len(study.accuracy)), rows)
+def of_labels(table: Labelled, config: Config, labels: np.ndarray, about: dict[str, str]) -> Iterator[dict[str, str]]:
+    """How labels agree with the published order, and what some of them tell of all networks that have none."""
+    rows, accuracy, known = table.rows, table.study.accuracy, table.study.tables["default"]
+    agreement = trust.correlation(-labels, accuracy[rows])
+    others = np.setdiff1d(np.arange(len(accuracy)), rows)
     for count in sorted(config.labels):
         found = []
         for number in range(config.draws if count < len(rows) else 1):
             some = np.random.default_rng([number, count]).permutation(len(rows))[:count]
-            normal = predictor.fit(table, rows[some], errors[some]).predict(table).normal
-            found.append(trust.correlation(normal[others], study.accuracy[others]))
+            normal = predictor.fit(known, rows[some], labels[some]).predict(known).normal
+            found.append(trust.correlation(normal[others], accuracy[others]))
         columns = bootstrapped("predictor", np.array([each.spearman for each in found]))
         if len(found) == 1:  # of all labels there is one draw, and the interval is that of the networks
             columns |= {"predictor_low": f"{found[0].low:.4f}", "predictor_high": f"{found[0].high:.4f}"}
         yield {
-            "table": name,
+            "table": table.name,
             **about,
             "networks": str(len(rows)),
-            "default_score": f"{prior.spearman:.4f}",
-            **label,
+            "default_score": f"{trust.correlation(known.prior, accuracy).spearman:.4f}",
+            "agreement": f"{agreement.spearman:.4f}",
+            "agreement_low": f"{agreement.low:.4f}",
+            "agreement_high": f"{agreement.high:.4f}",
             "labels": str(count),
             **columns,
         }
 
 
 def draw(figure: Figure, rows: list[dict[str, str]]) -> None:
-    """Spearman by images seen, a panel a table: of the labels, and of what the most of them predict."""
+    """Spearman by images seen, a column a table: above of the labels, below of what the most of them predict."""
+    figure.set_size_inches(14.4, 7.2)
     tables = list(dict.fromkeys(row["table"] for row in rows))
     seen = sorted({int(row["images"]) for row in rows if row["images"] != "published"})
-    panels = figure.subplots(1, len(tables), sharex=True, sharey=True, squeeze=False)[0]
-    for panel, name in zip(panels, tables, strict=True):
-        most = max((row["labels"] for row in rows), key=int)
+    most = max((row["labels"] for row in rows), key=int)
+    panels = figure.subplots(2, len(tables), sharex=True, sharey=True, squeeze=False)
+    for n, name in enumerate(tables):
         mine = [row for row in rows if (row["table"], row["labels"]) == (name, most)]
-        brief = [row for row in mine if row["images"] != "published"]
-        if brief:  # otherwise none of its trainings has ended yet
-            x = [int(row["images"]) for row in brief]
-            for key, label, colour in (("label", "label", INK), ("predictor", f"predicted by {most} labels", FRONT)):
-                panel.plot(x, [float(row[key]) for row in brief], color=colour, marker="o", markersize=3, label=label)
-            panel.axhline(float(mine[0]["predictor"]), color=FRONT, linestyle=":", label="predicted by published ones")
-            panel.axhline(float(mine[0]["default_score"]), color=QUIET, linestyle="--", label="default score, no label")
-            panel.set_xscale("log")
-            panel.set_xticks(seen, [f"{each:,}" for each in seen])
-            panel.minorticks_off()
-        frame(panel, name)
-    if figure.axes[0].lines:
-        figure.axes[0].legend(frameon=False, fontsize=8)
-    figure.axes[0].set_ylabel("Spearman with the published accuracies", color=INK)
+        for panel, column in zip(panels[:, n], ("agreement", "predictor"), strict=True):
+            for label, colour in zip(LABELS, COLOURS, strict=True):
+                found = [row for row in mine if row["images"] != "published" and row["label"] == label]
+                x, y = ([float(row[each]) for row in found] for each in ("images", column))
+                panel.plot(x, y, color=colour, marker="o", markersize=3, label=label)
+            frame(panel, name if column == "agreement" else "")
+        panels[1, n].axhline(float(mine[0]["predictor"]), color=INK, linestyle=":", label="published accuracy")
+        panels[1, n].axhline(float(mine[0]["default_score"]), color=QUIET, linestyle="--", label="none: default score")
+    if seen:  # otherwise none of the trainings has ended yet
+        panels[0, 0].set_xscale("log")
+        panels[0, 0].set_xticks(seen, [f"{each:,}" for each in seen])
+        panels[0, 0].minorticks_off()
+    panels[0, 0].set_ylabel(f"{mine[0]['networks']} labels with the published accuracies", color=INK)
+    panels[1, 0].set_ylabel(f"predicted by {most} labels, all others", color=INK)
+    panels[1, 0].legend(frameon=False, fontsize=8)
+    figure.supylabel("Spearman", color=INK, fontsize=10)
     figure.supxlabel("images that a network has seen", color=INK, fontsize=10)
 
 
