@@ -72,7 +72,7 @@ class RowModule:
         leaves, tree = jax.tree.flatten(self.shapes.get("kept", {}))
         found = []
         for table, leaf in zip(of_group.outputs, leaves, strict=False):  # other kinds may have more convolutions
-            row, shape = lax.dynamic_index_in_dim(table, r, 0, keepdims=False), (images, *leaf.shape[1:])
+            row, shape = map_of(table, r), (images, *leaf.shape[1:])
             found.append(row if row.shape == shape else row[: math.prod(shape)].reshape(shape))
         moments = unravel(self.shapes.get("moments", {}), TableRow(of_group.moments, r))
         return {"kept": jax.tree.unflatten(tree, found), "moments": moments}
